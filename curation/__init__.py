@@ -1,0 +1,1 @@
+"""Text to signals, levels and token shards: Arrow tables in, Arrow tables out. Knows neither Ray nor torch."""

@@ -1,0 +1,1 @@
+"""Levels: declarations over signals, made into keep/drop decisions and mixtures."""

@@ -1,0 +1,1 @@
+"""Tokeniser and token shards."""

@@ -1,0 +1,1 @@
+"""The shell: study files, command line, Ray, disk layout, report."""

@@ -1,0 +1,1 @@
+"""One file per step: its inputs, its identity, its work per shard."""

@@ -1,0 +1,1 @@
+"""Tokens to losses. Pure torch; knows neither Ray nor curation."""
