@@ -1,0 +1,118 @@
+"""Where work runs: on a Ray cluster (the default) or inside this process. The only module that imports Ray.
+
+A unit of work is a module-level function and a few small arguments (paths, declarations). It reads its input, computes and
+commits its own output, so it may be run twice, anywhere, in any order: scheduling, retries and node loss change no result.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one unit of work needs: CPU cores, GPUs (fractions allowed) and bytes of memory (0: not stated)."""
+
+    cpus: float = 1
+    gpus: float = 0
+    memory: int = 0
+
+
+class Executor(Protocol):
+    """Runs units of work and yields (index, result) as they finish."""
+
+    def map(
+        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+    ) -> Iterator[tuple[int, Any]]: ...
+
+    def close(self) -> None: ...
+
+
+class InProcess:
+    """One unit after another in this process: for debugging and as the reference that Ray is compared with."""
+
+    def map(
+        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+    ) -> Iterator[tuple[int, Any]]:
+        for index, args in enumerate(arguments):
+            yield index, function(*args)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass
+class OnRay:
+    """Plain Ray tasks with a bounded window in flight.
+
+    `address` joins a running cluster ("auto", "ray://..."; also taken from RAY_ADDRESS); without one a local Ray is started
+    for the run, at the first unit of work, with `workers` CPU slots. A lost worker or node is retried by Ray; an error of
+    the application is raised here as itself, unless it is an OSError (storage hiccup), which is retried too.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    _ray: Any = field(default=None, repr=False)
+
+    def _start(self) -> Any:
+        if self._ray is None:
+            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+            import ray
+
+            self._ray = ray
+            if not ray.is_initialized():
+                address = self.address or os.environ.get("RAY_ADDRESS")
+                local = {} if address else {"num_cpus": self.workers, "object_store_memory": 256 * 2**20}
+                ray.init(
+                    address=address, include_dashboard=False if not address else None, log_to_driver=False,
+                    logging_level="ERROR", configure_logging=True, **local,
+                )  # fmt: skip
+                self._owned = True
+            else:
+                self._owned = False
+        return self._ray
+
+    def map(
+        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+    ) -> Iterator[tuple[int, Any]]:
+        if not arguments:
+            return
+        ray = self._start()
+        task = ray.remote(function).options(
+            num_cpus=resources.cpus, num_gpus=resources.gpus, memory=resources.memory or None,
+            max_retries=3, retry_exceptions=[OSError], scheduling_strategy="SPREAD",
+        )  # fmt: skip
+        # Twice the cluster's slots: enough to keep every core fed, few enough that a million shards queue here, not in Ray.
+        window = max(4, 2 * int(ray.cluster_resources().get("CPU", 1) / max(resources.cpus, 0.1)))
+        waiting = iter(enumerate(arguments))
+        running: dict[Any, int] = {}
+        try:
+            while True:
+                while len(running) < window and (job := next(waiting, None)) is not None:
+                    running[task.remote(*job[1])] = job[0]
+                if not running:
+                    return
+                finished, _ = ray.wait(list(running), num_returns=1)
+                for reference in finished:
+                    index = running.pop(reference)
+                    try:
+                        yield index, ray.get(reference)
+                    except ray.exceptions.RayTaskError as error:
+                        raise error.cause if isinstance(error.cause, Exception) else error from None
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=False)
+
+    def close(self) -> None:
+        if self._ray is not None and self._owned:
+            self._ray.shutdown()
+            self._ray = None
+
+
+def open_executor(kind: str, address: str | None = None, workers: int | None = None) -> AbstractContextManager[Executor]:
+    """An executor by name: `ray` or `in-process`, closed at the end of the block."""
+    from contextlib import closing
+
+    return closing(InProcess() if kind == "in-process" else OnRay(address, workers))

@@ -1,0 +1,106 @@
+"""Progress for people and for machines: bars on a terminal, plain lines with an ETA otherwise, `events.jsonl` always."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from pipelines.workdir import Workdir
+
+HEARTBEAT_SECONDS = 5.0
+
+
+@dataclass
+class Bar:
+    """One step's progress. `advance` takes the amount done, in the bar's unit."""
+
+    label: str
+    total: float
+    unit: str
+    show: Any
+    done: float = 0.0
+    resumed: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    last: float = 0.0
+    note: str = ""
+
+    def advance(self, amount: float, *, resumed: bool = False) -> None:
+        self.done += amount
+        self.resumed += amount if resumed else 0.0
+        self.show(self)
+
+    def say(self, note: str) -> None:
+        """A short remark beside the bar (a loss, the file at hand)."""
+        self.note = note
+        self.show(self)
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds left at this session's rate; None before anything was done."""
+        fresh, elapsed = self.done - self.resumed, time.monotonic() - self.started
+        return None if fresh <= 0 else elapsed / fresh * (self.total - self.done)
+
+
+class Progress:
+    """Shows progress on `console` and appends events to the work directory."""
+
+    def __init__(self, workdir: Workdir | None, console: Console | None = None):
+        self.workdir, self.console = workdir, console or Console(stderr=True, highlight=False)
+        self._lines: list[str] = []
+
+    def event(self, kind: str, **facts: Any) -> None:
+        """Record one event with its UTC time. Local work directories are appended to; object stores get whole objects."""
+        if self.workdir is None:
+            return
+        line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": kind, **facts})
+        if self.workdir.is_local:
+            self.workdir.fs.makedirs(self.workdir.full(""), exist_ok=True)
+            with self.workdir.fs.open(self.workdir.full("events.jsonl"), "ab") as out:
+                out.write(line.encode() + b"\n")
+        else:
+            self._lines.append(line)
+            if kind in ("finished", "failed"):
+                stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+                self.workdir.write_bytes(f"events/{stamp}.jsonl", ("\n".join(self._lines) + "\n").encode())
+                self._lines.clear()
+
+    def cached(self, name: str) -> None:
+        self.event("cached", step=name)
+
+    def finished(self, name: str, seconds: float, **facts: Any) -> None:
+        self.event("finished", step=name, seconds=round(seconds, 3), **facts)
+        self.console.print(f"[green]done[/] {name:<28} {seconds:7.1f} s")
+
+    def say(self, text: str) -> None:
+        self.console.print(text)
+
+    @contextmanager
+    def bar(self, label: str, total: float, unit: str) -> Iterator[Bar]:
+        self.event("started", step=label, total=total, unit=unit)
+        if self.console.is_terminal:
+            columns = (
+                SpinnerColumn(), TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[unit]}"), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+            )  # fmt: skip
+            with RichProgress(*columns, console=self.console, transient=True) as live:
+                task = live.add_task(label, total=round(total), unit=unit, note="")
+                yield Bar(label, total, unit, lambda bar: live.update(task, completed=round(bar.done), note=bar.note))
+        else:
+            yield Bar(label, total, unit, self._heartbeat)
+
+    def _heartbeat(self, bar: Bar) -> None:
+        now = time.monotonic()
+        if now - bar.last < HEARTBEAT_SECONDS and bar.done < bar.total:
+            return
+        bar.last = now
+        eta = "" if bar.eta is None or bar.done >= bar.total else f", about {bar.eta:.0f} s left"
+        self.console.print(f"     {bar.label:<28} {bar.done:,.0f}/{bar.total:,.0f} {bar.unit}{eta} {bar.note}".rstrip())
+        sys.stderr.flush()

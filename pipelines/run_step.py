@@ -1,0 +1,65 @@
+"""Run a step's units of work, skipping what is already committed, and commit the step."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.executor import Executor, Resources
+from pipelines.progress import Progress
+from pipelines.workdir import Manifest, Output, Step, Workdir
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every step is given: where results lie, who computes, and whom to tell."""
+
+    workdir: Workdir
+    executor: Executor
+    progress: Progress
+
+
+def run_part(
+    function: Callable[..., dict[str, Any]], workdir: Workdir, step: Step, index: int, *arguments: Any
+) -> dict[str, Any]:
+    """One unit of work: compute, write, and commit the part's record last. Runs on a worker."""
+    out = Output(workdir, step, index)
+    return out.commit(function(out, *arguments))
+
+
+def run_step(
+    context: Context,
+    step: Step,
+    function: Callable[..., dict[str, Any]],
+    units: Sequence[tuple[Any, ...]],
+    summarise: Callable[[list[dict[str, Any]]], dict[str, Any]] = lambda parts: {},
+    *,
+    resources: Resources = Resources(),
+    weight: Callable[[int], float] = lambda index: 1,
+    unit: str = "shards",
+) -> Manifest:
+    """Run `function(output, *unit) -> facts` for every unit not yet committed, then commit the step.
+
+    `facts` is a small JSON-able dict that goes into the part's record; `summarise` reduces the records, in unit order, to
+    the manifest's summary and may raise to refuse the step (nothing is committed then, the parts stay for a rerun).
+    `weight(index)` is a unit's size for the progress bar, counted in `unit`.
+    """
+    if (manifest := context.workdir.manifest(step)) is not None:
+        context.progress.cached(step.name)
+        return manifest
+    started = time.monotonic()
+    records: dict[int, dict[str, Any]] = {}
+    for name in context.workdir.listing(f"{step.path}/parts"):
+        record = context.workdir.read_json(f"{step.path}/parts/{name}")
+        records[record["part"]] = record
+    missing = [i for i in range(len(units)) if i not in records]
+    with context.progress.bar(step.name, total=sum(map(weight, range(len(units)))), unit=unit) as bar:
+        bar.advance(sum(map(weight, records)), resumed=True)
+        jobs = [(function, context.workdir, step, i, *units[i]) for i in missing]
+        for position, record in context.executor.map(run_part, jobs, resources):
+            records[missing[position]] = record
+            bar.advance(weight(missing[position]))
+    parts = [records[i] for i in range(len(units))]
+    manifest = context.workdir.commit(step, parts, summarise(parts))
+    context.progress.finished(step.name, time.monotonic() - started, computed=len(missing), parts=len(parts))
+    return manifest
