@@ -1,0 +1,181 @@
+"""Signatures: MinHash of word or character shingles, and the hash of the normalised text.
+
+A signature equals, bit for bit, ``datasketch.MinHash(num_perm, seed, scheme="affine32")`` fed the same 32-bit shingle hashes, so
+``datasketch.MinHash(hashvalues=row, seed=seed, scheme="affine32")`` loads one.
+
+A shingle is `n` consecutive units: words (`curation.words`), or characters of the text with ASCII letters lower-cased and runs of
+white space read as one space. Its hash is a polynomial of the units' 64-bit hashes, finished by splitmix64, upper 32 bits.
+
+Shapes: D documents, U units (words or characters), P permutations, S shingles in sets, N bytes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from curation.document import Batch, mix64
+from curation.words import Words, decode
+
+BLOCK = 1024  # shingles hashed at a time: 4 KB, the whole workspace of a document of any length
+BASE = np.uint64(0xD6E8FEB86659FD93)  # odd; the base of the shingle polynomial
+EMPTY = np.uint32(0xFFFFFFFF)  # every value of the signature of a document without shingles, as in datasketch
+
+Unit = Literal["word", "character"]
+
+
+@dataclass(frozen=True)
+class Units:
+    """The sequence that shingles are cut from; units of document d are ``bounds[d]:bounds[d + 1]``."""
+
+    hash_U: np.ndarray  # uint64
+    bounds: np.ndarray  # int64[D + 1]
+
+
+def units(words: Words, unit: Unit) -> Units:
+    """The words, or the normalised characters, of every document."""
+    if unit == "word":
+        return Units(words.hash_W, words.bounds)
+    code_U = np.empty(int(words.text_bounds[-1] - words.text_bounds[0]), np.uint64)
+    bounds = np.zeros(len(words.text_bounds), np.int64)
+    n = _characters(words.utf8_N, words.text_bounds, code_U, bounds)
+    return Units(mix64(1, code_U[:n]), bounds)
+
+
+def permutations(num_perm: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(a_P, b_P) uint32, the maps ``a * h + b mod 2**32`` of datasketch's affine32 scheme for this seed."""
+    draw = np.random.RandomState(seed)  # noqa: NPY002 - datasketch's generator, for equality with it
+    a_P = draw.randint(0, 1 << 31, num_perm, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return a_P, draw.randint(0, 1 << 32, num_perm, dtype=np.uint32)
+
+
+def minhash(batch: Batch, *, num_perm: int = 112, seed: int = 1, ngram: int = 5, unit: Unit = "word") -> pa.Table:
+    """The signal `minhash`: `signature` fixed_size_list<uint32>[num_perm] and `n_shingles` int32 (positions, not distinct).
+
+    A document of fewer than `ngram` units has no shingle: n_shingles 0, a signature of `EMPTY`, and it is a duplicate of exact
+    copies only.
+    """
+    cut = units(batch.words, unit)
+    signature_DP = np.empty((len(cut.bounds) - 1, num_perm), np.uint32)
+    _signatures(cut.hash_U, cut.bounds, ngram, *permutations(num_perm, seed), signature_DP)
+    n_shingles = np.maximum(np.diff(cut.bounds) - ngram + 1, 0).astype(np.int32)
+    signature = pa.FixedSizeListArray.from_arrays(pa.array(signature_DP.ravel()), num_perm)
+    return pa.table({"signature": signature, "n_shingles": pa.array(n_shingles)})
+
+
+def exact(batch: Batch) -> pa.Table:
+    """The signal `exact`: `hash` uint64 of the lower-cased words in order; case, punctuation and white space do not count.
+
+    A document without words is hashed by its bytes, so that "!" and "?" differ.
+    """
+    words = batch.words
+    hash_D = np.empty(len(words.bounds) - 1, np.uint64)
+    _exact(words.hash_W, words.bounds, words.utf8_N, words.text_bounds, hash_D)
+    return pa.table({"hash": hash_D})
+
+
+def shingle_hashes(cut: Units, document: int, ngram: int) -> np.ndarray:
+    """The 32-bit hashes of one document's shingles in order, repeats included: uint32."""
+    first, last = int(cut.bounds[document]), int(cut.bounds[document + 1])
+    hash_S = np.empty(max(last - first - ngram + 1, 0), np.uint32)
+    _shingles(cut.hash_U, first, ngram, hash_S)
+    return hash_S
+
+
+def shingle_sets(cut: Units, ngram: int) -> tuple[np.ndarray, np.ndarray]:
+    """(hash_S uint32, bounds int64[D + 1]): every document's distinct shingle hashes, ascending."""
+    count_D = np.maximum(np.diff(cut.bounds) - ngram + 1, 0)
+    key_S = np.empty(int(count_D.sum()), np.uint64)  # document << 32 | hash, so that one sort serves all documents
+    _keyed_shingles(cut.hash_U, cut.bounds, ngram, key_S)
+    key_S.sort()
+    key_S = key_S[np.concatenate([[True], key_S[1:] != key_S[:-1]])] if len(key_S) else key_S
+    bounds = np.searchsorted(key_S, np.arange(len(cut.bounds), dtype=np.uint64) << np.uint64(32))
+    return key_S.astype(np.uint32), bounds.astype(np.int64)
+
+
+@numba.njit(inline="always")
+def _shingle(hash_U, first, ngram):
+    """Hash of units first:first + ngram."""
+    h = np.uint64(ngram)
+    for j in range(ngram):
+        h = h * BASE + hash_U[first + j]
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.uint32((h ^ (h >> np.uint64(31))) >> np.uint64(32))
+
+
+@numba.njit(cache=True, nogil=True)
+def _shingles(hash_U, first, ngram, hash_S):
+    for i in range(len(hash_S)):
+        hash_S[i] = _shingle(hash_U, first + i, ngram)
+
+
+@numba.njit(cache=True, nogil=True)
+def _keyed_shingles(hash_U, bounds, ngram, key_S):
+    s = 0
+    for d in range(len(bounds) - 1):
+        for i in range(bounds[d], bounds[d + 1] - ngram + 1):
+            key_S[s] = np.uint64(d) << np.uint64(32) | np.uint64(_shingle(hash_U, i, ngram))
+            s += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _signatures(hash_U, bounds, ngram, a_P, b_P, signature_DP):
+    block = np.empty(BLOCK, np.uint32)
+    for d in range(len(bounds) - 1):
+        signature_DP[d] = EMPTY
+        end = bounds[d + 1] - ngram + 1
+        for start in range(bounds[d], end, BLOCK):
+            size = min(BLOCK, end - start)
+            for i in range(size):
+                h = _shingle(hash_U, start + i, ngram)
+                # datasketch mixes its input once more with MurmurHash3's finaliser.
+                h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+                h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+                block[i] = h ^ (h >> np.uint32(16))
+            for p in range(len(a_P)):
+                a, b, low = a_P[p], b_P[p], signature_DP[d, p]
+                for i in range(size):
+                    low = min(low, np.uint32(a * block[i] + b))
+                signature_DP[d, p] = low
+
+
+@numba.njit(cache=True, nogil=True)
+def _exact(hash_W, bounds, utf8_N, text_bounds, hash_D):
+    for d in range(len(bounds) - 1):
+        h = np.uint64(bounds[d + 1] - bounds[d])
+        for w in range(bounds[d], bounds[d + 1]):
+            h = (h ^ hash_W[w]) * BASE
+            h ^= h >> np.uint64(32)
+        if bounds[d + 1] == bounds[d]:
+            for i in range(text_bounds[d], text_bounds[d + 1]):
+                h = (h ^ np.uint64(utf8_N[i] + 1)) * BASE
+                h ^= h >> np.uint64(32)
+        h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        hash_D[d] = h ^ (h >> np.uint64(31))
+
+
+@numba.njit(cache=True, nogil=True)
+def _characters(utf8_N, text_bounds, code_U, bounds):
+    u = 0
+    for d in range(len(text_bounds) - 1):
+        i, end = text_bounds[d], text_bounds[d + 1]
+        blank = True  # white space at the start is dropped
+        while i < end:
+            code, width = decode(utf8_N, i, end)
+            i += width
+            if code == 0x20 or 0x09 <= code <= 0x0D or code == 0xA0 or code == 0x3000 or 0x2000 <= code <= 0x200A:
+                if not blank:
+                    code_U[u] = np.uint64(0x20)
+                    u += 1
+                blank = True
+                continue
+            blank = False
+            code_U[u] = np.uint64(code + 32) if 0x41 <= code <= 0x5A else np.uint64(code)
+            u += 1
+        if blank and u > bounds[d]:
+            u -= 1  # white space at the end
+        bounds[d + 1] = u
+    return u
