@@ -88,7 +88,8 @@ class Progress:
         if self.console.is_terminal:
             columns = (
                 SpinnerColumn(), TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(),
-                TextColumn("{task.fields[unit]}"), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[unit]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
             )  # fmt: skip
             with RichProgress(*columns, console=self.console, transient=True) as live:
                 task = live.add_task(label, total=round(total), unit=unit, note="")

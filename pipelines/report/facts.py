@@ -1,0 +1,185 @@
+"""What a report is made of: one frozen record of plain JSON data. The page, its charts and report.json come from nothing else."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+SCHEMA = 1
+
+
+class Level(TypedDict):
+    """One curation level as declared. `kind`: level | control (random drop, added duplicates) | arm (another mixture)."""
+
+    name: str
+    kind: str
+    extends: str | None
+    declaration: dict[str, Any]
+    unique_tokens: int
+    documents: int
+    bytes: int
+
+
+class FunnelRow(TypedDict):
+    """Documents of one level by outcome, in rule order. `reason` None: kept. A level's rows add up to the whole pool."""
+
+    level: str
+    reason: str | None
+    documents: int
+    bytes: int
+    tokens: int
+
+
+class Overlap(TypedDict):
+    """Documents that fail both the row's and the column's rule (diagonal: fail that rule at all)."""
+
+    level: str
+    reasons: list[str]
+    documents: list[list[int]]
+
+
+class DomainRow(TypedDict):
+    """Tokens of one domain in one level's training stream."""
+
+    level: str
+    domain: str
+    tokens: int
+
+
+class Bin(TypedDict):
+    """A half-open bin [low, high) of a histogram."""
+
+    low: float
+    high: float
+    documents: int
+
+
+class LengthBin(Bin):
+    level: str
+
+
+class Classifier(TypedDict):
+    """A quality classifier on its held-out examples. `calibration`: per score bin, examples and the share that is positive."""
+
+    name: str
+    auc: float
+    auc_low: float | None
+    auc_high: float | None
+    positives: int
+    negatives: int
+    calibration: list[dict[str, float]]
+    scores: list[Bin]
+
+
+class Sample(TypedDict):
+    """A document near a rule's threshold. The text is shown escaped and cut."""
+
+    level: str
+    rule: str
+    kept: bool
+    value: str
+    domain: str
+    source: str
+    text: str
+
+
+class Paired(TypedDict):
+    """Per-document loss of a level minus the baseline's, same seed, shape and D (nats/token; negative: the level is better)."""
+
+    eval_set: str
+    level: str
+    baseline: str
+    shape: str
+    seed: int
+    tokens: int
+    difference: float
+    se: float
+    documents: int
+    better: float
+    quantiles: list[float]
+
+
+class Certificate(TypedDict):
+    """What a group of runs held equal."""
+
+    certificate: str
+    runs: int
+    levels: list[str]
+    equal: dict[str, Any]
+
+
+class Step(TypedDict):
+    """One step of the study: time of the run that made it (also when it was cached this time) and what it wrote."""
+
+    name: str
+    id: str
+    digest: str
+    seconds: float
+    bytes: int
+    cached: bool
+
+
+class Provenance(TypedDict):
+    """How to make the report again."""
+
+    created: str
+    command: str
+    study_file: str
+    study_hash: str
+    commit: str | None
+    versions: dict[str, str]
+    machine: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a report shows. Only plain JSON values; every list may be empty, and its section then says so or is left out.
+
+    `fit` is fit.json as scaling_fit wrote it; `observations` the rows of observations.parquet. `shapes` maps a name to
+    width, depth, heads, ff, params. `quarantine` has records, share and reasons.
+    """
+
+    name: str
+    title: str
+    baseline: str
+    levels: list[Level]
+    fit: dict[str, Any]
+    observations: list[dict[str, Any]]
+    provenance: Provenance
+    steps: list[Step]
+    shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    funnel: list[FunnelRow] = field(default_factory=list)
+    overlap: list[Overlap] = field(default_factory=list)
+    domains: list[DomainRow] = field(default_factory=list)
+    lengths: list[LengthBin] = field(default_factory=list)
+    clusters: list[Bin] = field(default_factory=list)
+    classifiers: list[Classifier] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    paired: list[Paired] = field(default_factory=list)
+    certificates: list[Certificate] = field(default_factory=list)
+    lr_check: list[dict[str, Any]] = field(default_factory=list)
+    quarantine: dict[str, Any] = field(default_factory=dict)
+    not_tested: list[str] = field(default_factory=list)
+    schema: int = SCHEMA
+
+    def without_samples(self) -> "Facts":
+        """The same facts with no corpus text in them, for a report that is shared."""
+        return replace(self, samples=[])
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read(path: Path) -> Facts:
+    """The facts of a written report: `path` is its folder or its report.json. Raises ValueError when it is not a report."""
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        body = json.loads(file.read_text("utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError) as error:
+        raise ValueError(f"{file} is not a report ({error}); give a report folder, or the report.json inside it") from None
+    known = body.get("schema") if isinstance(body, dict) else None
+    if known != SCHEMA:
+        raise ValueError(
+            f"{file} has report schema {known!r}, this version reads {SCHEMA}; run `assay report` again on its study"
+        )
+    return Facts(**{key: body[key] for key in Facts.__dataclass_fields__ if key in body})

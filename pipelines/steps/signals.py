@@ -1,0 +1,115 @@
+"""Signals: every declared measurement of every pool document, one Parquet file per pool shard and signal, row for row.
+
+A shard's text is read once for all signals that are still missing on it, so the word scan is shared; each signal nevertheless
+has its own identity and its own folder, so adding one computes one.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.document import Batch
+from curation.signals.registry import SIGNALS
+from pipelines.run_step import Context
+from pipelines.study import StudyError
+from pipelines.workdir import Manifest, Output, Step, Workdir
+
+Compute = Callable[..., pa.Table]
+
+
+def shard_file(index: int) -> str:
+    return f"shard-{index:05d}.parquet"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One signal to compute: its step, its function (Batch, **params) -> table, and the parameters of the call."""
+
+    step: Step
+    compute: Compute
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def declared(pool: Manifest, signals: dict[str, dict[str, Any]]) -> list[Signal]:
+    """The study's signals as steps over `pool`. An unknown signal or parameter is a StudyError with the known names."""
+    wanted = []
+    for name, params in signals.items():
+        if name not in SIGNALS:
+            raise StudyError(f"signals: {name!r} is not a known signal (known: {', '.join(sorted(SIGNALS))})")
+        signal = SIGNALS[name]
+        if unknown := set(params) - set(signal.params):
+            raise StudyError(
+                f"signals.{name}: {sorted(unknown)[0]!r} is not a parameter of it (parameters: {', '.join(signal.params) or 'none'})"
+            )
+        config = dict(signal.params) | params
+        wanted.append(Signal(Step(f"signals/{name}", config, {"pool": pool.digest}), signal.compute, config))
+    return wanted
+
+
+def annotate(context: Context, pool: Manifest, signals: list[Signal], label: str = "signals") -> dict[str, Manifest]:
+    """Compute what is missing of `signals` over the pool's shards. Returns step name -> manifest."""
+    workdir, shards = context.workdir, pool.files(".parquet")
+    done = {s.step.name: manifest for s in signals if (manifest := workdir.manifest(s.step)) is not None}
+    todo = [s for s in signals if s.step.name not in done]
+    for name in done:
+        context.progress.cached(name)
+    if not todo:
+        return done
+    records: dict[str, dict[int, dict[str, Any]]] = {s.step.name: {} for s in todo}
+    for signal in todo:
+        for name in workdir.listing(f"{signal.step.path}/parts"):
+            record = workdir.read_json(f"{signal.step.path}/parts/{name}")
+            records[signal.step.name][record["part"]] = record
+    jobs = []
+    for index, shard in enumerate(shards):
+        if missing := [s for s in todo if index not in records[s.step.name]]:
+            jobs.append((workdir, shard, index, missing))
+    started, bytes_of = time.monotonic(), [part["text_bytes"] / 1e6 for part in pool.parts]
+    with context.progress.bar(label, total=sum(bytes_of), unit="MB") as bar:
+        bar.advance(sum(bytes_of) - sum(bytes_of[job[2]] for job in jobs), resumed=True)
+        for position, made in context.executor.map(annotate_shard, jobs):
+            for name, record in made.items():
+                records[name][record["part"]] = record
+            bar.advance(bytes_of[jobs[position][2]])
+    for signal in todo:
+        parts = [records[signal.step.name][i] for i in range(len(shards))]
+        done[signal.step.name] = workdir.commit(signal.step, parts, {})
+    context.progress.finished(label, time.monotonic() - started, signals=[s.step.name for s in todo], megabytes=sum(bytes_of))
+    return done
+
+
+def annotate_shard(workdir: Workdir, shard: str, index: int, signals: list[Signal]) -> dict[str, dict[str, Any]]:
+    """All `signals` of one pool shard, row group by row group. Runs on a worker."""
+    outputs = [Output(workdir, signal.step, index) for signal in signals]
+    writers: list[pq.ParquetWriter] = []
+    with ExitStack() as stack:
+        for documents in workdir.batches(shard):
+            batch = Batch(documents)
+            for i, signal in enumerate(signals):
+                table = signal.compute(batch, **signal.params).add_column(0, "doc_id", documents["doc_id"])
+                if len(writers) == i:
+                    writers.append(stack.enter_context(outputs[i].parquet(shard_file(index), table.schema)))
+                writers[i].write_table(table)
+    return {out.step.name: out.commit({}) for out in outputs}
+
+
+def narrow(workdir: Workdir, pool: str, signals: dict[str, str], columns: set[str]) -> pl.DataFrame:
+    """Columns of one pool shard as a frame: bare names from the pool shard, `signal.column` from that signal's file.
+
+    `pool` is the path of the pool shard and `signals` maps a signal's name to the path of its file for the same shard.
+    """
+    frames = [pl.from_arrow(workdir.read_table(pool, sorted({"doc_id", "uid"} | {c for c in columns if "." not in c})))]
+    by_signal: dict[str, list[str]] = {}
+    for column in sorted(c for c in columns if "." in c):
+        signal, _, name = column.partition(".")
+        by_signal.setdefault(signal, []).append(name)
+    for signal, names in by_signal.items():
+        table = workdir.read_table(signals[signal], names)
+        frames.append(pl.from_arrow(table.select(names).rename_columns([f"{signal}.{name}" for name in names])))
+    return pl.concat(frames, how="horizontal")  # pyright: ignore[reportArgumentType, reportCallIssue]

@@ -1,0 +1,303 @@
+"""The study file: YAML in, a validated, frozen declaration out. Every check that needs no data is made here."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class StudyError(ValueError):
+    """A study that cannot be run as declared. The text names the value, the place and the fix."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+
+
+class PythonEnvironment(Section):
+    """The text of the running interpreter: standard library and installed distributions."""
+
+    kind: Literal["python_environment"]
+    name: Name = "python"
+    reference: bool = Field(False, description="Keep this source out of every level; use it only as an evaluation set.")
+    max_megabytes: float = Field(24, gt=0, description="Text to take at most, spread over the domains, in MB.")
+
+
+class FileSource(Section):
+    """Files, by path or glob, local or at any fsspec URL."""
+
+    kind: Literal["jsonl", "parquet", "text", "html", "warc"]
+    name: Name
+    path: str | list[str] = Field(description="A path, glob or URL, or a list of them; relative to the study file.")
+    fields: dict[Literal["text", "url", "domain", "date"], str] = Field(
+        default_factory=dict, description="Document column: record key."
+    )
+    domain: str | None = Field(
+        None, description="The domain of every document of this source (else the record's, else the source's name)."
+    )
+    reference: bool = Field(False, description="Keep this source out of every level; use it only as an evaluation set.")
+    extract: Literal["resiliparse", "trafilatura"] = Field("resiliparse", description="Main-text extraction for html and warc.")
+
+
+Source = Annotated[PythonEnvironment | FileSource, Field(discriminator="kind")]
+
+
+class Pool(Section):
+    """How the sources become shards."""
+
+    shard_megabytes: float = Field(16, gt=0, le=256, description="Text per pool shard, in MB.")
+    record_megabytes: float = Field(16, gt=0, le=256, description="A record larger than this is quarantined.")
+    max_malformed: float = Field(0.01, ge=0, le=1, description="Share of malformed records above which the pool is refused.")
+
+
+class Duplicates(Section):
+    """MinHash-LSH near-duplicate clusters over word n-gram shingles."""
+
+    ngram: int = Field(5, ge=1, description="Words per shingle.")
+    bands: int = Field(14, ge=1)
+    rows: int = Field(8, ge=1)
+    seed: int = 1
+    verify: Literal["jaccard", "containment", "off"] = "jaccard"
+    threshold: Fraction = Field(0.7, description="Candidate pairs below this similarity are not duplicates.")
+    survivor: list[str] = Field(
+        default_factory=lambda: ["n_bytes"],
+        description="Which copy of a cluster stays: columns in order, highest first (`-name`: lowest first), then lowest uid.",
+    )
+
+
+class Classifier(Section):
+    """A fastText quality classifier trained in the run, or a user's model; its score is the signal column `<name>.score`."""
+
+    positives: str | None = Field(None, description="Expression over document columns and signals: the good examples.")
+    negatives: str = Field("true", description="Expression for the examples to tell them from; a pool sample by default.")
+    model: str | None = Field(None, description="Path of a fastText .bin to score with instead of training one.")
+    label: str = Field("__label__hq", description="The label whose probability is the score.")
+    examples: int = Field(20_000, ge=50, description="Documents per class, at most.")
+    dim: int = Field(16, ge=1, le=300)
+    bucket: int = Field(100_000, ge=1)
+    word_ngrams: int = Field(2, ge=1)
+    epochs: int = Field(5, ge=1)
+    lr: float = Field(0.1, gt=0)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Classifier":
+        if (self.positives is None) == (self.model is None):
+            raise ValueError(
+                "give either `positives` (to train a classifier) or `model` (to use one), not both and not neither"
+            )
+        return self
+
+
+class Top(Section):
+    """Keep the best fraction of the surviving tokens by one signal column."""
+
+    fraction: Fraction
+    by: str
+    within: Literal["domain"] | None = None
+
+
+class Mixture(Section):
+    """Domain shares of a level's training stream."""
+
+    kind: Literal["pinned", "natural", "explicit", "temperature"] = "pinned"
+    to: str | None = Field(None, description="pinned: the level whose natural shares are used (default: the first level).")
+    shares: dict[str, float] | None = Field(None, description="explicit: share per domain; must sum to 1.")
+    temperature: float = Field(1.0, gt=0, description="temperature: shares ~ natural ** (1 / temperature).")
+    piece_tokens: int = Field(2048, ge=16, description="Documents longer than this are laid as pieces of this many tokens.")
+    min_share: float = Field(
+        0.001, ge=0, lt=1, description="pinned: domains below this share of the reference level are left out."
+    )
+
+    @model_validator(mode="after")
+    def _shares_fit_kind(self) -> "Mixture":
+        if (self.kind == "explicit") != (self.shares is not None):
+            raise ValueError("`shares` belongs to `kind: explicit`, and that kind needs it")
+        if self.shares is not None and abs(sum(self.shares.values()) - 1) > 1e-6:
+            raise ValueError(f"shares sum to {sum(self.shares.values()):g}; they must sum to 1")
+        return self
+
+
+class Level(Section):
+    """A curation level: what is dropped, kept and topped, in that order, after everything its parent does."""
+
+    extends: str | None = None
+    drop: list[Literal["exact", "near"]] = Field(default_factory=list)
+    keep: list[str] = Field(default_factory=list, description="Rule-set names or expressions over signals.")
+    top: Top | None = None
+    random: str | None = Field(None, description="Control: drop documents at random down to the tokens of this level.")
+    duplicate: Fraction | None = Field(None, description="Control: add exact copies of this share of the tokens.")
+    mixture: Mixture | None = Field(None, description="Overrides the study's mixture for this level (a second arm).")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_expression_is_a_list(cls, data: Any) -> Any:
+        data = {} if data is None else dict(data)
+        return data | {key: [data[key]] for key in ("keep", "drop") if isinstance(data.get(key), str)}
+
+
+class Tokenizer(Section):
+    """Byte-level BPE trained once, on a sample of the whole pool, and shared by every level."""
+
+    vocab_size: int = Field(4096, ge=260, le=65_536)
+    sample_megabytes: float = Field(8, gt=0)
+
+
+class Shape(Section):
+    width: int = Field(ge=8)
+    depth: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    ff: int | None = Field(None, ge=8, description="Feed-forward width (default: 8/3 of the width, rounded up to 32).")
+
+
+class Ladder(Section):
+    """The same runs on every level."""
+
+    shapes: dict[Name, Shape] | list[Name] = Field(description="Shapes by size, or names from the ladder table.")
+    tokens: list[Annotated[int, Field(gt=0)]] = Field(min_length=1, description="Training tokens D of the branches.")
+    seeds: int = Field(1, ge=1)
+    context: int = Field(256, ge=8)
+    batch_tokens: int | None = Field(None, gt=0, description="Tokens per step (default: by rule of size).")
+    lr: float | None = Field(None, gt=0, description="Peak learning rate (default: by rule of size).")
+    warmup_tokens: int | None = Field(None, ge=0, description="Warm-up tokens (default: by rule of size).")
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    repeat: bool = Field(
+        False, description="Allow runs longer than a level's unique tokens (marked repeated, left out of the fit)."
+    )
+    threads: int = Field(1, ge=1, description="CPU threads per stack of runs.")
+    gpus: float = Field(0, ge=0, description="GPUs per stack of runs.")
+
+
+class Schedule(Section):
+    kind: Literal["trunk", "cosine"] = "trunk"
+    cooldown: Fraction = Field(0.2, description="Share of each run's tokens in its 1-sqrt cooldown.")
+    weight_decay: float = Field(0.1, ge=0)
+    clip: float = Field(1.0, gt=0)
+
+
+class Evaluation(Section):
+    """What every run is judged on. Held-out documents are carved from the pool by duplicate cluster before any level."""
+
+    heldout: float = Field(0.02, gt=0, lt=0.5, description="Share of duplicate clusters held out, by hash.")
+    tokens_per_domain: int = Field(20_000, gt=0, description="Evaluation tokens per domain, at most.")
+    tokens_per_reference: int = Field(100_000, gt=0, description="Evaluation tokens per reference source, at most.")
+    max_document_tokens: int = Field(2048, gt=0, description="Longer evaluation documents are scored on their first tokens.")
+    own: bool = Field(True, description="Also report each level's own held-out distribution (no verdict is drawn from it).")
+
+
+class Fit(Section):
+    baseline: str | None = Field(None, description="The level the others are compared with (default: the first).")
+    eval_sets: list[str] | None = Field(None, description="Sets to draw verdicts from (default: every shared set).")
+    replicates: int = Field(1000, ge=50, description="Bootstrap replicates.")
+    confidence: float = Field(0.9, gt=0.5, lt=1)
+    margin: float = Field(0.02, gt=0, description="Equivalence margin for a difference of exponents.")
+    seed: int = 0
+
+
+class Report(Section):
+    title: str | None = None
+    samples: bool = Field(True, description="Show samples of kept and dropped text (escaped).")
+
+
+class Study(Section):
+    """A whole study. See docs/reference/study.md for every key."""
+
+    name: Name
+    seed: int = Field(0, description="Orders and samples documents; trains nothing.")
+    sources: list[Source] = Field(min_length=1)
+    pool: Pool = Pool()
+    signals: list[str] | dict[str, dict[str, Any]] = Field(default_factory=list)
+    duplicates: Duplicates = Duplicates()
+    classifiers: dict[Name, Classifier] = Field(default_factory=dict)
+    levels: dict[Name, Level] = Field(min_length=1)
+    mixture: Mixture = Mixture()
+    tokenizer: Tokenizer = Tokenizer()
+    ladder: Ladder
+    schedule: Schedule = Schedule()
+    evaluation: Evaluation = Evaluation()
+    fit: Fit = Fit()
+    report: Report = Report()
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> "Study":
+        names = [source.name for source in self.sources]
+        if doubled := {n for n in names if names.count(n) > 1}:
+            raise ValueError(
+                f"sources: the name {sorted(doubled)[0]!r} is used twice; documents are identified by it, rename one"
+            )
+        if all(source.reference for source in self.sources):
+            raise ValueError("sources: every source is a reference; at least one must feed the levels")
+        seen: list[str] = []
+        for name, level in self.levels.items():
+            for key, other in (("extends", level.extends), ("random", level.random)):
+                if other is not None and other not in seen:
+                    raise ValueError(
+                        f"levels.{name}.{key}: {other!r} is not a level declared above it (above: {', '.join(seen) or 'none'})"
+                    )
+            seen.append(name)
+        for key, value in (("mixture.to", self.mixture.to), ("fit.baseline", self.fit.baseline)):
+            if value is not None and value not in self.levels:
+                raise ValueError(f"{key}: {value!r} is not a level (levels: {', '.join(self.levels)})")
+        if clash := set(self.classifiers) & set(self.signal_params):
+            raise ValueError(f"classifiers: {sorted(clash)[0]!r} is also a signal; rename the classifier")
+        return self
+
+    @property
+    def signal_params(self) -> dict[str, dict[str, Any]]:
+        """Declared signals and their parameters, in order."""
+        return {n: {} for n in self.signals} if isinstance(self.signals, list) else dict(self.signals)
+
+    @property
+    def baseline(self) -> str:
+        return self.fit.baseline or next(iter(self.levels))
+
+    def lineage(self, name: str) -> list[str]:
+        """The level and its ancestors, oldest first."""
+        parent = self.levels[name].extends
+        return [*(self.lineage(parent) if parent else []), name]
+
+
+def load(path: Path, overrides: list[str] = []) -> Study:  # noqa: B006 - never written to
+    """Read a study file, apply `a.b=c` overrides (values are YAML), validate. Raises StudyError that names the place."""
+    try:
+        body = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise StudyError(
+            f"study file {str(path)!r} is not there; give a path to a YAML file such as configs/quickstart.yaml"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(body, dict):
+        raise StudyError(f"{path}: a study is a mapping of sections; found {type(body).__name__}")
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise StudyError(f"--set {override!r}: write it as section.key=value")
+        target, *rest = body, *key.split(".")
+        for part in rest[:-1]:
+            target = target.setdefault(part, {})
+            if not isinstance(target, dict):
+                raise StudyError(f"--set {override!r}: {part!r} is not a section")
+        target[rest[-1]] = yaml.safe_load(value)
+    try:
+        return Study.model_validate(body)
+    except ValidationError as error:
+        raise StudyError(f"{path}: " + "; ".join(_problem(e) for e in error.errors())) from None
+
+
+def _problem(error: Any) -> str:
+    """One pydantic error as `place: what (value); fix`."""
+    place = ".".join(str(part) for part in error["loc"]) or "study"
+    if error["type"] == "extra_forbidden":
+        return f"{place}: unknown key; see docs/reference/study.md for the keys of this section, or remove it"
+    if error["type"] == "missing":
+        return f"{place}: is missing; add it"
+    message = error["msg"].removeprefix("Value error, ")
+    given = error.get("input")
+    shown = "" if isinstance(given, (dict, BaseModel)) or place == "study" else f" (given: {given!r})"
+    return f"{place}: {message}{shown}"
