@@ -99,25 +99,28 @@ def scan(text: pa.Array | pa.ChunkedArray) -> Words:
     return Words(utf8_N, text_bounds, hash_W[:n], start_W[:n], length_W[:n], n_chars_W[:n], bounds)
 
 
-@numba.njit(inline="always")
-def decode(utf8_N, i, end):
-    """(code point, bytes) of the character at byte i; a character cut short by `end` reads as one byte of U+FFFD."""
-    lead = np.int32(utf8_N[i])
-    if lead < 0x80:
-        return lead, 1
-    if lead < 0xE0:
-        if i + 1 < end:
-            return (lead & 0x1F) << 6 | np.int32(utf8_N[i + 1]) & 0x3F, 2
-    elif lead < 0xF0:
-        if i + 2 < end:
-            return (lead & 0x0F) << 12 | (np.int32(utf8_N[i + 1]) & 0x3F) << 6 | np.int32(utf8_N[i + 2]) & 0x3F, 3
-    elif i + 3 < end:
-        high = (lead & 0x07) << 18 | (np.int32(utf8_N[i + 1]) & 0x3F) << 12
-        return high | (np.int32(utf8_N[i + 2]) & 0x3F) << 6 | np.int32(utf8_N[i + 3]) & 0x3F, 4
-    return np.int32(0xFFFD), 1
+@numba.njit
+def decode(lead, utf8_N, i, end):
+    """(code point, bytes) of the character of several bytes at byte i; one cut short by `end` reads as one byte of U+FFFD."""
+    width = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
+    if i + width > end:
+        return 0xFFFD, 1
+    code = lead & 0x7F >> width
+    for k in range(1, width):
+        code = code << 6 | np.int64(utf8_N[i + k]) & 0x3F
+    return code, width
 
 
-@numba.njit(inline="always")
+@numba.njit
+def read(utf8_N, i, end, kind_C):
+    """(code point, bytes, kind) of the character at byte i."""
+    code, width = np.int64(utf8_N[i]), 1
+    if code >= 0x80:
+        code, width = decode(code, utf8_N, i, end)
+    return code, width, kind_C[code] if code < TABLE_END else np.uint8(OTHER)
+
+
+@numba.njit
 def fold(state, chunk):
     """Absorb eight bytes: one round of splitmix64's finaliser."""
     state = (state ^ chunk) * np.uint64(0xBF58476D1CE4E5B9)
@@ -125,45 +128,45 @@ def fold(state, chunk):
     return state ^ (state >> np.uint64(32))
 
 
-@numba.njit(inline="always")
-def read(utf8_N, i, end, kind_C):
-    """(code point, bytes, kind) of the character at byte i."""
-    code, width = np.int32(utf8_N[i]), 1
-    if code >= 0x80:
-        code, width = decode(utf8_N, i, end)
-        if code >= TABLE_END:
-            return code, width, np.uint8(OTHER)
-    return code, width, kind_C[code]
+@numba.njit
+def absorb(state, chunk, byte):
+    """Absorb one byte; `chunk` holds those that do not make eight yet (no byte is zero)."""
+    if chunk >= np.uint64(1) << np.uint64(56):
+        state, chunk = fold(state, chunk), np.uint64(0)
+    return state, chunk << np.uint64(8) | np.uint64(byte)
+
+
+@numba.njit
+def absorb_character(state, chunk, code):
+    """Absorb the UTF-8 bytes of a code point."""
+    if code < 0x80:
+        return absorb(state, chunk, code)
+    if code < 0x800:
+        state, chunk = absorb(state, chunk, 0xC0 | code >> 6)
+    else:
+        if code < 0x10000:
+            state, chunk = absorb(state, chunk, 0xE0 | code >> 12)
+        else:
+            state, chunk = absorb(state, chunk, 0xF0 | code >> 18)
+            state, chunk = absorb(state, chunk, 0x80 | code >> 12 & 0x3F)
+        state, chunk = absorb(state, chunk, 0x80 | code >> 6 & 0x3F)
+    return absorb(state, chunk, 0x80 | code & 0x3F)
 
 
 @numba.njit(cache=True, nogil=True)
 def _scan(utf8_N, text_bounds, kind_C, lower_C, hash_W, start_W, length_W, n_chars_W, bounds):
     w = 0
-    eight, full = np.uint64(8), np.uint64(1) << np.uint64(56)
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
         while i < end:
             code, width, kind = read(utf8_N, i, end, kind_C)
-            if kind in (OTHER, MARK):
+            if kind != WORD and kind != SINGLE:
                 i += width
                 continue
             begin, alone, chars = i, kind == SINGLE, 0
-            state = chunk = np.uint64(0)
+            state, chunk = np.uint64(0), np.uint64(0)
             while True:
-                code = lower_C[code]
-                if code < 0x80:
-                    if chunk >= full:
-                        state, chunk = fold(state, chunk), np.uint64(0)
-                    chunk = chunk << eight | np.uint64(code)
-                else:
-                    last = 1 if code < 0x800 else (2 if code < 0x10000 else 3)  # continuation bytes
-                    byte = np.uint64(0xFF00 >> last + 1 & 0xFF | code >> 6 * last)
-                    for shift in range(6 * last, -1, -6):
-                        if shift < 6 * last:
-                            byte = np.uint64(code >> shift & 0x3F | 0x80)
-                        if chunk >= full:
-                            state, chunk = fold(state, chunk), np.uint64(0)
-                        chunk = chunk << eight | byte
+                state, chunk = absorb_character(state, chunk, np.int64(lower_C[code]))
                 chars += 1
                 i += width
                 if i >= end:
