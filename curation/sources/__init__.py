@@ -1,1 +1,7 @@
-"""Readers: where documents come from."""
+"""Where documents come from: declared sources, planned into slices, read as records."""
+
+from curation.sources.plan import fingerprint, slices
+from curation.sources.readers import read
+from curation.sources.source import Fields, Malformed, Part, Record, Slice, Source
+
+__all__ = ["Fields", "Malformed", "Part", "Record", "Slice", "Source", "fingerprint", "read", "slices"]

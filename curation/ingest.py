@@ -1,0 +1,142 @@
+"""Records into pool shards: Arrow tables in `document.SCHEMA`, and a quarantine table of what could not become a document."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
+
+from curation.document import SCHEMA, doc_id, uid
+from curation.sources.source import Malformed, Record, Source
+
+QUARANTINE = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),  # within the source
+        pa.field("place", pa.string(), nullable=False),  # "line 7", "row 12", "file"
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("head", pa.string(), nullable=False),  # the first 200 bytes; what is not UTF-8 is written as \\xNN
+    ]
+)
+MAX_SHARD_BYTES = 256_000_000  # of text; the declared size of a shard may not exceed it
+SHARDS_PER_SLICE = 1024
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A pool shard (`document.SCHEMA`) and what was quarantined (`QUARANTINE`) since the shard before it."""
+
+    documents: pa.Table
+    quarantine: pa.Table
+
+
+def shards(records: Iterable[Record | Malformed], source: Source, first: int, max_bytes: int = 64_000_000) -> Iterator[Shard]:
+    """Cut a slice's records, in their order, into pool shards numbered `first`, `first` + 1, ...
+
+    A shard holds at most `max_bytes` of text (one document at least). There is always one shard, maybe of no documents, and
+    only the last one may have none. Raises ValueError when `max_bytes` exceeds `MAX_SHARD_BYTES` or a slice needs more than
+    `SHARDS_PER_SLICE` shards.
+    """
+    if not 0 < max_bytes <= MAX_SHARD_BYTES:
+        raise ValueError(f"max_bytes is {max_bytes}; a shard of the pool holds 1 to {MAX_SHARD_BYTES} bytes of text")
+    number = first
+    open_shard = _Open(source)
+    for record in records:
+        if isinstance(record, Malformed):
+            open_shard.malformed.append(record)
+            continue
+        text = _encoded(record, source.max_record_bytes)
+        if isinstance(text, Malformed):
+            open_shard.malformed.append(text)
+            continue
+        if open_shard.texts and open_shard.n_bytes + len(text) > max_bytes:
+            yield open_shard.close(number)
+            number, open_shard = number + 1, _Open(source)
+            if number - first == SHARDS_PER_SLICE:
+                raise ValueError(
+                    f"source {source.name!r}: {record.path} and what is read with it fill more than {SHARDS_PER_SLICE} "
+                    f"shards of {max_bytes} bytes; make the shards larger (at most {MAX_SHARD_BYTES}) or split the file"
+                )
+        open_shard.add(record, text)
+    yield open_shard.close(number)
+
+
+def row_groups(documents: pa.Table, max_bytes: int = 16_000_000) -> Iterator[pa.Table]:
+    """Consecutive rows with at most `max_bytes` of text each (one row at least): what to write as one Parquet row group."""
+    sizes = documents["text"].combine_chunks() if documents.num_rows else None
+    if sizes is None:
+        yield documents
+        return
+    array = sizes.chunk(0) if isinstance(sizes, pa.ChunkedArray) else sizes
+    offset_D = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    start = 0
+    while start < documents.num_rows:
+        stop = int(np.searchsorted(offset_D, offset_D[start] + max_bytes, side="right")) - 1
+        stop = max(stop, start + 1)
+        yield documents.slice(start, stop - start)
+        start = stop
+
+
+def _encoded(record: Record, limit: int) -> bytes | Malformed:
+    """The document's text in UTF-8, or why it cannot be one."""
+    try:
+        text = record.text.encode()
+    except UnicodeEncodeError as error:
+        head = record.text[:200].encode(errors="backslashreplace")[:200]
+        return _malformed(record, f"half a surrogate pair at character {error.start}", head)
+    if len(text) > limit:
+        return _malformed(record, f"{len(text)} bytes are over the record limit of {limit}", text[:200])
+    if b"\0" in text:
+        return _malformed(record, f"NUL byte at {text.index(0)}: not text", text[:200])
+    if not text or text.isspace():
+        return _malformed(record, "no text", b"")
+    return text
+
+
+def _malformed(record: Record, reason: str, head: bytes) -> Malformed:
+    return Malformed(record.path, f"record {record.record}", reason, head)
+
+
+@dataclass
+class _Open:
+    """The shard that is being filled."""
+
+    source: Source
+    records: list[Record] = field(default_factory=list)
+    texts: list[bytes] = field(default_factory=list)
+    malformed: list[Malformed] = field(default_factory=list)
+    n_bytes: int = 0
+
+    def add(self, record: Record, text: bytes) -> None:
+        self.records.append(record._replace(text=""))
+        self.texts.append(text)
+        self.n_bytes += len(text)
+
+    def close(self, shard: int) -> Shard:
+        uids = [
+            uid(self.source.name, path, np.array([record.record for record in group], np.uint64))
+            for path, group in groupby(self.records, key=lambda record: record.path)
+        ]
+        columns = {
+            "doc_id": doc_id(shard, len(self.records)),
+            "uid": np.concatenate(uids) if uids else np.empty(0, np.uint64),
+            "text": pa.array(self.texts, pa.large_binary()).view(pa.large_string()),
+            "source": pa.repeat(pa.scalar(self.source.name), len(self.records)),
+            "domain": [record.domain for record in self.records],
+            "url": [record.url for record in self.records],
+            "date": [record.date for record in self.records],
+            "meta": [record.meta for record in self.records],
+        }
+        documents = pa.table([pa.array(columns[name], type=SCHEMA.field(name).type) for name in SCHEMA.names], schema=SCHEMA)
+        rows = [
+            {
+                "source": self.source.name,
+                "path": bad.path,
+                "place": bad.place,
+                "reason": bad.reason,
+                "head": bad.head.decode(errors="backslashreplace"),
+            }
+            for bad in self.malformed
+        ]
+        return Shard(documents, pa.Table.from_pylist(rows, schema=QUARANTINE))

@@ -1,0 +1,131 @@
+"""Which files a source has, and how they are cut into slices: big ones split, small ones read together."""
+
+import os
+from collections.abc import Iterable, Iterator
+from glob import has_magic
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow.parquet as pq
+import xxhash
+
+from curation.sources import python_environment, storage
+from curation.sources.source import SUFFIXES, Part, Slice, Source
+
+MAX_PARTS = 20_000  # files in one slice, so that a slice of tiny files stays a small message
+
+
+def slices(source: Source) -> list[Slice]:
+    """Cut a source into slices, in the order of its paths: the same input gives the same slices on every machine.
+
+    Raises ValueError for a path that is not there, holds no file of the source's kind, or only empty ones.
+    """
+    if source.kind == "python_environment":
+        parts = python_environment.parts(source)
+    else:
+        parts = [piece for part in _files(source) for piece in _split(source, part)]
+    return [Slice(source, index, group) for index, group in enumerate(_merge(parts, source.slice_megabytes * 1e6))]
+
+
+def fingerprint(plan: Iterable[Slice]) -> str:
+    """Hash (32 hex digits) of a plan and of the cheap marks of its content: sizes, times or ETags, versions.
+
+    Where the files are does not count, only their paths within the source.
+    """
+    digest = xxhash.xxh3_128()
+    for piece in plan:
+        digest.update(repr((piece.source, piece.index)).encode())
+        for part in piece.parts:
+            digest.update(repr(part._replace(location="")).encode())
+    return digest.hexdigest()
+
+
+def _files(source: Source) -> Iterator[Part]:
+    found: dict[str, Part] = {}
+    for pattern in source.paths:
+        listed = _list(source, pattern)
+        if not listed:
+            wanted = " ".join(f"{suffix}[.gz|.zst]" for suffix in SUFFIXES[source.kind])
+            raise ValueError(f"source {source.name!r}: {pattern} holds no file of kind {source.kind} ({wanted})")
+        for part in listed:
+            found[part.location] = part
+    if not any(part.size for part in found.values()):
+        raise ValueError(f"source {source.name!r}: all {len(found)} files of {', '.join(source.paths)} are empty")
+    common = _common_directory(list(found))
+    for location in sorted(found):
+        yield found[location]._replace(path=location[len(common) :])
+
+
+def _list(source: Source, pattern: str) -> list[Part]:
+    """The files that a path, directory or glob stands for."""
+    fs, path = storage.filesystem(pattern if storage.is_remote(pattern) else str(Path(pattern).expanduser().absolute()))
+    if has_magic(path):
+        infos = [info for info in fs.glob(path, detail=True).values() if info["type"] == "file"]
+    else:
+        try:
+            info = fs.info(path)
+        except FileNotFoundError:
+            raise ValueError(f"source {source.name!r}: {pattern} does not exist; check `paths`") from None
+        infos = [info]
+        if info["type"] == "directory":
+            infos = [info for info in fs.find(path, detail=True).values() if _is_of_kind(source, path, info["name"])]
+    remote = storage.is_remote(pattern)
+    return [
+        Part("", fs.unstrip_protocol(info["name"]) if remote else info["name"], info.get("size") or 0, _stamp(info))
+        for info in infos
+    ]
+
+
+def _is_of_kind(source: Source, directory: str, name: str) -> bool:
+    hidden = any(piece.startswith((".", "_")) for piece in PurePosixPath(name[len(directory) :]).parts)
+    return storage.stored(name)[0] in SUFFIXES[source.kind] and not hidden
+
+
+def _stamp(info: dict[str, Any]) -> str:
+    marks = ("ETag", "etag", "blob_id", "mtime", "LastModified", "last_modified")
+    return str(next((info[mark] for mark in marks if info.get(mark)), ""))
+
+
+def _common_directory(locations: list[str]) -> str:
+    """What all locations start with, up to the last "/"."""
+    common = os.path.commonprefix(locations)  # noqa: RUF071 (commonpath breaks "s3://")
+    return common[: common.rfind("/") + 1]
+
+
+def _split(source: Source, part: Part) -> Iterator[Part]:
+    """The ranges of a file that can be read on their own. Compressed text has none; records keep their numbers."""
+    target = source.slice_megabytes * 1e6
+    if source.kind == "jsonl" and storage.stored(part.path)[1] is None and part.size > 1.5 * target:
+        n_pieces = round(part.size / target)
+        bounds = [part.size * piece // n_pieces for piece in range(n_pieces)]
+        for start, stop in zip(bounds, [*bounds[1:], None], strict=True):
+            yield part._replace(start=start, stop=stop)
+    elif source.kind == "parquet" and part.size > 1.5 * target:
+        yield from _row_groups(part, target)
+    else:
+        yield part
+
+
+def _row_groups(part: Part, target: float) -> Iterator[Part]:
+    with storage.open_stored(part.location) as file:
+        metadata = pq.read_metadata(file)
+    start, size = 0, 0.0
+    for group in range(metadata.num_row_groups):
+        size += part.size * metadata.row_group(group).num_rows / max(metadata.num_rows, 1)
+        if size >= target and group + 1 < metadata.num_row_groups:
+            yield part._replace(start=start, stop=group + 1)
+            start, size = group + 1, 0.0
+    yield part._replace(start=start)
+
+
+def _merge(parts: Iterable[Part], target: float) -> Iterator[tuple[Part, ...]]:
+    group: list[Part] = []
+    size = 0.0
+    for part in parts:
+        group.append(part)
+        size += part.size if part.start == 0 and part.stop is None else target
+        if size >= target or len(group) == MAX_PARTS:
+            yield tuple(group)
+            group, size = [], 0.0
+    if group:
+        yield tuple(group)

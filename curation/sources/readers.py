@@ -1,0 +1,186 @@
+"""Read one slice of a source: records in the order of the file, and, for what cannot be read, why."""
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.sources import python_environment, storage
+from curation.sources.source import Malformed, Part, Record, Records, Slice, Source
+
+BLOCK = 1 << 20  # bytes read at a time
+ROWS = 64  # Parquet rows decoded at a time: with the record limit this bounds the memory
+
+
+def read(piece: Slice) -> Records:
+    """All records of a slice. Damage in the data is yielded as Malformed; a store that fails raises OSError, and a
+    declaration that does not fit the data (a Parquet column that is missing or of the wrong type) raises ValueError."""
+    source = piece.source
+    for part in piece.parts:
+        if source.kind == "python_environment":
+            yield from python_environment.read(part, source.max_record_bytes)
+        elif source.kind == "jsonl":
+            yield from _json_lines(part, source)
+        elif source.kind == "parquet":
+            yield from _parquet(part, source)
+        else:
+            yield from _text_file(part, source)
+
+
+def _text_file(part: Part, source: Source) -> Records:
+    limit = source.max_record_bytes
+    pieces: list[bytes] = []
+    try:
+        with storage.Uncompressed(part.location, storage.stored(part.path)[1]) as file:
+            while sum(map(len, pieces)) <= limit and (block := file.read(BLOCK)):
+                pieces.append(block)
+    except storage.BrokenFileError as error:
+        yield Malformed(part.path, "file", str(error), b"".join(pieces)[:200])
+        return
+    data = b"".join(pieces)
+    if len(data) > limit:
+        yield Malformed(part.path, "file", f"over the record limit of {limit} bytes", data[:200])
+        return
+    try:
+        yield Record(part.path, 0, data.decode("utf-8-sig"), source.domain or source.name)
+    except UnicodeDecodeError as error:
+        yield Malformed(part.path, f"byte {error.start}", f"not UTF-8: {error.reason}", data[:200])
+
+
+def _lines(file: storage.Uncompressed, start: int, stop: int | None, limit: int) -> Iterator[tuple[int, bytes, int]]:
+    """(offset, line without its newline, its length) of the lines that begin in [start, stop); of a line over the limit
+    only the head is kept, so that memory stays bounded."""
+    offset = start
+    if start:
+        file.seek(start - 1)
+    held: list[bytes] = []
+    n_held = 0
+    skipping = start > 0  # the line that holds byte start - 1 belongs to the range before
+    if skipping:
+        offset = start - 1
+    while block := file.read(BLOCK):
+        *ended, rest = block.split(b"\n")
+        for index, piece in enumerate(ended):
+            line = b"".join([*held, piece]) if index == 0 and held else piece
+            length = n_held + len(piece) if index == 0 else len(piece)
+            if not skipping:
+                yield offset, line, length
+            skipping = False
+            offset += length + 1
+            held, n_held = [], 0
+            if stop is not None and offset >= stop:
+                return
+        if n_held <= limit and not skipping:
+            held.append(rest)
+        n_held += len(rest)
+    if n_held and not skipping:
+        yield offset, b"".join(held), n_held
+
+
+def _json_lines(part: Part, source: Source) -> Records:
+    limit = source.max_record_bytes
+    number = 0
+    offset = part.start
+    try:
+        with storage.Uncompressed(part.location, storage.stored(part.path)[1]) as file:
+            for number, (offset, line, length) in enumerate(_lines(file, part.start, part.stop, limit), start=1):
+                place = f"line {number}" if part.start == 0 else f"byte {offset}"
+                if length > limit:
+                    yield Malformed(part.path, place, f"{length} bytes are over the record limit of {limit}", line[:200])
+                elif line and not line.isspace():
+                    yield _from_json(line, offset, place, part, source)
+    except storage.BrokenFileError as error:
+        yield Malformed(part.path, f"after line {number}", f"{error}; the rest of the file is not read")
+
+
+def _from_json(line: bytes, offset: int, place: str, part: Part, source: Source) -> Record | Malformed:
+    try:
+        value = json.loads(line.removeprefix(codecs.BOM_UTF8).decode() if offset == 0 else line.decode())
+    except UnicodeDecodeError as error:
+        return Malformed(part.path, place, f"not UTF-8 at byte {error.start} of the line: {error.reason}", line[:200])
+    except (json.JSONDecodeError, RecursionError, ValueError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return Malformed(part.path, place, f"not JSON: {reason}", line[:200])
+    if not isinstance(value, dict):
+        return Malformed(part.path, place, f"a JSON {type(value).__name__}, not an object", line[:200])
+    found = _record(part.path, offset, value, source)
+    return found if isinstance(found, Record) else Malformed(part.path, place, found, line[:200])
+
+
+def _record(path: str, number: int, value: dict[str, Any], source: Source) -> Record | str:
+    """The record that an object's fields make, or why there is none."""
+    fields = source.fields
+    text = value.get(fields.text)
+    if not isinstance(text, str):
+        if isinstance(text, bytes):
+            return f"field {fields.text!r} is not UTF-8"
+        if fields.text in value:
+            return f"field {fields.text!r} is {type(text).__name__}, not text"
+        return f"no field {fields.text!r}; it has {', '.join(sorted(value)[:8])}"
+    meta = {name: value[name] for name in fields.meta if name in value}
+    return Record(
+        path,
+        number,
+        text,
+        _optional(value.get(fields.domain)) or source.domain or source.name,
+        _optional(value.get(fields.url)),
+        _optional(value.get(fields.date)),
+        json.dumps(meta, default=str, sort_keys=True) if meta else None,
+    )
+
+
+def _optional(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _parquet(part: Part, source: Source) -> Records:
+    with storage.open_stored(part.location) as stored:
+        try:
+            file = pq.ParquetFile(stored)
+        except pa.ArrowInvalid as error:
+            yield Malformed(part.path, "file", f"not Parquet: {error}")
+            return
+        columns = _columns(file.schema_arrow, part, source)
+        groups = range(part.start, file.num_row_groups if part.stop is None else part.stop)
+        row = sum(file.metadata.row_group(group).num_rows for group in range(part.start))
+        try:
+            for batch in file.iter_batches(ROWS, row_groups=list(groups), columns=columns):
+                for value in _rows(batch, source.fields.text):
+                    found = _record(part.path, row, value, source)
+                    yield found if isinstance(found, Record) else Malformed(part.path, f"row {row}", found)
+                    row += 1
+        except (pa.ArrowInvalid, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the store failed, not the file
+            yield Malformed(part.path, f"after row {row}", f"broken Parquet: {error}; the rest of the file is not read")
+
+
+def _rows(batch: pa.RecordBatch, text: str) -> Iterator[dict[str, Any]]:
+    """The batch's rows as dictionaries; text that is not UTF-8 (writers may put anything into a string column) stays bytes."""
+    texts = batch.column(text)
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary_decode()
+    for raw, value in zip(texts.cast(pa.large_binary()).to_pylist(), batch.drop_columns([text]).to_pylist(), strict=True):
+        try:
+            value[text] = None if raw is None else raw.decode()
+        except UnicodeDecodeError:
+            value[text] = raw
+        yield value
+
+
+def _columns(schema: pa.Schema, part: Part, source: Source) -> list[str]:
+    fields = source.fields
+    if fields.text not in schema.names:
+        raise ValueError(
+            f"source {source.name!r}: {part.location} has no column {fields.text!r}; it has {', '.join(schema.names)}; "
+            "name the right one in `fields.text`"
+        )
+    kind = schema.field(fields.text).type
+    value_type = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(value_type) or pa.types.is_large_string(value_type) or pa.types.is_string_view(value_type)):
+        raise ValueError(f"source {source.name!r}: column {fields.text!r} of {part.location} is {kind}, not text")
+    wanted = (fields.text, fields.url, fields.domain, fields.date, *fields.meta)
+    return [name for name in dict.fromkeys(wanted) if name in schema.names]

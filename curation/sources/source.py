@@ -1,0 +1,121 @@
+"""A source is declared, planned into slices, and read as records. These are the words that the three share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+SUFFIXES = {
+    "text": (".txt", ".text", ".md", ".rst"),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
+    "parquet": (".parquet",),
+}
+COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+KINDS = ("python_environment", *SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Names of the fields (JSON) or columns (Parquet) that hold a document's parts; only `text` has to be there.
+
+    `meta` names fields that are kept as they are, as one JSON object.
+    """
+
+    text: str = "text"
+    url: str = "url"
+    domain: str = "domain"
+    date: str = "date"
+    meta: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where documents come from.
+
+    name: part of every document's identity; renaming a source renames its documents.
+    kind: one of `KINDS`.
+    paths: files, directories (searched for the kind's suffixes) or globs; local or any fsspec URL. None for
+        python_environment.
+    domain: of records that name none themselves; the source's name when not given.
+    slice_megabytes: input (as stored) that one unit of work reads: bigger files are split where the format allows it,
+        smaller ones are read together.
+    max_record_megabytes: a larger record is quarantined.
+    max_megabytes: python_environment only: about how much text to take; None takes all of it.
+    """
+
+    name: str
+    kind: str
+    paths: tuple[str, ...] = ()
+    fields: Fields = field(default_factory=Fields)
+    domain: str | None = None
+    slice_megabytes: float = 64
+    max_record_megabytes: float = 16
+    max_megabytes: float | None = 24
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"source {self.name!r}: kind {self.kind!r} is not known; use one of {', '.join(KINDS)}")
+        if not self.name:
+            raise ValueError("a source has an empty name; its name is part of every document's identity")
+        if (self.kind == "python_environment") == bool(self.paths):
+            fix = "remove its paths" if self.paths else "give `paths`: files, directories or globs"
+            raise ValueError(f"source {self.name!r} of kind {self.kind} has {len(self.paths)} paths; {fix}")
+        for limit in ("slice_megabytes", "max_record_megabytes"):
+            if not getattr(self, limit) > 0:
+                raise ValueError(f"source {self.name!r}: {limit} is {getattr(self, limit)}; it must be above 0")
+
+    @property
+    def max_record_bytes(self) -> int:
+        return int(self.max_record_megabytes * 1e6)
+
+
+class Part(NamedTuple):
+    """A file, or a range of one, of a slice.
+
+    path: within the source, with "/"; with the record's number it makes the document's identity.
+    location: what to open (an absolute path or a URL).
+    size: bytes as stored, of the whole file. stamp: what changes with the content (modification time, ETag, version).
+    start, stop: bytes (JSON lines) or row groups (Parquet); stop None reads to the end.
+    role: how python_environment reads the file; empty elsewhere.
+    """
+
+    path: str
+    location: str
+    size: int
+    stamp: str
+    start: int = 0
+    stop: int | None = None
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One unit of work: enough to be read on any node that reaches the files. It holds no text."""
+
+    source: Source
+    index: int
+    parts: tuple[Part, ...]
+
+
+class Record(NamedTuple):
+    """A document as found. `record` is its number in the file: the byte offset of its line in the uncompressed file
+    (JSON lines), its row (Parquet), its place in the file (docstrings), 0 where a file is one document."""
+
+    path: str
+    record: int
+    text: str
+    domain: str
+    url: str | None = None
+    date: str | None = None
+    meta: str | None = None
+
+
+class Malformed(NamedTuple):
+    """What could not become a document. `place` says where in words ("line 7"); `head` is its first bytes."""
+
+    path: str
+    place: str
+    reason: str
+    head: bytes = b""
+
+
+Records = Iterator[Record | Malformed]
