@@ -19,12 +19,19 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 
 
+Role = Literal["pool", "reference", "examples"]
+ROLE = Field(
+    "pool",
+    description="`pool` feeds the levels; `reference` is only an evaluation set; `examples` only gives a classifier its examples.",
+)
+
+
 class PythonEnvironment(Section):
     """The text of the running interpreter: standard library and installed distributions."""
 
     kind: Literal["python_environment"]
     name: Name = "python"
-    reference: bool = Field(False, description="Keep this source out of every level; use it only as an evaluation set.")
+    role: Role = ROLE
     max_megabytes: float = Field(24, gt=0, description="Text to take at most, spread over the domains, in MB.")
 
 
@@ -40,7 +47,7 @@ class FileSource(Section):
     domain: str | None = Field(
         None, description="The domain of every document of this source (else the record's, else the source's name)."
     )
-    reference: bool = Field(False, description="Keep this source out of every level; use it only as an evaluation set.")
+    role: Role = ROLE
     extract: Literal["resiliparse", "trafilatura"] = Field("resiliparse", description="Main-text extraction for html and warc.")
 
 
@@ -230,8 +237,8 @@ class Study(Section):
             raise ValueError(
                 f"sources: the name {sorted(doubled)[0]!r} is used twice; documents are identified by it, rename one"
             )
-        if all(source.reference for source in self.sources):
-            raise ValueError("sources: every source is a reference; at least one must feed the levels")
+        if all(source.role != "pool" for source in self.sources):
+            raise ValueError("sources: none has `role: pool`; at least one must feed the levels")
         seen: list[str] = []
         for name, level in self.levels.items():
             for key, other in (("extends", level.extends), ("random", level.random)):
@@ -280,7 +287,9 @@ def load(path: Path, overrides: list[str] = []) -> Study:  # noqa: B006 - never 
             raise StudyError(f"--set {override!r}: write it as section.key=value")
         target, *rest = body, *key.split(".")
         for part in rest[:-1]:
-            target = target.setdefault(part, {})
+            if target.get(part) is None:
+                target[part] = {}
+            target = target[part]
             if not isinstance(target, dict):
                 raise StudyError(f"--set {override!r}: {part!r} is not a section")
         target[rest[-1]] = yaml.safe_load(value)
