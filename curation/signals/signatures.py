@@ -1,10 +1,10 @@
 """Signatures: MinHash of word or character shingles, and the hash of the normalised text.
 
-A signature equals, bit for bit, ``datasketch.MinHash(num_perm, seed, scheme="affine32")`` fed the same 32-bit shingle hashes, so
-``datasketch.MinHash(hashvalues=row, seed=seed, scheme="affine32")`` loads one.
+A signature equals, bit for bit, ``datasketch.MinHash(num_perm, seed, scheme="affine32")`` fed the same 32-bit shingle hashes,
+so ``datasketch.MinHash(hashvalues=row, seed=seed, scheme="affine32")`` loads one.
 
-A shingle is `n` consecutive units: words (`curation.words`), or characters of the text with ASCII letters lower-cased and runs of
-white space read as one space. Its hash is a polynomial of the units' 64-bit hashes, finished by splitmix64, upper 32 bits.
+A shingle is `n` consecutive units: words (`curation.words`), or characters of the text with ASCII letters lower-cased and runs
+of white space read as one space. Its hash is a polynomial of the units' 64-bit hashes, finished by splitmix64, upper 32 bits.
 
 Shapes: D documents, U units (words or characters), P permutations, S shingles in sets, N bytes.
 """
@@ -46,7 +46,7 @@ def units(words: Words, unit: Unit) -> Units:
 
 def permutations(num_perm: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(a_P, b_P) uint32, the maps ``a * h + b mod 2**32`` of datasketch's affine32 scheme for this seed."""
-    draw = np.random.RandomState(seed)  # noqa: NPY002 - datasketch's generator, for equality with it
+    draw = np.random.RandomState(seed)  # datasketch's generator
     a_P = draw.randint(0, 1 << 31, num_perm, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
     return a_P, draw.randint(0, 1 << 32, num_perm, dtype=np.uint32)
 
@@ -164,7 +164,9 @@ def _characters(utf8_N, text_bounds, code_U, bounds):
         i, end = text_bounds[d], text_bounds[d + 1]
         blank = True  # white space at the start is dropped
         while i < end:
-            code, width = decode(utf8_N, i, end)
+            code, width = np.int64(utf8_N[i]), 1
+            if code >= 0x80:
+                code, width = decode(code, utf8_N, i, end)
             i += width
             if code == 0x20 or 0x09 <= code <= 0x0D or code == 0xA0 or code == 0x3000 or 0x2000 <= code <= 0x200A:
                 if not blank:

@@ -1,0 +1,147 @@
+"""Verification: from candidate components to clusters whose every link is a true pair.
+
+The graph that is wanted has an edge between two documents exactly when they share a bucket *and* are similar enough.
+Candidate components (the star edges of `candidates`, closed) contain it: a component splits, and never grows. So all
+documents of a component are brought together once, their buckets are rebuilt from their keys, and within a bucket *every* pair
+not yet joined is tested, not only pairs with the bucket's centre. A true pair whose only link in the star ran through a false
+centre is therefore found; the clusters are the connected components of the wanted graph, whatever the order of documents.
+
+Only in a bucket of more than `limit` documents is this given up, for otherwise it is quadratic: there a document is tested
+against the first `limit` clusters of the bucket, each by its first document (by uid). What is never tested is counted.
+
+Shapes: N documents, sorted by uid; S shingles in sets; M members of buckets; G buckets.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numba
+import numpy as np
+
+from curation.duplicates.candidates import EXACT, star_edges
+
+LIMIT = 512  # documents of a bucket that are all tested against each other
+
+Similarity = Literal["jaccard", "containment"]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Clusters, and what it took to find them."""
+
+    root_N: np.ndarray  # int64: the first document (lowest uid) of each document's cluster
+    tested: int  # pairs whose similarity was computed
+    joined: int  # of these, pairs similar enough
+    oversized: int  # buckets above the limit
+    untested: int  # documents of these that met more clusters than the limit and matched none
+
+
+def buckets(key_K: np.ndarray, document_K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(member_M int64, bounds int64[G + 1]): the documents of every bucket of two or more, ascending within a bucket.
+
+    A document may give a key twice; it is a member once.
+    """
+    order = np.lexsort((document_K, key_K))
+    key_K, document_K = key_K[order], document_K[order]
+    same = np.zeros(len(key_K), bool)
+    same[1:] = key_K[1:] == key_K[:-1]
+    again = same.copy()
+    again[1:] &= document_K[1:] == document_K[:-1]
+    document_K, same = document_K[~again], same[~again]
+    shared = same.copy()
+    shared[:-1] |= same[1:]
+    document_K, same = document_K[shared], same[shared]
+    return document_K.astype(np.int64), np.append(np.flatnonzero(~same), len(same)).astype(np.int64)
+
+
+def verified_clusters(
+    key_K: np.ndarray,
+    document_K: np.ndarray,
+    hash_S: np.ndarray,
+    bounds: np.ndarray,
+    *,
+    threshold: float,
+    similarity: Similarity = "jaccard",
+    limit: int = LIMIT,
+) -> Verified:
+    """Clusters of N documents from their keys (`key_K` of document `document_K`, an index below N) and shingle sets.
+
+    `hash_S[bounds[d]:bounds[d + 1]]` are document d's distinct shingle hashes, ascending (uint32). Exact keys join without a
+    test; of exact copies only the first is compared with others, so the sets of the rest may be left empty. A document with an
+    empty set is joined by nothing else. Jaccard is |A & B| / |A | B|, containment |A & B| / min(|A|, |B|). Documents stand in
+    order of uid, for the roots and for the oversized buckets.
+    """
+    root_N = np.arange(len(bounds) - 1, dtype=np.int64)
+    exact = (key_K & EXACT) == 1
+    first, copy = star_edges(key_K[exact], document_K[exact])
+    root_N[copy] = first
+    band = ~exact & (root_N == np.arange(len(root_N)))[document_K]
+    member_M, bucket_bounds = buckets(key_K[band], document_K[band])
+    counts = np.zeros(4, np.int64)
+    _join(member_M, bucket_bounds, hash_S, bounds, threshold, similarity == "containment", limit, root_N, counts)
+    return Verified(root_N, *(int(n) for n in counts))
+
+
+@numba.njit(inline="always")
+def _find(root_N, x):
+    """The root of x; halves the path on the way."""
+    while root_N[x] != x:
+        root_N[x] = root_N[root_N[x]]
+        x = root_N[x]
+    return x
+
+
+@numba.njit(cache=True, nogil=True)
+def _similar(hash_S, a, a_end, b, b_end, threshold, containment):
+    """Whether two sorted sets are at least `threshold` similar. Stops as soon as they cannot be."""
+    size_a, size_b = a_end - a, b_end - b
+    smaller = min(size_a, size_b)
+    if smaller == 0:
+        return False
+    total = size_a + size_b
+    # The least intersection that will do; a hair lower than the exact quotient, which decides at the end.
+    need = threshold * smaller if containment else threshold / (1.0 + threshold) * total
+    need -= 1e-6
+    common = 0
+    if smaller < need:
+        return False
+    while a < a_end and b < b_end:
+        x, y = hash_S[a], hash_S[b]
+        common += x == y
+        a += x <= y
+        b += y <= x
+        if common + min(a_end - a, b_end - b) < need:
+            return False
+    return common >= threshold * smaller if containment else common >= threshold * (total - common)
+
+
+@numba.njit(cache=True, nogil=True)
+def _join(member_M, bucket_bounds, hash_S, bounds, threshold, containment, limit, root_N, counts):
+    leaders = np.empty(limit, np.int64)
+    for g in range(len(bucket_bounds) - 1):
+        first, end = bucket_bounds[g], bucket_bounds[g + 1]
+        oversized = end - first > limit
+        counts[2] += oversized
+        n_leaders = 0
+        for i in range(first, end):
+            x, matched = member_M[i], False
+            for j in range(n_leaders if oversized else i - first):
+                y = leaders[j] if oversized else member_M[first + j]
+                low, high = _find(root_N, y), _find(root_N, x)
+                if low != high:
+                    counts[0] += 1
+                    if not _similar(hash_S, bounds[x], bounds[x + 1], bounds[y], bounds[y + 1], threshold, containment):
+                        continue
+                    counts[1] += 1
+                    root_N[max(low, high)] = min(low, high)
+                matched = True
+                if oversized:
+                    break
+            if oversized and not matched:
+                if n_leaders < limit:
+                    leaders[n_leaders] = x
+                    n_leaders += 1
+                else:
+                    counts[3] += 1
+    for x in range(len(root_N)):
+        root_N[x] = _find(root_N, x)

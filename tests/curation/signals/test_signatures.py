@@ -1,0 +1,118 @@
+"""Signatures against datasketch, bit for bit, and what the two hashes do and do not tell apart."""
+
+import json
+
+import datasketch
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.document import Batch
+from curation.signals.signatures import BLOCK, EMPTY, exact, minhash, permutations, shingle_hashes, shingle_sets, units
+
+
+def batch(*texts: str) -> Batch:
+    return Batch(pa.table({"text": pa.array(texts, pa.large_string())}))
+
+
+def rows(table: pa.Table) -> np.ndarray:
+    column = table["signature"].combine_chunks()
+    return column.flatten().to_numpy().reshape(len(column), -1)
+
+
+def by_datasketch(hashes: np.ndarray, num_perm: int, seed: int) -> np.ndarray:
+    sketch = datasketch.MinHash(num_perm, seed, hashfunc=lambda h: h, scheme="affine32")
+    sketch.update_batch(hashes.tolist())
+    return sketch.hashvalues
+
+
+def assert_equal_to_datasketch(documents: Batch, num_perm: int, seed: int, ngram: int, unit: str) -> None:
+    cut = units(documents.words, unit)
+    signature_DP = rows(minhash(documents, num_perm=num_perm, seed=seed, ngram=ngram, unit=unit))
+    for d in range(len(signature_DP)):
+        np.testing.assert_array_equal(signature_DP[d], by_datasketch(shingle_hashes(cut, d, ngram), num_perm, seed))
+
+
+@given(
+    st.lists(st.text(st.sampled_from("ab \n.é日")), min_size=1, max_size=5),
+    st.integers(1, 4),
+    st.sampled_from(["word", "character"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_equal_to_datasketch_on_any_text(texts, ngram, unit):
+    assert_equal_to_datasketch(batch(*texts), 8, 3, ngram, unit)
+
+
+@pytest.mark.parametrize("words", [5, BLOCK + 3, BLOCK + 4, BLOCK + 5, 3 * BLOCK + 100])
+def test_equal_to_datasketch_across_blocks(words):
+    text = " ".join(f"w{i}" for i in np.random.default_rng(words).integers(0, 10**6, words))
+    assert_equal_to_datasketch(batch("short one", text), 112, 1, 5, "word")
+
+
+def test_equal_to_datasketch_on_real_text(shared_data):
+    """And a datasketch object made from a row estimates the same similarity."""
+    import subprocess
+
+    lines = subprocess.run(["zstdcat", shared_data / "text/dedup_pairs/docs.jsonl.zst"], capture_output=True, check=True).stdout
+    documents = batch(*(json.loads(line)["text"] for line in lines.splitlines()[:60]))
+    assert_equal_to_datasketch(documents, 112, 1, 5, "word")
+    signature_DP = rows(minhash(documents))
+    left, right = (datasketch.MinHash(hashvalues=row, seed=1, scheme="affine32") for row in signature_DP[:2])
+    assert left.jaccard(right) == (signature_DP[0] == signature_DP[1]).mean()
+
+
+def test_permutations_are_datasketch_s():
+    a, b = datasketch.MinHash(64, 7, scheme="affine32").permutations
+    mine = permutations(64, 7)
+    np.testing.assert_array_equal(mine[0], a)
+    np.testing.assert_array_equal(mine[1], b)
+
+
+def test_short_documents_have_no_shingle():
+    table = minhash(batch("one two three four", "", "one two three four five"))
+    assert table["n_shingles"].to_pylist() == [0, 0, 1]
+    assert (rows(table)[:2] == EMPTY).all()
+    assert (rows(table)[2] != EMPTY).any()
+
+
+def test_sets_are_the_distinct_hashes():
+    documents = batch("a b a b a b a b", "", "x", "b a b a")
+    cut = units(documents.words, "word")
+    hash_S, bounds = shingle_sets(cut, 2)
+    sets = [hash_S[bounds[d] : bounds[d + 1]].tolist() for d in range(4)]
+    assert sets == [sorted(set(shingle_hashes(cut, d, 2).tolist())) for d in range(4)]
+    assert [len(s) for s in sets] == [2, 0, 0, 2]
+    assert sets[0] == sets[3]
+
+
+def test_planted_overlap_is_measured_by_the_sets():
+    """Two texts that share 60 of their 5-grams, of 96 and 80: Jaccard 60 / 116."""
+    shared = [f"s{i}" for i in range(64)]
+    left, right = shared + [f"l{i}" for i in range(36)], shared + [f"r{i}" for i in range(20)]
+    hash_S, bounds = shingle_sets(units(batch(" ".join(left), " ".join(right)).words, "word"), 5)
+    a, b = set(hash_S[: bounds[1]].tolist()), set(hash_S[bounds[1] :].tolist())
+    assert (len(a & b), len(a | b)) == (60, 116)
+
+
+def test_character_shingles_read_white_space_and_ascii_case_as_one():
+    documents = batch("  Hello\n\tWORLD ", "hello world", "hello, world", "héllo world")
+    cut = units(documents.words, "character")
+    spelled = [cut.hash_U[cut.bounds[d] : cut.bounds[d + 1]].tolist() for d in range(4)]
+    assert spelled[0] == spelled[1]
+    assert [len(s) for s in spelled] == [11, 11, 12, 11]
+    assert spelled[3] != spelled[0]
+
+
+def test_exact_hash_ignores_case_space_and_punctuation_only():
+    hashes = exact(batch("Hello, World!", "hello world", "hello  WORLD...", "world hello", "hello worlds", "helloworld"))
+    first, *rest = hashes["hash"].to_pylist()
+    assert rest[0] == rest[1] == first
+    assert len({first, *rest[2:]}) == 4
+
+
+def test_documents_without_words_are_hashed_by_their_bytes():
+    hashes = exact(batch("!", "?", "", "!", "??"))["hash"].to_pylist()
+    assert hashes[0] == hashes[3]
+    assert len(set(hashes)) == 4
