@@ -8,29 +8,12 @@ Shapes: N bytes of text, D documents, W words, C code points in a table.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from unicodedata import category
 
 import numba
 import numpy as np
 import pyarrow as pa
 
-OTHER, WORD, MARK, SINGLE = 0, 1, 2, 3
-SINGLE_BLOCKS = (  # scripts without spaces between words
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x3005, 0x3007),  # iteration mark, closing mark, zero
-    (0x3040, 0x30FF),  # Hiragana, Katakana
-    (0x31F0, 0x31FF),  # Katakana phonetic extensions
-    (0x3400, 0x4DBF),  # CJK extension A
-    (0x4E00, 0x9FFF),  # CJK unified
-    (0xF900, 0xFAFF),  # CJK compatibility
-    (0xFF66, 0xFF9F),  # half-width Katakana
-    (0x1B000, 0x1B16F),  # Kana supplements
-    (0x20000, 0x323AF),  # CJK extensions B to H
-)
-TABLE_END = 0x323B0  # above it only tags and variation selectors are assigned; they are no words
+from curation.characters import ALONE, ALPHA, MARK, NUMBER, flags, lower_case, read
 
 
 @dataclass(frozen=True)
@@ -69,22 +52,6 @@ def utf8_buffer(text: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarra
     return np.frombuffer(data if data is not None else b"", np.uint8), text_bounds
 
 
-@cache
-def tables() -> tuple[np.ndarray, np.ndarray]:
-    """(kind_C uint8, lower_C int32): the kind of character and the simple lower case of every code point below TABLE_END."""
-    kind_C = np.zeros(TABLE_END, np.uint8)
-    lower_C = np.arange(TABLE_END, dtype=np.int32)
-    kinds = {"L": WORD, "N": WORD, "M": MARK}
-    for code in range(TABLE_END):
-        kind_C[code] = kinds.get(category(chr(code))[0], OTHER)
-        lower_C[code] = ord(chr(code).lower()[0])  # the one longer mapping, U+0130, starts with its simple one
-    for first, last in SINGLE_BLOCKS:
-        block = kind_C[first : last + 1]
-        block[block == WORD] = SINGLE
-    kind_C.flags.writeable = lower_C.flags.writeable = False  # one array type, hence one compiled kernel
-    return kind_C, lower_C
-
-
 def scan(text: pa.Array | pa.ChunkedArray) -> Words:
     """Find and hash the words of every document of a string array, in one pass."""
     utf8_N, text_bounds = utf8_buffer(text)
@@ -95,29 +62,8 @@ def scan(text: pa.Array | pa.ChunkedArray) -> Words:
     length_W = np.empty(capacity, np.int32)
     n_chars_W = np.empty(capacity, np.int32)
     bounds = np.zeros(len(text_bounds), np.int64)
-    n = _scan(utf8_N, text_bounds, *tables(), hash_W, start_W, length_W, n_chars_W, bounds)
+    n = _scan(utf8_N, text_bounds, flags(), lower_case(), hash_W, start_W, length_W, n_chars_W, bounds)
     return Words(utf8_N, text_bounds, hash_W[:n], start_W[:n], length_W[:n], n_chars_W[:n], bounds)
-
-
-@numba.njit
-def decode(lead, utf8_N, i, end):
-    """(code point, bytes) of the character of several bytes at byte i; one cut short by `end` reads as one byte of U+FFFD."""
-    width = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
-    if i + width > end:
-        return 0xFFFD, 1
-    code = lead & 0x7F >> width
-    for k in range(1, width):
-        code = code << 6 | np.int64(utf8_N[i + k]) & 0x3F
-    return code, width
-
-
-@numba.njit
-def read(utf8_N, i, end, kind_C):
-    """(code point, bytes, kind) of the character at byte i."""
-    code, width = np.int64(utf8_N[i]), 1
-    if code >= 0x80:
-        code, width = decode(code, utf8_N, i, end)
-    return code, width, kind_C[code] if code < TABLE_END else np.uint8(OTHER)
 
 
 @numba.njit
@@ -154,16 +100,16 @@ def absorb_character(state, chunk, code):
 
 
 @numba.njit(cache=True, nogil=True)
-def _scan(utf8_N, text_bounds, kind_C, lower_C, hash_W, start_W, length_W, n_chars_W, bounds):
+def _scan(utf8_N, text_bounds, flags_C, lower_C, hash_W, start_W, length_W, n_chars_W, bounds):
     w = 0
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
         while i < end:
-            code, width, kind = read(utf8_N, i, end, kind_C)
-            if kind != WORD and kind != SINGLE:
+            code, width, kind = read(utf8_N, i, end, flags_C)
+            if not kind & (ALPHA | NUMBER):
                 i += width
                 continue
-            begin, alone, chars = i, kind == SINGLE, 0
+            begin, alone, chars = i, kind & ALONE, 0
             state, chunk = np.uint64(0), np.uint64(0)
             while True:
                 state, chunk = absorb_character(state, chunk, np.int64(lower_C[code]))
@@ -171,8 +117,8 @@ def _scan(utf8_N, text_bounds, kind_C, lower_C, hash_W, start_W, length_W, n_cha
                 i += width
                 if i >= end:
                     break
-                code, width, kind = read(utf8_N, i, end, kind_C)
-                if kind != MARK and (kind != WORD or alone):
+                code, width, kind = read(utf8_N, i, end, flags_C)
+                if not kind & MARK and (alone or kind & ALONE or not kind & (ALPHA | NUMBER)):
                     break
             hash_W[w] = fold(state, chunk)
             start_W[w], length_W[w], n_chars_W[w] = begin, i - begin, chars

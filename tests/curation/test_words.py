@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.words import SINGLE_BLOCKS, TABLE_END, scan
+from curation.characters import SCRIPTS_WITHOUT_SPACES, TABLE_END, code_points
+from curation.words import scan
+
+ALONE = frozenset(code_points(SCRIPTS_WITHOUT_SPACES))
 
 
 def reference_words(text: str) -> list[str]:
@@ -15,7 +18,7 @@ def reference_words(text: str) -> list[str]:
     open_word = single_open = False
     for ch in text:
         category = unicodedata.category(ch)[0] if ord(ch) < TABLE_END else "C"
-        single = category in "LN" and any(first <= ord(ch) <= last for first, last in SINGLE_BLOCKS)
+        single = category in "LN" and ord(ch) in ALONE
         if category == "M" and open_word:
             words[-1] += ch
         elif category in "LN":
