@@ -70,10 +70,13 @@ class Manifest:
     def digest(self) -> str:
         return sha256(canonical({"parts": self.parts, "summary": self.summary}).encode()).hexdigest()[:32]
 
+    def records(self, suffix: str = "") -> list[dict[str, Any]]:
+        """Records (name, bytes, digest and facts) of all files, or of those ending in `suffix`, in part order."""
+        return [file for part in self.parts for file in part["files"] if file["name"].endswith(suffix)]
+
     def files(self, suffix: str = "") -> list[str]:
-        """Paths (relative to the work directory) of all files, or of those ending in `suffix`, in part order."""
-        names = [f["name"] for part in self.parts for f in part["files"]]
-        return [f"{self.step.path}/{name}" for name in names if name.endswith(suffix)]
+        """Paths of those files, relative to the work directory."""
+        return [f"{self.step.path}/{record['name']}" for record in self.records(suffix)]
 
     def total(self, key: str) -> int:
         return sum(part[key] for part in self.parts)
@@ -220,11 +223,10 @@ class Output:
             pq.write_table(table, out, **PARQUET)
 
     @contextmanager
-    def parquet(self, name: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    def parquet(self, name: str, schema: pa.Schema, **facts: Any) -> Iterator[pq.ParquetWriter]:
         """A Parquet file written batch by batch: each table written is a row group."""
-        with self.workdir.writing(f"{self.path}/{name}") as out, pq.ParquetWriter(out, schema, **PARQUET) as writer:
+        with self.writing(name, **facts) as out, pq.ParquetWriter(out, schema, **PARQUET) as writer:
             yield writer
-        self._files.append({"name": name, "bytes": out.size, "digest": out.hash.hexdigest()})
 
     def write_json(self, name: str, value: Any) -> None:
         with self.writing(name) as out:

@@ -10,21 +10,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.document import Batch
 from curation.signals.registry import SIGNALS
 from pipelines.run_step import Context
+from pipelines.steps.shards import shard_file
 from pipelines.study import StudyError
 from pipelines.workdir import Manifest, Output, Step, Workdir
 
 Compute = Callable[..., pa.Table]
-
-
-def shard_file(index: int) -> str:
-    return f"shard-{index:05d}.parquet"
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def annotate(context: Context, pool: Manifest, signals: list[Signal], label: str
     for index, shard in enumerate(shards):
         if missing := [s for s in todo if index not in records[s.step.name]]:
             jobs.append((workdir, shard, index, missing))
-    started, bytes_of = time.monotonic(), [part["text_bytes"] / 1e6 for part in pool.parts]
+    started, bytes_of = time.monotonic(), [file["text_bytes"] / 1e6 for file in pool.records(".parquet")]
     with context.progress.bar(label, total=sum(bytes_of), unit="MB") as bar:
         bar.advance(sum(bytes_of) - sum(bytes_of[job[2]] for job in jobs), resumed=True)
         for position, made in context.executor.map(annotate_shard, jobs):
@@ -97,19 +93,3 @@ def annotate_shard(workdir: Workdir, shard: str, index: int, signals: list[Signa
                     writers.append(stack.enter_context(outputs[i].parquet(shard_file(index), table.schema)))
                 writers[i].write_table(table)
     return {out.step.name: out.commit({}) for out in outputs}
-
-
-def narrow(workdir: Workdir, pool: str, signals: dict[str, str], columns: set[str]) -> pl.DataFrame:
-    """Columns of one pool shard as a frame: bare names from the pool shard, `signal.column` from that signal's file.
-
-    `pool` is the path of the pool shard and `signals` maps a signal's name to the path of its file for the same shard.
-    """
-    frames = [pl.from_arrow(workdir.read_table(pool, sorted({"doc_id", "uid"} | {c for c in columns if "." not in c})))]
-    by_signal: dict[str, list[str]] = {}
-    for column in sorted(c for c in columns if "." in c):
-        signal, _, name = column.partition(".")
-        by_signal.setdefault(signal, []).append(name)
-    for signal, names in by_signal.items():
-        table = workdir.read_table(signals[signal], names)
-        frames.append(pl.from_arrow(table.select(names).rename_columns([f"{signal}.{name}" for name in names])))
-    return pl.concat(frames, how="horizontal")  # pyright: ignore[reportArgumentType, reportCallIssue]
