@@ -7,7 +7,6 @@ One file per pool shard: `reason` (null where the document belongs to the pool o
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 
 from curation.levels import heldout
 from curation.levels.heldout import Heldout
@@ -16,22 +15,23 @@ from pipelines.steps.shards import Shard, shard_file, shards
 from pipelines.study import Study
 from pipelines.workdir import Manifest, Output, Step
 
-EXAMPLES = "classifier examples"
-
-
 def declared(study: Study) -> Heldout:
     """The study's held-out rule as curation knows it."""
-    references = tuple(source.name for source in study.sources if source.role == "reference")
-    return Heldout(study.seed, study.evaluation.heldout, study.evaluation.tokens_per_domain, references=references)
+    evaluation = study.evaluation
+    references, examples = (
+        tuple(source.name for source in study.sources if source.role == role) for role in ("reference", "examples")
+    )
+    return Heldout(
+        study.seed, evaluation.heldout, evaluation.tokens_per_domain, references=references, examples=examples
+    )
 
 
 def withheld(context: Context, study: Study, pool: Manifest, duplicates: Manifest) -> Manifest:
     """Decide for every pool document, by its duplicate cluster."""
     rule = declared(study)
-    examples = [source.name for source in study.sources if source.role == "examples"]
     step = Step(
         "withheld",
-        {"seed": rule.seed, "heldout": rule.fraction, "references": list(rule.references), "examples": examples},
+        {"seed": rule.seed, "heldout": rule.fraction, "references": list(rule.references), "examples": list(rule.examples)},
         {"pool": pool.digest, "duplicates": duplicates.digest},
     )
     if (manifest := context.workdir.manifest(step)) is not None:
@@ -39,7 +39,7 @@ def withheld(context: Context, study: Study, pool: Manifest, duplicates: Manifes
         return manifest
     seen = shards(context.workdir, pool, {"duplicates": duplicates})
     found = [c for _, c in context.executor.map(clusters, [(s, rule) for s in seen])] if rule.references else []
-    units = [(shard, rule, heldout.union(found), examples) for shard in seen]
+    units = [(shard, rule, heldout.union(found)) for shard in seen]
     return run_step(context, step, decide, units)
 
 
@@ -48,16 +48,14 @@ def clusters(shard: Shard, rule: Heldout) -> pl.Series:
     return heldout.reference_clusters(shard.frame(["source", "duplicates.cluster"]), rule)
 
 
-def decide(out: Output, shard: Shard, rule: Heldout, references: pl.Series, examples: list[str]) -> dict[str, Any]:
+def decide(out: Output, shard: Shard, rule: Heldout, references: pl.Series) -> dict[str, Any]:
     """One shard's reasons. Runs on a worker."""
     frame = shard.frame(["doc_id", "source", "duplicates.cluster"])
-    reason = heldout.withheld(frame, rule, references).cast(pl.String)
-    is_example = pl.col("source").is_in(examples)
-    table = frame.with_columns(reason=reason).select(
+    table = frame.with_columns(reason=heldout.withheld(frame, rule, references).cast(pl.String)).select(
         "doc_id",
-        reason=pl.coalesce("reason", pl.when(is_example).then(pl.lit(EXAMPLES))),
-        free=pl.col("reason").is_null() & ~is_example,
-        usable=pl.col("reason").is_null(),
+        "reason",
+        free=pl.col("reason").is_null(),
+        usable=pl.col("reason").is_null() | (pl.col("reason") == heldout.EXAMPLES),
     )
-    out.write_table(shard_file(shard.index), pa.table(table.to_arrow()))
+    out.write_table(shard_file(shard.index), table.to_arrow())
     return {}
