@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.document import Batch, mix64
-from curation.words import Words, decode
+from curation.words import Words
 
 BLOCK = 1024  # shingles hashed at a time: 4 KB, the whole workspace of a document of any length
 BASE = np.uint64(0xD6E8FEB86659FD93)  # odd; the base of the shingle polynomial
@@ -165,8 +165,11 @@ def _characters(utf8_N, text_bounds, code_U, bounds):
         blank = True  # white space at the start is dropped
         while i < end:
             code, width = np.int64(utf8_N[i]), 1
-            if code >= 0x80:
-                code, width = decode(code, utf8_N, i, end)
+            if code >= 0x80:  # Arrow's text is valid UTF-8
+                width = 2 if code < 0xE0 else (3 if code < 0xF0 else 4)
+                code &= 0x7F >> width
+                for k in range(1, width):
+                    code = code << 6 | np.int64(utf8_N[i + k]) & 0x3F
             i += width
             if code == 0x20 or 0x09 <= code <= 0x0D or code == 0xA0 or code == 0x3000 or 0x2000 <= code <= 0x200A:
                 if not blank:

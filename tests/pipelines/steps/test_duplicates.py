@@ -1,0 +1,214 @@
+"""The duplicates step: against all pairs, over shards, partitions and executors, and from where it broke off."""
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from curation.document import SCHEMA, Batch, doc_id, uid
+from curation.duplicates.clusters import components
+from curation.signals.signatures import exact, minhash, shingle_sets, units
+from pipelines.executor import InProcess
+from pipelines.progress import Progress
+from pipelines.run_step import Context, run_step
+from pipelines.steps import components as components_step
+from pipelines.steps import duplicates as duplicates_step
+from pipelines.steps.duplicates import Duplicates, find_duplicates
+from pipelines.workdir import Step, Workdir
+
+
+def corpus(documents: int = 400, seed: int = 0) -> pa.Table:
+    """Documents of random words: a third are edits of another, some exact copies but for case, some short, some empty."""
+    random = np.random.default_rng(seed)
+    texts: list[str] = []
+    for d in range(documents):
+        kind = random.integers(0, 10)
+        if d > 10 and kind < 3:
+            words = texts[random.integers(0, d)].split()
+            for _ in range(random.integers(1, 6)):
+                if words:
+                    words[random.integers(0, len(words))] = f"edit{random.integers(0, 1000)}"
+            texts.append(" ".join(words))
+        elif d > 10 and kind == 3:
+            texts.append(texts[random.integers(0, d)].upper() + "!")
+        elif kind == 4:
+            texts.append(" ".join(f"s{i}" for i in random.integers(0, 3, random.integers(0, 4))))
+        else:
+            texts.append(" ".join(f"w{i}" for i in random.integers(0, 5000, random.integers(20, 120))))
+    return pa.table(
+        {
+            "uid": uid("test", "file", np.arange(documents)),
+            "text": pa.array(texts, pa.large_string()),
+            "source": [f"source{d % 2}" for d in range(documents)],
+            "domain": ["web"] * documents,
+            "url": [None] * documents,
+            "date": [f"20{d % 20:02d}" for d in range(documents)],
+            "meta": [None] * documents,
+        }
+    )
+
+
+def write_shard(out, documents, signal=None):
+    if signal is None:
+        table = pa.table([pa.array(doc_id(out.index, documents.num_rows)), *documents.columns], schema=SCHEMA)
+        with out.parquet(f"shard-{out.index:05d}.parquet", SCHEMA) as writer:
+            for start in range(0, max(table.num_rows, 1), 37):
+                writer.write_table(table.slice(start, 37))
+    else:
+        out.write_table(f"shard-{out.index:05d}.parquet", signal)
+    return {"text_bytes": documents["text"].nbytes, "documents": documents.num_rows}
+
+
+def prepare(context: Context, documents: pa.Table, shards: int, declared: Duplicates):
+    """The pool of `documents` in `shards` shards, and the two signals, as manifests."""
+    bounds = np.linspace(0, documents.num_rows, shards + 1).astype(int)
+    parts = [documents.slice(a, b - a) for a, b in pairwise(bounds.tolist())]
+    pool = run_step(context, Step("pool", {"shards": shards}), write_shard, [(part,) for part in parts])
+    signals = {}
+    for name, params in declared.signals().items():
+        compute = {"minhash": minhash, "exact": exact}[name]
+        tables = [(part, compute(Batch(part), **params)) for part in parts]
+        signals[name] = run_step(context, Step(f"signals/{name}", params, {"pool": pool.digest}), write_shard, tables)
+    return pool, signals
+
+
+def context_at(path, executor=None) -> Context:
+    workdir = Workdir(str(path))
+    return Context(workdir, executor or InProcess(), Progress(workdir, Console(quiet=True)))
+
+
+def result(context: Context, manifest, documents: pa.Table) -> dict[int, dict]:
+    """Rows of the signal by uid, and the pool's order checked on the way."""
+    rows = pa.concat_tables([context.workdir.read_table(file) for file in manifest.files()])
+    assert rows.num_rows == documents.num_rows
+    assert (np.diff(rows["doc_id"].to_numpy().astype(np.int64)) > 0).all()
+    listed = [{k: v for k, v in row.items() if k != "doc_id"} for row in rows.to_pylist()]
+    return dict(zip(documents["uid"].to_pylist(), listed, strict=True))
+
+
+def brute_force(documents: pa.Table, threshold: float) -> dict[int, int]:
+    """Cluster of each uid from all pairs: equal words, or Jaccard of 5-gram sets at the threshold."""
+    batch, ids = Batch(documents), documents["uid"].to_pylist()
+    hash_S, bounds = shingle_sets(units(batch.words, "word"), 5)
+    sets = [set(hash_S[bounds[d] : bounds[d + 1]].tolist()) for d in range(len(ids))]
+    words = [tuple(w.lower() for w in batch.words.spelled(d)) or documents["text"][d].as_py() for d in range(len(ids))]
+    edges = [(a, a) for a in ids]
+    for a, b in combinations(range(len(ids)), 2):
+        union = len(sets[a] | sets[b])
+        if words[a] == words[b] or (union and len(sets[a] & sets[b]) / union >= threshold):
+            edges.append((ids[a], ids[b]))
+    node, root = components(*np.array(edges, np.uint64).T)
+    return dict(zip(node.tolist(), root.tolist(), strict=True))
+
+
+def test_clusters_equal_all_pairs_and_the_counts_agree(tmp_path):
+    """64 x 2 bands miss no pair of Jaccard 0.5 (probability of a miss 1e-8), so the clusters must be those of all pairs."""
+    declared, documents = Duplicates(bands=64, rows=2, threshold=0.5), corpus()
+    context = context_at(tmp_path)
+    manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
+    rows, want = result(context, manifest, documents), brute_force(documents, 0.5)
+    assert {u: row["cluster"] for u, row in rows.items()} == want
+    members: dict[int, list[int]] = {}
+    for u, c in want.items():
+        members.setdefault(c, []).append(u)
+    lengths = dict(zip(documents["uid"].to_pylist(), (len(t.encode()) for t in documents["text"].to_pylist()), strict=True))
+    for cluster in members.values():
+        assert {rows[u]["cluster_size"] for u in cluster} == {len(cluster)}
+        best = min(cluster, key=lambda u: (-lengths[u], u))
+        assert [u for u in cluster if rows[u]["survivor"]] == [best]
+    by_exact: dict[int, list[int]] = {}
+    for u, row in rows.items():
+        by_exact.setdefault(row["exact"], []).append(u)
+    for copies in by_exact.values():
+        assert sum(rows[u]["exact_survivor"] for u in copies) == 1
+    summary = manifest.summary
+    assert summary["documents"] == 400
+    assert summary["duplicates"] == 400 - len(members)
+    assert summary["exact_duplicates"] == 400 - len(by_exact)
+    assert summary["short"] > 0
+    assert summary["untested"] == 0
+    assert len(members) < 330 < 400  # the corpus does have duplicates
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    context, declared, documents = context_at(tmp_path_factory.mktemp("reference")), Duplicates(), corpus()
+    return result(context, find_duplicates(context, *prepare(context, documents, 4, declared), declared), documents)
+
+
+@pytest.mark.parametrize("shards", [1, 7])
+def test_shards_and_their_order_change_nothing(tmp_path, reference, shards):
+    documents = corpus()
+    documents = documents.take(pa.array(np.random.default_rng(shards).permutation(documents.num_rows)))
+    context, declared = context_at(tmp_path), Duplicates()
+    assert (
+        result(context, find_duplicates(context, *prepare(context, documents, shards, declared), declared), documents)
+        == reference
+    )
+
+
+def test_partitions_change_nothing(tmp_path, reference, monkeypatch):
+    """Many partitions in every phase, and components by stars instead of in memory."""
+    monkeypatch.setattr(duplicates_step, "KEY_PARTITION", 5_000)
+    monkeypatch.setattr(duplicates_step, "SET_PARTITION", 3_000)
+    monkeypatch.setattr(duplicates_step, "SHARDS_PER_RANGE", 2)
+    monkeypatch.setattr(components_step, "IN_MEMORY", 10)
+    monkeypatch.setattr(components_step, "EDGES_PER_PARTITION", 150)
+    context, declared, documents = context_at(tmp_path), Duplicates(), corpus()
+    manifest = find_duplicates(context, *prepare(context, documents, 5, declared), declared)
+    assert result(context, manifest, documents) == reference
+    steps = context.workdir.listing("duplicates")
+    assert "stars-02-small" in steps
+    assert len(list((tmp_path / "duplicates/sets").glob("*/sets-*.parquet"))) == 5
+
+
+def test_a_scope_keeps_sources_apart(tmp_path):
+    declared, documents = Duplicates(scope="source", bands=64, rows=2, threshold=0.5), corpus()
+    context = context_at(tmp_path)
+    rows = result(context, find_duplicates(context, *prepare(context, documents, 2, declared), declared), documents)
+    want = {}
+    for source in ("source0", "source1"):
+        want |= brute_force(documents.filter(np.array(documents["source"].to_pylist()) == source), 0.5)
+    assert {u: row["cluster"] for u, row in rows.items()} == want
+
+
+def test_verification_off_keeps_whole_components(tmp_path, reference):
+    declared, documents = Duplicates(verify="off"), corpus()
+    context = context_at(tmp_path)
+    manifest = find_duplicates(context, *prepare(context, documents, 2, declared), declared)
+    rows = result(context, manifest, documents)
+    assert manifest.summary["tested"] == 0
+    for u, row in rows.items():  # a verified cluster lies in one component
+        assert rows[reference[u]["cluster"]]["cluster"] == row["cluster"]
+
+
+class BreaksAfter(InProcess):
+    """Runs so many units and then is gone, as a driver that was killed."""
+
+    def __init__(self, units: int):
+        self.left = units
+
+    def map(self, function, arguments, *args):
+        for done in super().map(function, arguments, *args):
+            yield done
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("units", [0, 3, 4, 7, 11])
+def test_a_broken_run_goes_on_where_it_stopped(tmp_path, units):
+    declared, documents = Duplicates(), corpus(120)
+    quiet = context_at(tmp_path / "quiet")
+    want = find_duplicates(quiet, *prepare(quiet, documents, 3, declared), declared)
+    context = context_at(tmp_path / "broken")
+    inputs = prepare(context, documents, 3, declared)
+    with pytest.raises(KeyboardInterrupt):
+        find_duplicates(context_at(tmp_path / "broken", BreaksAfter(units)), *inputs, declared)
+    written = {p: p.stat().st_mtime_ns for p in (tmp_path / "broken").rglob("*.parquet")}
+    manifest = find_duplicates(context, *inputs, declared)
+    assert manifest.to_bytes() == want.to_bytes()
+    again = [p for p, stamp in written.items() if p.stat().st_mtime_ns != stamp]
+    assert len(again) <= 1  # the unit in flight
