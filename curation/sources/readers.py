@@ -125,7 +125,7 @@ def _record(path: str, number: int, value: dict[str, Any], source: Source) -> Re
         path,
         number,
         text,
-        _optional(value.get(fields.domain)) or source.domain or source.name,
+        source.domain or _optional(value.get(fields.domain)) or source.name,
         _optional(value.get(fields.url)),
         _optional(value.get(fields.date)),
         json.dumps(meta, default=str, sort_keys=True) if meta else None,

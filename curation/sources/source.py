@@ -35,7 +35,7 @@ class Source:
     kind: one of `KINDS`.
     paths: files, directories (searched for the kind's suffixes) or globs; local or any fsspec URL. None for
         python_environment.
-    domain: of records that name none themselves; the source's name when not given.
+    domain: of every record; when not given, the record's own, else the source's name.
     slice_megabytes: input (as stored) that one unit of work reads: bigger files are split where the format allows it,
         smaller ones are read together.
     max_record_megabytes: a larger record is quarantined.

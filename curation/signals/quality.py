@@ -1,0 +1,277 @@
+"""Quality by a classifier: fastText trained on declared good examples against the rest, then scored over the pool.
+
+The recipe is DCLM's (Li et al. 2024, arXiv 2406.11794; `baselines/train_fasttext_classifier.py`): a document is one line, words
+and word bigrams, softmax over `__label__hq` and `__label__cc`, score = probability of the first. DCLM keeps the library's two
+million buckets of 100 dimensions, 819 MB for every process that scores; 100,000 buckets of 16 dimensions hold 6.4 MB.
+
+One thread, because fastText with several is not reproducible; so the same examples and settings give the same bytes.
+
+Shapes: D documents.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import xxhash
+from scipy.stats import rankdata
+
+from curation.document import Batch, mix64
+
+GOOD, REST = "__label__hq", "__label__cc"
+MAX_MODEL_BYTES = 100_000_000  # every process that scores holds the model
+MIN_HELD_OUT = 5  # examples of each class, below which an AUC says nothing
+
+
+# With one thread fastText 0.9.3 sets only the first tenth of its input matrix (densematrix.cc, `uniform`) and trains on
+# whatever malloc returned for the rest: NaN, or another model each time. A process of its own, whose malloc returns zeroed
+# memory (glibc writes the complement of MALLOC_PERTURB_; elsewhere a fresh process gets fresh pages), makes that nothing.
+ZEROED_MEMORY = {"MALLOC_PERTURB_": "255", "MALLOC_MMAP_THRESHOLD_": "65536"}
+TRAINER = "import fasttext, json, sys; fasttext.train_supervised(**json.loads(sys.argv[1])).save_model(sys.argv[2])"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """fastText's settings: vectors of `dim`, `bucket` hash buckets for the word n-grams up to `word_ngrams`, passes over the
+    examples, learning rate, and the rarest word kept. `held_out` is the share of examples that only measures."""
+
+    dim: int = 16
+    bucket: int = 100_000
+    word_ngrams: int = 2
+    epochs: int = 5
+    lr: float = 0.1
+    min_count: int = 2
+    seed: int = 0
+    held_out: float = 0.1
+
+
+@dataclass(frozen=True)
+class Report:
+    """How well a classifier tells held-out examples apart, and what else its score follows.
+
+    auc: chance that a held-out good example outscores another (ties count half).
+    calibration: per tenth of the score range that occurs: mean score, share of good examples, number of held-out examples.
+    length_bias: Spearman correlation of score and length in characters, among the held-out examples of each class.
+    domains: mean score of the held-out examples per domain, and their number.
+    """
+
+    auc: float
+    n_good: int
+    n_rest: int
+    n_held_out: int
+    n_dropped: int  # negatives that were also positives (same text), left out of the training
+    calibration: list[dict[str, float]]
+    length_bias: dict[str, float]
+    domains: dict[str, dict[str, float]]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model as the bytes of its fastText file, and its report."""
+
+    model: bytes
+    report: Report
+
+    def save(self, directory: Path) -> None:
+        """Write `model.bin`, which any fastText loads, and `report.json`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "model.bin").write_bytes(self.model)
+        (directory / "report.json").write_text(json.dumps(asdict(self.report), indent=1))
+
+
+def one_line(text: str) -> str:
+    """A document as fastText wants it: newlines read as spaces, as in DCLM; it takes other white space for spaces itself."""
+    return text.replace("\n", " ")
+
+
+def train(positives: pa.Table, negatives: pa.Table, settings: Settings = Settings()) -> Classifier:
+    """Train on tables with a `text` column and, where known, `domain` (for the report) and `cluster` (see `disjoint`).
+
+    Examples are used in the order of a hash of their text, and held out by that hash, so the order of the tables does not
+    matter and copies stay on one side. Raises ValueError for a class that is empty or too small, and for a model over 100 MB.
+    """
+    n_before = len(negatives)
+    negatives = disjoint(negatives, positives)
+    good, rest = _examples(positives, settings), _examples(negatives, settings)
+    for name, examples, given in (("positives", good, len(positives)), ("negatives", rest, n_before)):
+        if not (examples.held_out.sum() >= MIN_HELD_OUT and (~examples.held_out).sum() >= MIN_HELD_OUT):
+            raise ValueError(
+                f"the classifier has {len(examples.texts)} usable {name} (of {given} given); training and hold-out "
+                f"({settings.held_out:.0%}) need {MIN_HELD_OUT} each of both classes; declare wider {name}"
+            )
+    lines = [(key, f"{GOOD} {text}") for key, text in good.training()] + [
+        (key, f"{REST} {text}") for key, text in rest.training()
+    ]
+    model = _fit([line for _, line in sorted(lines)], settings)
+    report = _report(model, good, rest, n_before - len(negatives), settings)
+    return Classifier(model, report)
+
+
+def disjoint(negatives: pa.Table, positives: pa.Table) -> pa.Table:
+    """The negatives that are not, as text or by duplicate `cluster` (where both tables have it), among the positives."""
+    keep_D = ~np.isin(_hashes(negatives), _hashes(positives))
+    if "cluster" in negatives.column_names and "cluster" in positives.column_names:
+        keep_D &= ~np.isin(negatives["cluster"].to_numpy(), positives["cluster"].to_numpy())
+    return negatives.filter(pa.array(keep_D))
+
+
+def load(path: str) -> Any:
+    """A fastText model from a local path or URL, once per process and file."""
+    info = fsspec.url_to_fs(path)[0].info(path) if "://" in path else {"mtime": Path(path).stat().st_mtime_ns}
+    return _load(path, str(info.get("mtime") or info.get("ETag")))
+
+
+def score(model: Any, texts: Sequence[str] | pa.ChunkedArray | pa.Array, label: str = GOOD) -> np.ndarray:
+    """Probability of `label` for each text: float32[D] in [0, 1] (fastText itself may say 1.00003).
+
+    Raises ValueError when the model has no such label.
+    """
+    known = model.labels
+    if label not in known:
+        raise ValueError(f"the classifier has no label {label!r}; it has {', '.join(known[:8])}; set `label`")
+    lines = [one_line(text) for text in (texts if isinstance(texts, list) else texts.to_pylist())]  # type: ignore[union-attr]
+    if not lines:
+        return np.empty(0, np.float32)
+    labels_D, probabilities_D = model.predict(lines, k=len(known))
+    scores = [
+        found[names.index(label)] if label in names else 0.0 for names, found in zip(labels_D, probabilities_D, strict=True)
+    ]
+    return np.clip(np.array(scores, np.float32), 0, 1)
+
+
+def compute(batch: Batch, model: str, label: str = GOOD) -> pa.Table:
+    """The signal: column `score`, float32, by the fastText model at `model`."""
+    return pa.table({"score": score(load(model), batch.text, label)})
+
+
+def random(batch: Batch, seed: int = 0) -> pa.Table:
+    """The control: a `score` in [0, 1) that knows nothing of the text, from `uid` and `seed`."""
+    bits_D = mix64(seed, batch.documents["uid"].to_numpy()) >> np.uint64(40)
+    return pa.table({"score": bits_D.astype(np.float32) / np.float32(1 << 24)})
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """The distinct examples of one class."""
+
+    texts: list[str]
+    key: np.ndarray  # uint64: hash of the text, the order of training
+    held_out: np.ndarray  # bool
+    domains: list[str]
+
+    def training(self) -> list[tuple[int, str]]:
+        """(order, text) of the examples to learn from; a text that names a label itself would be given that label."""
+        rows = zip(self.key.tolist(), self.texts, self.held_out, strict=True)
+        return [(key, text.replace("__label__", "label")) for key, text, out in rows if not out]
+
+    def measured(self) -> list[int]:
+        return np.flatnonzero(self.held_out).tolist()
+
+
+def _hashes(table: pa.Table) -> np.ndarray:
+    """uint64 per row, of the text."""
+    return np.array([xxhash.xxh3_64_intdigest(one_line(text).encode()) for text in table["text"].to_pylist()], np.uint64)
+
+
+def _examples(table: pa.Table, settings: Settings) -> _Examples:
+    key, first = np.unique(_hashes(table), return_index=True)  # copies of a text count once
+    table = table.take(pa.array(first))
+    by = key
+    if "cluster" in table.column_names:
+        by = table["cluster"].to_numpy()  # near copies stay on one side
+    held_out = mix64(settings.seed + 1, by) < np.uint64(int(settings.held_out * 2**64))
+    domains = table["domain"].to_pylist() if "domain" in table.column_names else ["all"] * len(table)
+    return _Examples([one_line(text) for text in table["text"].to_pylist()], mix64(settings.seed, key), held_out, domains)
+
+
+def _fit(lines: list[str], settings: Settings) -> bytes:
+    """The bytes of the model file that fastText makes of labelled lines."""
+    with tempfile.TemporaryDirectory() as directory:
+        examples, file = Path(directory, "examples.txt"), Path(directory, "model.bin")
+        examples.write_text("\n".join(lines) + "\n")
+        arguments = {
+            "input": str(examples), "dim": settings.dim, "bucket": settings.bucket, "wordNgrams": settings.word_ngrams,
+            "epoch": settings.epochs, "lr": settings.lr, "minCount": settings.min_count, "seed": settings.seed,
+            "thread": 1, "verbose": 0,
+        }  # fmt: skip
+        command = [sys.executable, "-c", TRAINER, json.dumps(arguments), str(file)]
+        done = subprocess.run(command, env=os.environ | ZEROED_MEMORY, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            fix = f"lower `lr` (it is {settings.lr})" if "NaN" in reason else "see the message"
+            raise ValueError(f"fastText could not train the classifier: {reason}; {fix}")
+        size = file.stat().st_size
+        if size > MAX_MODEL_BYTES:
+            raise ValueError(
+                f"the classifier is {size / 1e6:.0f} MB (bucket {settings.bucket}, dim {settings.dim}); the limit is "
+                f"{MAX_MODEL_BYTES / 1e6:.0f} MB, as every worker holds it; lower `bucket` or `dim`, or raise `min_count`"
+            )
+        return file.read_bytes()
+
+
+def _report(model: bytes, good: _Examples, rest: _Examples, n_dropped: int, settings: Settings) -> Report:
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "model.bin").write_bytes(model)
+        loaded = _load(str(Path(directory, "model.bin")), xxhash.xxh3_64_hexdigest(model))
+    parts = [(examples, examples.measured()) for examples in (good, rest)]
+    texts = [examples.texts[i] for examples, chosen in parts for i in chosen]
+    domains = np.array([examples.domains[i] for examples, chosen in parts for i in chosen])
+    is_good = np.repeat([True, False], [len(chosen) for _, chosen in parts])
+    score_D, length_D = score(loaded, texts), np.array([len(text) for text in texts])
+    bin_D = np.minimum((score_D * 10).astype(int), 9)
+    return Report(
+        auc=auc(score_D, is_good),
+        n_good=len(good.texts),
+        n_rest=len(rest.texts),
+        n_held_out=len(texts),
+        n_dropped=n_dropped,
+        calibration=[
+            {"score": float(score_D[here].mean()), "good": float(is_good[here].mean()), "n": int(here.sum())}
+            for here in (bin_D == tenth for tenth in range(10))
+            if here.any()
+        ],
+        length_bias={
+            name: rank_correlation(score_D[here], length_D[here]) for name, here in (("good", is_good), ("rest", ~is_good))
+        },
+        domains={
+            str(domain): {"score": float(score_D[domains == domain].mean()), "n": int((domains == domain).sum())}
+            for domain in np.unique(domains)
+        },
+        settings=asdict(settings),
+    )
+
+
+def auc(score_D: np.ndarray, good_D: np.ndarray) -> float:
+    """Area under the ROC curve by the Mann-Whitney statistic; ties count half."""
+    n_good, n_rest = int(good_D.sum()), int((~good_D).sum())
+    ranks = rankdata(score_D)[good_D].sum()
+    return float((ranks - n_good * (n_good + 1) / 2) / (n_good * n_rest))
+
+
+def rank_correlation(x_D: np.ndarray, y_D: np.ndarray) -> float:
+    """Spearman's: 0 where one of the two does not vary."""
+    ranks = np.stack([rankdata(x_D), rankdata(y_D)])
+    return float(np.corrcoef(ranks)[0, 1]) if ranks.std(axis=1).all() else 0.0
+
+
+@lru_cache(maxsize=8)
+def _load(path: str, _version: str) -> Any:
+    import fasttext
+
+    if "://" not in path:
+        return fasttext.load_model(path)
+    fs, remote = fsspec.url_to_fs(path)
+    with tempfile.TemporaryDirectory() as directory:
+        fs.get_file(remote, f"{directory}/model.bin")
+        return fasttext.load_model(f"{directory}/model.bin")
