@@ -1,0 +1,75 @@
+"""What was held equal, as a document and its hash.
+
+Runs may be pooled in one fit only where their certificates are the same hex. It covers everything of a plan that must
+not differ between levels, seeds, shapes and D: the code, the kind of device, the dtype, tokenizer, vocabulary, context,
+optimizer, schedule, evaluation documents and, per shape, learning rate, batch and warm-up. What differs on purpose
+(level, seed, D) and what only rounds (threads, stack size, ranks) is recorded beside it, not hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.model import Architecture
+from training.plan import Plan, Stack
+
+ARITHMETIC = ("kernels", "model", "step", "schedule", "tokens", "evaluate")
+
+
+def code_digest() -> str:
+    """Hash of the modules that decide a loss."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in ARITHMETIC:
+        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+    return digest.hexdigest()
+
+
+def certify(plan: Plan, stack: Stack, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    """{"certificate": hex, "held_equal": {...}, "recorded": {...}} for a stack; JSON types only."""
+    recipes: dict[str, list[list[Any]]] = {}
+    for other in plan.stacks:
+        if other.shape == stack.shape and other.id != stack.id:
+            continue  # a shape's own recipe is this stack's, so that an LR check never looks like the main runs
+        row = [other.lr, other.batch_tokens, other.warmup_tokens]
+        if row not in recipes.setdefault(other.shape, []):
+            recipes[other.shape].append(row)
+    held_equal = {
+        "code": code_digest(),
+        "torch": torch.__version__.split("+")[0],
+        "device": device.type,
+        "dtype": str(dtype).removeprefix("torch."),
+        "tokenizer": plan.tokenizer,
+        "vocab_size": plan.vocab_size,
+        "eot": plan.eot,
+        "context": plan.context,
+        "evaluation": plan.evaluation.digest,
+        "optimizer": asdict(plan.optimizer),
+        "schedule": asdict(plan.schedule),
+        "document_mask": plan.document_mask,
+        "shapes": {name: asdict(shape) for name, shape in plan.shapes.items()},
+        "recipes": {shape: sorted(rows, key=str) for shape, rows in recipes.items()},
+    }
+    text = json.dumps(held_equal, sort_keys=True, separators=(",", ":"))
+    architecture = Architecture(plan.shapes[stack.shape], plan.vocab_size)
+    seeds = sorted({run.seed for run in stack.runs})
+    return {
+        "certificate": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+        "held_equal": held_equal,
+        "recorded": {
+            "stack": asdict(stack),
+            "datasets": {run.level: plan.datasets[run.level].digest for run in stack.runs},
+            "initial_weights": {str(seed): _tensor_digest(architecture.initial(seed)) for seed in seeds},
+            "threads": plan.threads,
+            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        },
+    }
+
+
+def _tensor_digest(tensor: torch.Tensor) -> str:
+    return hashlib.blake2b(tensor.numpy().tobytes(), digest_size=16).hexdigest()

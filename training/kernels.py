@@ -1,0 +1,166 @@
+"""Hand-written backward passes for the parts of a step where plain autograd wastes the time of a small model.
+
+On a CPU with bfloat16 instructions a small transformer is bound by element-wise passes, not by matrix products: the
+fused SDPA backward alone took 37 % of a step and the softmax of the head another quarter (docs/log.md). Everything
+here is plain PyTorch, the same on every device, and checked against autograd in tests/training/test_kernels.py.
+
+K runs, N positions of one batch, D width, G = K * sequences, T context, H heads, E head width, F feed-forward, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+NORM_EPS = 1e-6
+HEAD_ELEMENTS_CPU = 1 << 20  # logits of one chunk: 2 MB in bfloat16, so that the softmax stays near the core
+HEAD_ELEMENTS_GPU = 1 << 28
+
+
+def _inverse_rms(x: Tensor) -> Tensor:
+    squares = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square_()
+    return squares.div_(x.shape[-1]).add_(NORM_EPS).rsqrt_().to(x.dtype)
+
+
+class RmsNorm(Function):
+    """x / rms(x) over the last dimension, without a gain (the matrix that follows can hold any)."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        inverse = _inverse_rms(x)
+        y = x * inverse
+        ctx.save_for_backward(y, inverse)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tensor:
+        y, inverse = ctx.saved_tensors
+        return torch.addcmul(grad, y, (grad * y).mean(-1, keepdim=True), value=-1).mul_(inverse)
+
+
+class RotaryNorm(Function):
+    """RMS norm over the head width, then rotary position (half-split, as Llama and Qwen3): x_GTHE -> y_GHTE.
+
+    `cos_TE` repeats its half twice; `sin_TE` is negated in its first half, so that rotation is x cos + roll(x) sin.
+    """
+
+    @staticmethod
+    def forward(ctx, x_GTHE: Tensor, cos_TE: Tensor, sin_TE: Tensor) -> Tensor:
+        inverse = _inverse_rms(x_GTHE)
+        y_GHTE = (x_GTHE * inverse).transpose(1, 2).contiguous()
+        ctx.save_for_backward(y_GHTE, inverse, cos_TE, sin_TE)
+        half = y_GHTE.shape[-1] // 2
+        return torch.addcmul(y_GHTE * cos_TE, y_GHTE.roll(half, -1), sin_TE)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_GHTE: Tensor) -> tuple[Tensor, None, None]:
+        y_GHTE, inverse, cos_TE, sin_TE = ctx.saved_tensors
+        half = y_GHTE.shape[-1] // 2
+        grad = grad_GHTE * cos_TE
+        grad += (grad_GHTE * sin_TE).roll(half, -1)
+        grad = torch.addcmul(grad, y_GHTE, (grad * y_GHTE).mean(-1, keepdim=True), value=-1)
+        return grad.transpose(1, 2).mul(inverse), None, None
+
+
+class SwiGlu(Function):
+    """silu(gate) * up for x_KN(2F) = gate | up."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        gate, up = x.chunk(2, -1)
+        return functional.silu(gate).mul_(up)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        gate, up = x.chunk(2, -1)
+        sigmoid = torch.sigmoid(gate)
+        silu = gate * sigmoid
+        slope = torch.addcmul(sigmoid, silu, 1 - sigmoid)
+        return torch.cat((grad * up * slope, grad * silu), -1)
+
+
+class Embed(Function):
+    """Rows of embedding_KVD (float32) for ids_KN, in `dtype`; the gradient is summed in float32, in order."""
+
+    @staticmethod
+    def forward(ctx, embedding_KVD: Tensor, ids_KN: Tensor, dtype: torch.dtype) -> Tensor:
+        ctx.save_for_backward(ids_KN)
+        ctx.shape = embedding_KVD.shape
+        return embedding_KVD[torch.arange(len(ids_KN), device=ids_KN.device)[:, None], ids_KN].to(dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_KND: Tensor) -> tuple[Tensor, None, None]:
+        (ids_KN,) = ctx.saved_tensors
+        K, V, D = ctx.shape
+        rows = (ids_KN + V * torch.arange(K, device=ids_KN.device)[:, None]).flatten()
+        grad = torch.zeros(K * V, D, dtype=torch.float32, device=ids_KN.device)
+        grad.index_add_(0, rows, grad_KND.reshape(-1, D).float())
+        return grad.view(K, V, D), None, None
+
+
+class HeadLoss(Function):
+    """Mean cross-entropy loss_K (nats per token) of x_KND through head_KDV (float32), the logits never held whole.
+
+    The gradient is known as soon as a chunk's softmax is, so the forward pass computes it (in x's dtype, summed over
+    chunks in float32) and backward only scales it.
+    """
+
+    @staticmethod
+    def forward(ctx, x_KND: Tensor, head_KDV: Tensor, targets_KN: Tensor) -> Tensor:
+        K, N, _ = x_KND.shape
+        V = head_KDV.shape[-1]
+        on_cpu = x_KND.device.type == "cpu"
+        group = 1 if on_cpu else K
+        rows = max(1, (HEAD_ELEMENTS_CPU if on_cpu else HEAD_ELEMENTS_GPU) // (group * V))
+        weight_KDV = head_KDV.to(x_KND.dtype)
+        grad_x_KND = torch.empty_like(x_KND)
+        grad_head_KDV = torch.zeros_like(head_KDV, memory_format=torch.contiguous_format)
+        loss_K = torch.zeros(K, dtype=torch.float32, device=x_KND.device)
+        for k in range(0, K, group):
+            runs = slice(k, k + group)
+            weight = weight_KDV[runs]
+            for n in range(0, N, rows):
+                x, target = x_KND[runs, n : n + rows], targets_KN[runs, n : n + rows, None]
+                share = torch.bmm(x, weight).softmax(-1)
+                right = share.gather(-1, target)
+                loss_K[runs] -= right[..., 0].float().log().sum(-1)
+                share.scatter_(-1, target, right - 1)
+                grad_x_KND[runs, n : n + rows] = torch.bmm(share, weight.transpose(1, 2))
+                grad_head_KDV[runs] += torch.bmm(x.transpose(1, 2), share)
+        ctx.save_for_backward(grad_x_KND, grad_head_KDV)
+        return loss_K / N
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_K: Tensor) -> tuple[Tensor, Tensor, None]:
+        grad_x_KND, grad_head_KDV = ctx.saved_tensors
+        scale = (grad_K / grad_x_KND.shape[1])[:, None, None]
+        return grad_x_KND * scale.to(grad_x_KND.dtype), grad_head_KDV * scale, None
+
+
+def attention(q_GHTE: Tensor, k_GHTE: Tensor, v_GHTE: Tensor, mask: Tensor | None) -> Tensor:
+    """Causal attention, scaled by E^-1/2. `mask` is additive, [T, T] or [G, 1, T, T]; None means causal only.
+
+    On a CPU two batched products and a softmax beat the fused kernel, whose backward pass is slow there; on a GPU the
+    fused kernel is the flash one. Both are one arithmetic.
+    """
+    G, H, T, E = q_GHTE.shape
+    if q_GHTE.device.type != "cpu":
+        if mask is not None and mask.dim() == 2:
+            mask = None
+        return functional.scaled_dot_product_attention(q_GHTE, k_GHTE, v_GHTE, attn_mask=mask, is_causal=mask is None)
+    assert mask is not None
+    q, k, v = (x.reshape(G * H, T, E) for x in (q_GHTE, k_GHTE, v_GHTE))
+    if mask.dim() > 2:
+        mask = mask.expand(G, H, T, T).reshape(G * H, T, T)
+    share = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=E**-0.5).softmax(-1)
+    return torch.bmm(share, v).view(G, H, T, E)

@@ -1,0 +1,107 @@
+"""The tables a stack leaves: a row per document (losses) and a row per evaluation set (observations)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from training.evaluate import Documents, set_loss
+from training.plan import Plan, Stack
+
+LOSSES = pa.schema(
+    [
+        ("level", pa.string()),
+        ("seed", pa.int64()),
+        ("tokens", pa.int64()),
+        ("doc_id", pa.uint64()),
+        ("nats", pa.float64()),
+        ("n_tokens", pa.uint32()),
+        ("n_bytes", pa.uint32()),
+    ]
+)
+OBSERVATIONS = pa.schema(
+    [
+        ("level", pa.string()),
+        ("seed", pa.int64()),
+        ("trunk", pa.string()),
+        ("shape", pa.string()),
+        ("params_body", pa.int64()),
+        ("params_head", pa.int64()),
+        ("params_embedding", pa.int64()),
+        ("tokens", pa.int64()),
+        ("unique_tokens", pa.int64()),
+        ("repeated", pa.bool_()),
+        ("flops", pa.float64()),
+        ("eval_set", pa.string()),
+        ("loss", pa.float64()),
+        ("bits_per_byte", pa.float64()),
+        ("eval_tokens", pa.int64()),
+        ("loss_se", pa.float64()),
+        ("certificate", pa.string()),
+    ]
+)
+
+
+def trunk_id(stack: Stack, run: int) -> str:
+    """level/shape/seed, with the learning rate where the runs of a stack differ in it."""
+    base = f"{stack.runs[run].level}/{stack.shape}/{stack.runs[run].seed}"
+    return f"{base}/lr={stack.lr_K[run]:g}" if isinstance(stack.lr, tuple) else base
+
+
+def losses_table(stack: Stack, tokens: int, documents: Documents, nats_KQ: np.ndarray) -> pa.Table:
+    """The LOSSES rows of one branch end: every run, every document."""
+    K, Q = nats_KQ.shape
+    columns = {
+        "level": np.repeat([run.level for run in stack.runs], Q),
+        "seed": np.repeat([run.seed for run in stack.runs], Q),
+        "tokens": np.full(K * Q, tokens),
+        "doc_id": np.tile(documents.doc_id_Q, K),
+        "nats": nats_KQ.ravel(),
+        "n_tokens": np.tile(documents.n_tokens_Q, K).astype(np.uint32),
+        "n_bytes": np.tile(documents.n_bytes_Q, K).astype(np.uint32),
+    }
+    return pa.table(columns, schema=LOSSES)
+
+
+def observation_rows(
+    plan: Plan, stack: Stack, tokens: int, documents: Documents, nats_KQ: np.ndarray, certificate: str
+) -> list[dict]:
+    """The OBSERVATIONS rows of one branch end: every run, every evaluation set."""
+    shape = plan.shapes[stack.shape]
+    rows = []
+    for k, run in enumerate(stack.runs):
+        unique = plan.datasets[run.level].unique_tokens
+        for name, members in documents.sets.items():
+            measured = set_loss(nats_KQ[k, members], documents.n_tokens_Q[members], documents.n_bytes_Q[members])
+            rows.append(
+                {
+                    "level": run.level,
+                    "seed": run.seed,
+                    "trunk": trunk_id(stack, k),
+                    "shape": stack.shape,
+                    "params_body": shape.params_body,
+                    "params_head": shape.params_head(plan.vocab_size),
+                    "params_embedding": shape.params_embedding(plan.vocab_size),
+                    "tokens": tokens,
+                    "unique_tokens": unique,
+                    "repeated": tokens > unique,
+                    "flops": float(shape.flops_per_token(plan.vocab_size, plan.context)) * tokens,
+                    "eval_set": name,
+                    "loss": measured.loss,
+                    "bits_per_byte": measured.bits_per_byte,
+                    "eval_tokens": measured.n_tokens,
+                    "loss_se": measured.loss_se,
+                    "certificate": certificate,
+                }
+            )
+    return rows
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Parquet, written aside and renamed."""
+    aside = path.with_name(path.name + ".partial")
+    pq.write_table(table, aside, compression="zstd")
+    aside.replace(path)

@@ -1,0 +1,236 @@
+"""The training plan: one JSON file that says everything a machine with torch and pyarrow needs to train.
+
+`load_plan` reads it into frozen dataclasses and refuses what cannot run, naming the place, the value and the fix.
+Paths are relative to the plan file. The format is documented in docs/training.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from training.shapes import Shape
+
+
+class PlanError(ValueError):
+    """A training plan that cannot be run as written."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A level's token shards: `path` holds dataset.json and the Parquet shards."""
+
+    path: Path
+    digest: str
+    unique_tokens: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`path` holds documents.parquet."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW; `weight_decay` is decoupled and spares the embedding; `clip` bounds each run's own gradient norm."""
+
+    beta1: float = 0.9
+    beta2: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    clip: float = 1.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """`trunk`: warm-up, constant, and a 1-sqrt cooldown over the last `cooldown` share to each D.
+    `cosine`: one D per stack, decayed to a tenth of the peak."""
+
+    kind: str = "trunk"
+    cooldown: float = 0.2
+
+
+@dataclass(frozen=True)
+class Run:
+    level: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs of one shape that train together. `tokens` are the D of the branches, ascending; `lr` is the peak, one
+    number for every run, or one per run (an LR check)."""
+
+    id: str
+    shape: str
+    runs: tuple[Run, ...]
+    tokens: tuple[int, ...]
+    batch_tokens: int
+    lr: float | tuple[float, ...]
+    warmup_tokens: int
+
+    @property
+    def lr_K(self) -> tuple[float, ...]:
+        return self.lr if isinstance(self.lr, tuple) else (self.lr,) * len(self.runs)
+
+    def steps(self, tokens: int) -> int:
+        """Optimizer steps to `tokens`; a branch is recorded at steps * batch_tokens, the tokens truly seen."""
+        return round(tokens / self.batch_tokens)
+
+
+@dataclass(frozen=True)
+class Plan:
+    context: int
+    vocab_size: int
+    eot: int
+    tokenizer: str
+    datasets: dict[str, Dataset]
+    evaluation: Evaluation
+    shapes: dict[str, Shape]
+    optimizer: Optimizer
+    schedule: Schedule
+    stacks: tuple[Stack, ...]
+    precision: str = "auto"
+    threads: int = 1
+    document_mask: bool = False  # attention stays inside a document; off: worth 0.0002 bpb (nanochat LOG), costs memory
+    trunk_evaluations: bool = False  # also evaluate the trunk, undecayed, at every branch point
+    keep_weights: str = "last"  # which branch ends keep their weights for export: last | all | none
+    checkpoint_seconds: float = 300.0
+    micro_batch: int = 0  # sequences per forward and backward and run; 0 = the whole batch
+
+    def stack(self, stack_id: str) -> Stack:
+        for stack in self.stacks:
+            if stack.id == stack_id:
+                return stack
+        raise PlanError(f"no stack {stack_id!r} in the plan; it has {', '.join(s.id for s in self.stacks)}")
+
+
+def load_plan(path: Path | str) -> Plan:
+    """Read and check plan.json. Raises PlanError."""
+    path = Path(path)
+    try:
+        raw = json.loads(path.read_text())
+    except OSError as error:
+        raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise PlanError(f"{path} is not JSON: {error}") from error
+    return parse_plan(raw, path.parent)
+
+
+def parse_plan(raw: dict[str, Any], base: Path) -> Plan:
+    """The plan in `raw` (the parsed JSON), its paths resolved against `base`. Raises PlanError."""
+    if raw.get("version") != 1:
+        raise PlanError(f"plan version is {raw.get('version')!r}; this code reads version 1")
+    raw = {key: value for key, value in raw.items() if key != "version"}
+    datasets = {
+        level: _build(Dataset, f"datasets.{level}", value, path=lambda p: base / p)
+        for level, value in _mapping(raw, "datasets").items()
+    }
+    shapes = {name: _build(Shape, f"shapes.{name}", value) for name, value in _mapping(raw, "shapes").items()}
+    stacks = tuple(
+        _build(
+            Stack,
+            f"stacks[{i}]",
+            value,
+            runs=lambda runs, i=i: tuple(_build(Run, f"stacks[{i}].runs[{j}]", r) for j, r in enumerate(runs)),
+            tokens=tuple,
+            lr=lambda lr: tuple(lr) if isinstance(lr, list) else lr,
+        )
+        for i, value in enumerate(raw.get("stacks", []))
+    )
+    plan = _build(
+        Plan,
+        "plan",
+        raw,
+        datasets=lambda _: datasets,
+        shapes=lambda _: shapes,
+        stacks=lambda _: stacks,
+        evaluation=lambda value: _build(Evaluation, "evaluation", value, path=lambda p: base / p),
+        optimizer=lambda value: _build(Optimizer, "optimizer", value),
+        schedule=lambda value: _build(Schedule, "schedule", value),
+    )
+    _check(plan)
+    return plan
+
+
+def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:
+    value = raw.get(key)
+    if not isinstance(value, dict) or not value:
+        raise PlanError(f"plan: {key} must be a non-empty object, not {value!r}")
+    return value
+
+
+def _build(cls: Any, place: str, value: Any, **convert: Any) -> Any:
+    if not isinstance(value, dict):
+        raise PlanError(f"{place} must be an object, not {value!r}")
+    known = {field.name for field in fields(cls)}
+    if unknown := sorted(set(value) - known):
+        raise PlanError(f"{place}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    try:
+        return cls(**{name: convert[name](v) if name in convert else v for name, v in value.items()})
+    except PlanError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise PlanError(f"{place}: {error}") from error
+
+
+def _check(plan: Plan) -> None:
+    if plan.precision not in ("auto", "float32", "bfloat16"):
+        raise PlanError(f"precision is {plan.precision!r}; use auto, float32 or bfloat16")
+    if plan.keep_weights not in ("last", "all", "none"):
+        raise PlanError(f"keep_weights is {plan.keep_weights!r}; use last, all or none")
+    if plan.schedule.kind not in ("trunk", "cosine"):
+        raise PlanError(f"schedule.kind is {plan.schedule.kind!r}; use trunk or cosine")
+    if not 0 < plan.schedule.cooldown < 1:
+        raise PlanError(f"schedule.cooldown is {plan.schedule.cooldown}; it is a share strictly between 0 and 1")
+    if not 0 <= plan.eot < plan.vocab_size:
+        raise PlanError(f"eot is token {plan.eot}, outside the vocabulary of {plan.vocab_size}")
+    if plan.context < 2:
+        raise PlanError(f"context is {plan.context}; it must be at least 2")
+    if len({stack.id for stack in plan.stacks}) < len(plan.stacks):
+        raise PlanError("two stacks share an id; ids name output folders and must differ")
+    for stack in plan.stacks:
+        _check_stack(plan, stack)
+
+
+def _check_stack(plan: Plan, stack: Stack) -> None:
+    place = f"stack {stack.id!r}"
+    if stack.shape not in plan.shapes:
+        raise PlanError(f"{place}: shape {stack.shape!r} is not in the plan; it has {', '.join(plan.shapes)}")
+    if not stack.runs or not stack.tokens:
+        raise PlanError(f"{place}: needs at least one run and one D in tokens")
+    for run in stack.runs:
+        if run.level not in plan.datasets:
+            raise PlanError(f"{place}: level {run.level!r} has no dataset; the plan has {', '.join(plan.datasets)}")
+        if run.seed < 0:
+            raise PlanError(f"{place}: seed {run.seed} is negative")
+    if stack.batch_tokens < plan.context or stack.batch_tokens % plan.context:
+        raise PlanError(f"{place}: batch_tokens {stack.batch_tokens} is not a multiple of the context {plan.context}")
+    if len(stack.lr_K) != len(stack.runs):
+        raise PlanError(f"{place}: {len(stack.lr_K)} learning rates for {len(stack.runs)} runs; give one, or one each")
+    if not all(math.isfinite(lr) and lr > 0 for lr in stack.lr_K):
+        raise PlanError(f"{place}: lr {stack.lr} must be positive and finite")
+    if any(b <= a for a, b in zip(stack.tokens, stack.tokens[1:], strict=False)):
+        raise PlanError(f"{place}: tokens {list(stack.tokens)} must ascend")
+    if plan.schedule.kind == "cosine" and len(stack.tokens) > 1:
+        raise PlanError(f"{place}: a cosine schedule decays to one D; make one stack per D instead of {stack.tokens}")
+    first = stack.steps(stack.tokens[0])
+    if first < 5:
+        raise PlanError(
+            f"{place}: D {stack.tokens[0]} is {first} steps of {stack.batch_tokens} tokens; "
+            "at least 5 are needed: raise D or lower batch_tokens"
+        )
+    steps = [stack.steps(tokens) for tokens in stack.tokens]
+    if len(set(steps)) < len(steps):
+        raise PlanError(f"{place}: two D in {list(stack.tokens)} round to the same step; lower batch_tokens")
+    if stack.warmup_tokens > (1 - plan.schedule.cooldown) * stack.tokens[0]:
+        raise PlanError(
+            f"{place}: warm-up of {stack.warmup_tokens} tokens outlasts the trunk of the first D {stack.tokens[0]}; "
+            "lower warmup_tokens"
+        )
