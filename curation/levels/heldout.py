@@ -28,7 +28,10 @@ FRAME = ("doc_id", "uid", "source", "domain", "n_tokens", "n_bytes", CLUSTER, "d
 
 @dataclass(frozen=True)
 class Heldout:
-    """`fraction` of the clusters is held out; of a domain or reference at most `tokens_per_set` tokens are evaluated, in documents of `min_tokens` or more."""
+    """`fraction` of the clusters is held out; `references` are sources that no level trains on.
+
+    Of a domain or reference about `tokens_per_set` tokens are evaluated, in documents of `min_tokens` or more.
+    """
 
     seed: int
     fraction: float
@@ -39,7 +42,10 @@ class Heldout:
 
 
 def reference_clusters(frame: pl.DataFrame, heldout: Heldout) -> pl.Series:
-    """Map: the clusters that a shard's reference documents belong to (uint64, sorted). Their union goes to `withheld`; it grows with the references only."""
+    """Map: the clusters that a shard's reference documents belong to (uint64, sorted).
+
+    Their union goes to `withheld`. It grows with the references, not with the pool.
+    """
     return frame.filter(pl.col("source").is_in(heldout.references))[CLUSTER].unique().sort()
 
 
@@ -80,8 +86,8 @@ def measure(state: Search, frame: pl.DataFrame, heldout: Heldout, clusters: pl.S
 def evaluation(state: Search, frame: pl.DataFrame, heldout: Heldout, clusters: pl.Series) -> pl.DataFrame:
     """The shard's evaluation documents: `doc_id`, `uid`, `domain`, `n_tokens`, `n_bytes`, `sets`.
 
-    `sets` has `heldout` and `domain:<its domain>`, or `reference:<its source>`. The evaluation set is those of all shards in the
-    order of `uid`. `own:<level>` is for the shell to add, by `select.passes`, beside them: it changes with the level.
+    `sets` has `heldout` and `domain:<its domain>`, or `reference:<its source>`. The evaluation set is those of all shards, in
+    the order of `uid`. `own:<level>` is for the shell to add, by `select.passes`, beside them: it changes with the level.
     """
     rows, key_E = _candidates(frame, heldout, clusters)
     rows = rows.filter(pl.Series(taken(state, key_E, rows["set"])))

@@ -1,0 +1,104 @@
+"""The ledger of a level: every document is kept or has a reason, and the funnel adds up exactly, or the step fails."""
+
+from collections.abc import Iterable, Mapping
+
+import polars as pl
+
+from curation.levels.layout import Laid
+from curation.levels.mixture import Budget
+
+IN = "in"
+KEPT = "kept"
+AMOUNTS = ("documents", "bytes", "tokens")
+
+
+class ConservationError(RuntimeError):
+    """A funnel that does not add up: documents were lost or counted twice. A defect, never the user's doing."""
+
+
+def settle_mixture(ledger: pl.DataFrame, kept: pl.DataFrame, laid: Laid, budget: Budget) -> pl.DataFrame:
+    """The shard's ledger after the stream was laid out, with `tokens` and `bytes`: what of each document is in it.
+
+    `kept` are the documents that were laid (`doc_id`, `domain`). One of which no piece found room is dropped with the reason
+    `mixture: <group> budget`; one that found room in part stays, and the funnel counts the rest of it under that reason.
+    """
+    room = kept.select("doc_id", why=_budget_reason(budget)).with_columns(
+        tokens=pl.Series(laid.tokens_K, dtype=pl.UInt32), bytes=pl.Series(laid.bytes_K, dtype=pl.UInt32)
+    )
+    reasons = pl.Enum([*_categories(ledger), *_reasons(budget)])
+    late = pl.col("keep") & (pl.col("tokens") == 0)
+    return (
+        ledger.join(room, on="doc_id", how="left", maintain_order="left")
+        .with_columns(
+            keep=pl.col("keep") & ~late,
+            reason=pl.when(late).then("why").otherwise(pl.col("reason").cast(pl.String)).cast(reasons),
+            failed=pl.when(late).then(pl.concat_list("why")).otherwise(pl.col("failed").cast(pl.List(pl.String))),
+            tokens=pl.col("tokens").fill_null(0),
+            bytes=pl.col("bytes").fill_null(0),
+        )
+        .drop("why")
+    )
+
+
+def funnel(ledger: pl.DataFrame, frame: pl.DataFrame, budget: Budget) -> pl.DataFrame:
+    """A shard's counts: `reason`, `documents`, `bytes`, `tokens`, and the `order` of the rows.
+
+    `ledger` is that of `settle_mixture`; `frame` has the shard's `domain`, `n_tokens` and `n_bytes`. The first row is `IN`, all
+    of the pool, the last one `KEPT`; the others say where the rest went, in the order of the rules.
+    """
+    reasons = [IN, *_categories(ledger), KEPT]
+    rows = frame.select("n_bytes", "n_tokens", why=_budget_reason(budget))
+    rows = rows.hstack(ledger.select("keep", "reason", "bytes", "tokens"))
+    rows = rows.with_columns(pl.col("n_bytes", "n_tokens", "bytes", "tokens").cast(pl.Int64))
+    documents, n_bytes, n_tokens = pl.len().cast(pl.Int64), pl.col("n_bytes"), pl.col("n_tokens")
+    kept, dropped = rows.filter(pl.col("keep")), rows.filter(~pl.col("keep"))
+    partly = kept.filter(n_tokens > pl.col("tokens"))
+    counts = [
+        rows.select(reason=pl.lit(IN), documents=documents, bytes=n_bytes.sum(), tokens=n_tokens.sum()),
+        dropped.group_by(pl.col("reason").cast(pl.String)).agg(documents=documents, bytes=n_bytes.sum(), tokens=n_tokens.sum()),
+        partly.group_by(reason="why").agg(
+            documents=pl.lit(0, pl.Int64), bytes=(n_bytes - pl.col("bytes")).sum(), tokens=(n_tokens - pl.col("tokens")).sum()
+        ),
+        kept.select(reason=pl.lit(KEPT), documents=documents, bytes=pl.col("bytes").sum(), tokens=pl.col("tokens").sum()),
+    ]
+    order = pl.col("reason").replace_strict({reason: index for index, reason in enumerate(reasons)}, return_dtype=pl.Int64)
+    return merge([pl.concat(counts).with_columns(order=order)])
+
+
+def merge(funnels: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The funnel of several shards of one level, rows in the order of its rules."""
+    counts = pl.concat(funnels).group_by("order", "reason").agg(pl.col(AMOUNTS).sum())
+    return counts.sort("order").select("reason", *AMOUNTS, "order")
+
+
+def check_conservation(level: str, funnel: pl.DataFrame, pool: Mapping[str, int] | None = None) -> None:
+    """Raise `ConservationError` unless in = kept + dropped in documents, bytes and tokens, and `in` is the whole pool.
+
+    `pool` gives what the pool's own manifest counts of any of `AMOUNTS`.
+    """
+    sums = {row["reason"]: row for row in funnel.iter_rows(named=True)}
+    for amount in AMOUNTS:
+        entered = sums[IN][amount]
+        left = sum(row[amount] for reason, row in sums.items() if reason != IN)
+        if entered != left:
+            raise ConservationError(
+                f"level {level!r}: {entered:,} {amount} went in, but kept and dropped make {left:,} ({left - entered:+,}): "
+                + ", ".join(f"{reason} {row[amount]:,}" for reason, row in sums.items())
+            )
+        if pool is not None and amount in pool and pool[amount] != entered:
+            raise ConservationError(f"level {level!r}: the pool holds {pool[amount]:,} {amount}, but {entered:,} went in")
+
+
+def _categories(ledger: pl.DataFrame) -> list[str]:
+    dtype = ledger.schema["reason"]
+    assert isinstance(dtype, pl.Enum)
+    return dtype.categories.to_list()
+
+
+def _budget_reason(budget: Budget) -> pl.Expr:
+    reasons = {domain: f"mixture: {group} budget" for domain, group in budget.group.items()}
+    return pl.col("domain").replace_strict(reasons, default=None, return_dtype=pl.String)
+
+
+def _reasons(budget: Budget) -> list[str]:
+    return [f"mixture: {group} budget" for group in sorted(set(budget.group.values()))]

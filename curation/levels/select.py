@@ -1,0 +1,203 @@
+"""Applying levels to pool shards: which documents stay, and why the others do not.
+
+A shell runs, for each level, over the shards' frames (see `FRAME`):
+
+    thresholds = Thresholds()
+    while not thresholds.settled(level):
+        parts = [measure(level, frame, thresholds, withheld) for each shard]       # map, small tables
+        thresholds = settle(level, thresholds, merge(parts))                       # reduce
+    ledgers = [select(level, frame, thresholds, withheld) for each shard]          # map
+
+A frame has `doc_id`, `uid`, `domain`, `n_tokens`, `n_bytes` and the level's columns (`Level.columns`); `withheld` is the
+text column of `heldout.withheld`: the reason why a document is kept out of every level, or null.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+import pyarrow as pa
+
+from curation.document import mix64
+from curation.levels.expression import Percentile
+from curation.levels.heldout import WITHHELD
+from curation.levels.level import CLUSTER, DUPLICATE_REASONS, Level, Rule
+from curation.levels.search import Search, histogram, key_value, narrow, ranking_key, search, taken, value_key
+
+FRAME = ("doc_id", "uid", "domain", "n_tokens", "n_bytes")
+EVERYWHERE = ""  # the group of a selection over the whole level
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What has been found out about the level's tokens, statistic by statistic, in the order of `statistics`."""
+
+    searches: tuple[Search, ...] = ()
+
+    def settled(self, level: Level) -> bool:
+        return len(self.searches) == len(statistics(level)) and all(search.done for search in self.searches)
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A number that rule `rule` of a level needs from all shards: a percentile, or (None) the last key that it takes."""
+
+    rule: int
+    percentile: Percentile | None
+
+
+def statistics(level: Level) -> list[Statistic]:
+    """All that must be known of the pool before the level can be applied, in the order in which it can be found."""
+    found = []
+    for index, rule in enumerate(level.rules):
+        if rule.condition is None:
+            found.append(Statistic(index, None))
+        else:
+            found += [Statistic(index, percentile) for percentile in rule.condition.percentiles]
+    return found
+
+
+def measure(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: pl.Series) -> pl.DataFrame:
+    """Map: a shard's part of the next statistic; `search.merge` adds parts up."""
+    state, statistic = _current(level, thresholds)
+    survives_D = withheld.is_null().to_numpy() & _passes(level, frame, thresholds, statistic.rule).all(axis=0)
+    here = _prepared(frame).filter(pl.Series(survives_D))
+    if statistic.percentile is not None:
+        here = here.filter(pl.col(statistic.percentile.column).is_not_null())
+    key_D, group_D = _keys(level.rules[statistic.rule], statistic.percentile, here)
+    return histogram(state, key_D, here["n_tokens"].to_numpy(), group_D)
+
+
+def settle(level: Level, thresholds: Thresholds, bins: pl.DataFrame) -> Thresholds:
+    """Reduce: the next statistic, one round further (at most four), from the merged parts of all shards.
+
+    Raises `ValueError` where no document is left to choose from.
+    """
+    state, statistic = _current(level, thresholds)
+    if bins.is_empty():
+        raise ValueError(
+            f"level {level.name!r}: no document with tokens is left when it comes to {level.rules[statistic.rule].reason!r}; "
+            "loosen the rules before it"
+        )
+    state = narrow(state, bins)
+    begun = len(thresholds.searches) and not thresholds.searches[-1].done
+    return replace(thresholds, searches=(*(thresholds.searches[:-1] if begun else thresholds.searches), state))
+
+
+def select(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: pl.Series) -> pl.DataFrame:
+    """The shard's ledger: `doc_id`, `keep`, `reason` and `value` (null where kept), `failed` (a list of all failing rules).
+
+    `reason` is the first failing rule and `value` what was observed there ("missing" where the signal has no value); every
+    rule is tried on every document.
+    """
+    frame = _prepared(frame)
+    withheld_KD = np.stack([(withheld.cast(pl.String) == reason).fill_null(False).to_numpy() for reason in WITHHELD])
+    failed_RD = np.concatenate([withheld_KD, ~_passes(level, frame, thresholds, len(level.rules))])
+    reasons = [*WITHHELD, *(rule.reason for rule in level.rules)]
+    dropped_D = failed_RD.any(axis=0)
+    first_D = np.where(dropped_D, failed_RD.argmax(axis=0), len(reasons))
+    value = pl.repeat(None, len(frame), dtype=pl.String, eager=True)
+    for index in range(len(level.rules)):
+        here_D = pl.Series(first_D == len(WITHHELD) + index)
+        if here_D.any():
+            observed = frame.select(x=_observed(level, thresholds, index).fill_null("missing")).to_series()
+            value = observed.zip_with(here_D, value)
+    names = pl.Enum(list(dict.fromkeys(reasons)))
+    rule_F = np.nonzero(failed_RD.T)[1]
+    bounds_D = np.concatenate([[0], np.cumsum(failed_RD.sum(axis=0))])
+    lists = pa.LargeListArray.from_arrays(bounds_D, pl.Series(reasons, dtype=names).gather(rule_F).to_arrow())
+    return pl.DataFrame(
+        {
+            "doc_id": frame["doc_id"],
+            "keep": ~dropped_D,
+            "reason": pl.Series([*reasons, None], dtype=names).gather(first_D),
+            "value": value,
+            "failed": pl.Series(lists),
+        }
+    )
+
+
+def passes(level: Level, frame: pl.DataFrame, thresholds: Thresholds) -> np.ndarray:
+    """Which documents satisfy all rules, withheld or not: bool[D]. What `own:<level>` evaluation sets are made of."""
+    return _passes(level, _prepared(frame), thresholds, len(level.rules)).all(axis=0)  # pyright: ignore[reportReturnType]
+
+
+def _current(level: Level, thresholds: Thresholds) -> tuple[Search, Statistic]:
+    """The search under way, or the next one."""
+    todo = statistics(level)
+    if thresholds.searches and not thresholds.searches[-1].done:
+        return thresholds.searches[-1], todo[len(thresholds.searches) - 1]
+    statistic = todo[len(thresholds.searches)]
+    rule = level.rules[statistic.rule]
+    if statistic.percentile is not None:
+        return Search(share=statistic.percentile.q / 100), statistic
+    if rule.top is not None:
+        return Search(share=rule.top.fraction), statistic
+    assert rule.random is not None
+    return search(rule.random.tokens), statistic
+
+
+def _keys(rule: Rule, percentile: Percentile | None, frame: pl.DataFrame) -> tuple[np.ndarray, pl.Series]:
+    """What the rule sorts documents by, smallest first, and the group each belongs to."""
+    everywhere = pl.repeat(EVERYWHERE, len(frame), dtype=pl.String, eager=True)
+    uid_D = frame["uid"].to_numpy()
+    if percentile is not None:
+        return value_key(frame[percentile.column].cast(pl.Float64).to_numpy()), everywhere
+    if rule.random is not None:
+        return mix64(rule.random.seed, uid_D), frame["domain"]
+    assert rule.by is not None
+    assert rule.top is not None
+    score_D = frame.select(x=rule.by.polars().cast(pl.Float32).fill_nan(None).fill_null(-np.inf)).to_series().to_numpy()
+    return ranking_key(score_D, uid_D), frame["domain"] if rule.top.within else everywhere
+
+
+def _percentiles(level: Level, thresholds: Thresholds, rule: int) -> dict[Percentile, float]:
+    """The percentiles found for a rule.
+
+    The same words in two rules are two percentiles: fewer documents are left at the second.
+    """
+    found = zip(statistics(level), thresholds.searches, strict=False)
+    return {
+        statistic.percentile: key_value(search.keys()[EVERYWHERE])
+        for statistic, search in found
+        if statistic.rule == rule and statistic.percentile is not None
+    }
+
+
+def _passes(level: Level, frame: pl.DataFrame, thresholds: Thresholds, n_rules: int) -> np.ndarray:
+    """Whether each document passes each of the first `n_rules` rules: bool[R, D]."""
+    passes_RD = np.ones((n_rules, len(frame)), bool)
+    conditions = {}
+    for index, rule in enumerate(level.rules[:n_rules]):
+        if rule.condition is not None:
+            conditions[str(index)] = rule.condition.polars(_percentiles(level, thresholds, index))
+        else:
+            key_D, group_D = _keys(rule, None, frame)
+            passes_RD[index] = taken(_search(level, thresholds, index), key_D, group_D)
+    # one query for all conditions: Polars shares what they have in common
+    answers = frame.select(**{name: condition.fill_null(False) for name, condition in conditions.items()})
+    for name in answers.columns:
+        passes_RD[int(name)] = answers[name].to_numpy()
+    return passes_RD
+
+
+def _search(level: Level, thresholds: Thresholds, rule: int) -> Search:
+    found = zip(statistics(level), thresholds.searches, strict=False)
+    return next(search for statistic, search in found if statistic.rule == rule)
+
+
+def _observed(level: Level, thresholds: Thresholds, index: int) -> pl.Expr:
+    rule = level.rules[index]
+    if rule.condition is not None:
+        if rule.reason in DUPLICATE_REASONS:
+            return pl.format("cluster {}", pl.col(CLUSTER))
+        return rule.condition.observed(_percentiles(level, thresholds, index))
+    if rule.by is not None:
+        return rule.by.polars().cast(pl.String)
+    return pl.lit(None, pl.String)
+
+
+def _prepared(frame: pl.DataFrame) -> pl.DataFrame:
+    """NaN is a missing value: Polars would hold it to be larger than every number."""
+    return frame.with_columns(cs.float().fill_nan(None))

@@ -1,0 +1,96 @@
+"""Token shards: a level's training data as Parquet, rows in training order across files by name.
+
+The training stream is the rows in order; one end-of-text token, which is not stored, follows the last piece that a document has
+here (its pieces may stand apart). Files written from the same rows have the same bytes: the writer's options are fixed here.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP = 8192  # rows; a row has at most `piece_tokens` tokens, so a group stays within some 32 MB
+
+
+def schema(token_type: pa.DataType) -> pa.Schema:
+    """The columns of a token shard, for tokens of `token_type` (uint16, or uint32 for large vocabularies)."""
+    return pa.schema(
+        [
+            pa.field("doc_id", pa.uint64(), nullable=False),
+            pa.field("piece", pa.uint32(), nullable=False),  # number of the piece within its document
+            pa.field("domain", pa.string(), nullable=False),
+            pa.field("tokens", pa.list_(token_type), nullable=False),
+            pa.field("n_bytes", pa.uint32(), nullable=False),
+        ]
+    )
+
+
+def name(index: int) -> str:
+    """The file name of a level's token shard number `index`."""
+    return f"tokens-{index:05d}.parquet"
+
+
+def write(where: str | Path | IO[bytes], rows: pa.Table) -> dict[str, Any]:
+    """Write one token shard (rows of `levels.layout.arrange`) to a path or an open file; returns its facts, for `dataset`.
+
+    Content-defined chunking lets stores that deduplicate share what nested levels have in common.
+    """
+    rows = rows.cast(schema(rows.schema.field("tokens").type.value_type))
+    pq.write_table(
+        rows,
+        where,
+        row_group_size=ROW_GROUP,
+        compression="zstd",
+        compression_level=3,
+        use_content_defined_chunking=True,
+    )
+    counts = pl.DataFrame(rows).select("domain", "n_bytes", tokens=pl.col("tokens").list.len().cast(pl.Int64))
+    domains = dict(counts.group_by("domain").agg(pl.col("tokens").sum()).sort("domain").iter_rows())
+    return {
+        "rows": rows.num_rows,
+        "tokens": sum(domains.values()),
+        "bytes": int(counts["n_bytes"].cast(pl.Int64).sum()),
+        "domains": domains,
+    }
+
+
+def read(path: str | Path, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a token shard, all columns or some."""
+    return pq.read_table(path, columns=columns)
+
+
+def dataset(
+    level: str,
+    shards: Iterable[Mapping[str, Any]],
+    kept: Mapping[str, int],
+    *,
+    vocab_size: int,
+    eot: int,
+    tokenizer: str,
+    order_seed: int,
+) -> dict[str, Any]:
+    """The content of a level's `dataset.json`, from the facts of its shards and the `kept` row of its funnel.
+
+    `unique_tokens` is the length of the stream, with an end-of-text token per document, counting once a domain that is
+    gone through more often (`max_epochs`). `domains` counts the text tokens of the rows.
+    """
+    shards = list(shards)
+    domains: dict[str, int] = {}
+    for shard in shards:
+        for domain, tokens in shard["domains"].items():
+            domains[domain] = domains.get(domain, 0) + tokens
+    return {
+        "level": level,
+        "unique_tokens": kept["tokens"] + kept["documents"],
+        "documents": kept["documents"],
+        "bytes": kept["bytes"],
+        "domains": dict(sorted(domains.items())),
+        "vocab_size": vocab_size,
+        "eot": eot,
+        "tokenizer": tokenizer,
+        "order_seed": order_seed,
+        "shards": [{"file": name(index), **shard} for index, shard in enumerate(shards)],
+    }
