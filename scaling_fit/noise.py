@@ -1,0 +1,98 @@
+"""How noisy runs are: one variance per row and one per trunk (branches of a trunk share its luck), by restricted
+maximum likelihood, with the uncertainty of both carried into every simulated table.
+
+Shape suffixes: R replicates, N points, P parameters, C trunks.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scaling_fit.solve import Problem, Trunks, solve
+
+Array = np.ndarray
+RATIOS = np.concatenate([[0.0], np.geomspace(0.02, 200.0, 40)])
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviations of log loss: `row`, `trunk`; their degrees of freedom; `known_trunk` false where no two trunks
+    share a cell, so that trunk luck and law cannot be told apart without the law."""
+
+    row: float
+    trunk: float
+    row_df: float
+    trunk_df: float
+    n_trunks: int
+    rows_per_trunk: float
+    trunk_replicates: bool
+
+    @property
+    def ratio(self) -> float:
+        return (self.trunk / self.row) ** 2 if self.row > 0 else 0.0
+
+    def simulate(self, rng: np.random.Generator, n_replicates: int, trunks: Trunks, certain: bool = False) -> Array:
+        """Noise of log losses, shape [R, N]. Unless `certain`, each replicate draws its own variances from their
+        sampling distribution (mean squares over chi-squares), which is what gives intervals their t-like width."""
+        C, N = len(trunks.starts_C), len(trunks.index_N)
+        within, between = np.full(n_replicates, self.row**2), np.full(n_replicates, self.row**2)
+        between = between + self.rows_per_trunk * self.trunk**2
+        if not certain:
+            within = within * self.row_df / rng.chisquare(self.row_df, n_replicates)
+            between = between * self.trunk_df / rng.chisquare(self.trunk_df, n_replicates)
+        out_RN = rng.standard_normal((n_replicates, N)) * np.sqrt(within)[:, None]
+        if self.rows_per_trunk > 1:
+            trunk_R = np.sqrt(np.maximum(between - within, 0.0) / self.rows_per_trunk)
+            out_RN += (rng.standard_normal((n_replicates, C)) * trunk_R[:, None])[:, trunks.index_N]
+        return out_RN
+
+    def to_dict(self) -> dict:
+        return {
+            "row_sd_percent": 100 * self.row,
+            "trunk_sd_percent": 100 * self.trunk,
+            "row_df": self.row_df,
+            "trunk_df": self.trunk_df,
+            "trunks": self.n_trunks,
+            "trunk_replicates": self.trunk_replicates,
+        }
+
+
+def estimate_noise(problem: Problem, theta_P: Array, cells_N: Array, free_P: Array | None = None) -> tuple[Noise, Array]:
+    """REML on the law linearised at its fit, then a refit at the ratio found: the noise and the new theta.
+
+    cells_N: a label per row of (group, shape); two trunks in one cell make the trunk variance estimable without the law.
+    """
+    assert problem.trunks is not None
+    trunks = problem.trunks
+    C, n = len(trunks.starts_C), len(problem.loss_N)
+    cells = len(set(cells_N.tolist()))
+    branched = n > C
+    ratio = 0.0
+    free = slice(None) if free_P is None else free_P
+    for _ in range(2 if branched else 1):
+        r_N = np.log(problem.loss_N) - problem.predict(theta_P[None])[0]
+        J_NP = problem.jacobian(theta_P)[:, free]
+        J_NP = J_NP / np.maximum(np.abs(J_NP).max(0), 1e-12)
+        fits = [_reml(r_N, J_NP, replace(trunks, ratio=float(k))) for k in (RATIOS if branched else RATIOS[:1])]
+        best = int(np.argmin([fit[0] for fit in fits]))
+        ratio, (_, rss, rank) = float(RATIOS[best]) if branched else 0.0, fits[best]
+        whitened = replace(problem, trunks=replace(trunks, ratio=ratio))
+        fit = solve(whitened, theta_P[None], free_RP=None if free_P is None else free_P[None], tolerance=1e-12)
+        theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])
+    df = max(n - rank, 1)
+    row = np.sqrt(rss / df)
+    trunk_df = max(float(C - cells) if C > cells else float(C - min(rank, cells)), 1.0)
+    row_df = max(float(df - (trunk_df if branched else 0.0)), 1.0)
+    noise = Noise(float(row), float(row * np.sqrt(ratio)), row_df, trunk_df if branched else row_df, C, n / C, C > cells)
+    return noise, theta_P
+
+
+def _reml(r_N: Array, J_NP: Array, trunks: Trunks) -> tuple[float, float, int]:
+    """-2 restricted log likelihood (scale profiled), the residual sum of squares, and the rank of J."""
+    r, J = trunks.whiten(r_N), trunks.whiten(J_NP.T).T
+    U, s, _ = np.linalg.svd(J, full_matrices=False)
+    keep = s > 1e-7 * s[0]
+    rss = float(r @ r - ((U[:, keep].T @ r) ** 2).sum())
+    df = max(len(r) - int(keep.sum()), 1)
+    value = trunks.log_determinant() + 2 * float(np.log(s[keep]).sum()) + df * np.log(max(rss, 1e-300))
+    return value, rss, int(keep.sum())
