@@ -14,6 +14,7 @@ through the driver. The result depends on the documents and the declaration alon
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -28,10 +29,11 @@ from curation.duplicates.verify import verified_clusters
 from curation.signals.signatures import shingle_sets, units
 from pipelines.exchange import receive, send, send_by
 from pipelines.run_step import Context, run_step
-from pipelines.steps.components import label_components
+from pipelines.steps.components import label_components, range_of
+from pipelines.steps.shards import Shard, shard_file, shards
 from pipelines.workdir import PARQUET, Manifest, Output, Step, Workdir
 
-KEY_PARTITION = 2**29  # bytes of pool text per key partition: some 3 million keys, 50 MB
+KEYS_PER_PARTITION = 4_000_000  # 64 MB, and twice that while they are sorted
 SET_PARTITION = 2**27  # bytes of candidate text per component partition: some 100 MB of shingles and keys
 SHARDS_PER_RANGE = 64  # pool shards whose labels and rows lie in one file
 
@@ -75,32 +77,17 @@ class Duplicates:
         return [name.removeprefix("-") for name in self.survivor]
 
 
-@dataclass(frozen=True)
-class Shard:
-    """One pool shard and the files that line up with it, by signal name."""
-
-    index: int
-    pool: str
-    signals: dict[str, str]
-
-
-def shards(pool: Manifest, signals: dict[str, Manifest]) -> list[Shard]:
-    """The pool's shards with the files of `signals`, which are keyed by signal name."""
-    files = {name: manifest.files(".parquet") for name, manifest in signals.items()}
-    return [Shard(i, path, {n: f[i] for n, f in files.items()}) for i, path in enumerate(pool.files(".parquet"))]
-
-
 def find_duplicates(context: Context, pool: Manifest, signals: dict[str, Manifest], declared: Duplicates) -> Manifest:
     """Run the six phases; the last one's manifest is that of the signal `duplicates`.
 
     `signals` maps a signal's name to its manifest: `minhash`, `exact` and those that `declared.survivor` names. The summary has
     the counts: documents, short ones, candidates, pairs tested and joined, clusters, duplicates, and the S-curve.
     """
-    here = shards(pool, signals)
-    ranges = ceil(len(here) / SHARDS_PER_RANGE) or 1
+    here = shards(context.workdir, pool, signals)
+    starts = tuple(shard_number(shard) for shard in here[::SHARDS_PER_RANGE])
     bands = Bands(declared.bands, declared.rows)
 
-    key_partitions = ceil(pool.total("text_bytes") / KEY_PARTITION) or 1
+    key_partitions = ceil(pool.total("documents") * (declared.bands + 1) / KEYS_PER_PARTITION) or 1
     keys = run_step(
         context,
         Step(
@@ -119,10 +106,9 @@ def find_duplicates(context: Context, pool: Manifest, signals: dict[str, Manifes
         [(files, p) for p in range(key_partitions)],
         unit="partitions",
     )
-    labels = label_components(context, edges, ranges, SHARDS_PER_RANGE)
+    labels = label_components(context, edges, starts)
 
-    candidates = labels.total("documents")
-    documents = keys.total("documents")
+    candidates, documents = labels.total("documents"), pool.total("documents")
     share = candidates / max(documents, 1)
     set_partitions = ceil(share * pool.total("text_bytes") / SET_PARTITION) or 1
     sets = run_step(
@@ -143,11 +129,11 @@ def find_duplicates(context: Context, pool: Manifest, signals: dict[str, Manifes
         context,
         Step(
             "duplicates/clusters",
-            {"verify": declared.verify, "threshold": declared.threshold, "survivor": list(declared.survivor), "ranges": ranges},
+            {"verify": declared.verify, "threshold": declared.threshold, "survivor": list(declared.survivor), "ranges": starts},
             {"sets": sets.digest},
         ),
         split_components,
-        [(files, p, declared, ranges) for p in range(set_partitions)],
+        [(files, p, declared, starts) for p in range(set_partitions)],
         unit="partitions",
     )
 
@@ -216,13 +202,18 @@ def reduce_keys(out: Output, files: list[str], partition: int) -> dict[str, Any]
     return {"edges": len(node)}
 
 
+def shard_number(shard: Shard) -> int:
+    """The upper half of the shard's doc_ids, from the name of its file: shard-00000042.parquet."""
+    return int(Path(shard.pool).stem.rpartition("-")[2])
+
+
 def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates, partitions: int) -> dict[str, Any]:
     """Phase sets: what is needed to decide the components that this shard has documents in.
 
     Of exact copies within the shard only the lowest uid brings its shingles: the lowest of all is among those.
     """
     workdir = out.workdir
-    base = np.uint64(shard.index) << np.uint64(32)
+    base = np.uint64(shard_number(shard) << 32)
     label = workdir.read_table(labels[shard.index // SHARDS_PER_RANGE])
     id_L, component_L = label["doc_id"].to_numpy(), label["component"].to_numpy()
     first, end = np.searchsorted(id_L, [base, base + np.uint64(2**32)])
@@ -243,10 +234,7 @@ def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates
         "signed": signed_D[row_C], "bands": pa.FixedSizeListArray.from_arrays(pa.array(key_DB[row_C].ravel()), declared.bands),
         "shingles": pa.LargeListArray.from_arrays(bounds, hash_S), "n_bytes": n_bytes,
     }  # fmt: skip
-    for name in names:
-        signal, dot, column = name.partition(".")
-        path = shard.signals[signal] if dot else shard.pool
-        columns[name] = workdir.read_table(path, [column if dot else name]).column(0).take(pa.array(row_C))
+    columns |= {name: shard.frame([name])[name].gather(row_C).to_arrow() for name in names}
     partition = (mix64(0, component_C) % np.uint64(partitions)).astype(np.int64)
     send_by(out, f"sets-{out.index:05d}.parquet", pa.table(columns), partition, partitions)
     return {"candidates": len(row_C)}
@@ -274,7 +262,9 @@ def candidate_sets(
     return np.concatenate(sets), np.concatenate([[0], np.cumsum(size_C)]), n_bytes
 
 
-def split_components(out: Output, files: list[str], partition: int, declared: Duplicates, ranges: int) -> dict[str, Any]:
+def split_components(
+    out: Output, files: list[str], partition: int, declared: Duplicates, starts: tuple[int, ...]
+) -> dict[str, Any]:
     """Phase clusters: verify the components of one partition and choose survivors."""
     table = receive(out.workdir, files, partition)
     table = table.take(pa.array(np.argsort(table["uid"].to_numpy()))).combine_chunks()
@@ -306,8 +296,8 @@ def split_components(out: Output, files: list[str], partition: int, declared: Du
             "exact_survivor": survivors(exact_N, uid_N, table, order),
         }
     )
-    shard = (table["doc_id"].to_numpy() >> np.uint64(32)).astype(np.int64)
-    send_by(out, f"clusters-{partition:05d}.parquet", rows, shard // SHARDS_PER_RANGE, ranges)
+    home = range_of(table["doc_id"].to_numpy(), starts)
+    send_by(out, f"clusters-{partition:05d}.parquet", rows, home, len(starts))
     return counts
 
 
@@ -319,7 +309,7 @@ def write_signal(out: Output, shard: Shard, files: list[str]) -> dict[str, Any]:
     cluster_D = documents["uid"].to_numpy().copy()
     size_D, survivor_D, exact_D = np.ones(n, np.uint32), np.ones(n, bool), np.ones(n, bool)
     found = receive(workdir, files, shard.index // SHARDS_PER_RANGE)
-    row = found["doc_id"].to_numpy().astype(np.int64) - (shard.index << 32)
+    row = found["doc_id"].to_numpy().astype(np.int64) - (shard_number(shard) << 32)
     mine = np.flatnonzero((row >= 0) & (row < 2**32))
     row = row[mine]
     cluster_D[row] = found["cluster"].to_numpy()[mine]
@@ -333,5 +323,5 @@ def write_signal(out: Output, shard: Shard, files: list[str]) -> dict[str, Any]:
         ],
         schema=SIGNAL,
     )  # fmt: skip
-    out.write_table(f"shard-{shard.index:05d}.parquet", table)
+    out.write_table(shard_file(shard.index), table)
     return {"duplicates": int((~survivor_D).sum()), "exact_duplicates": int((~exact_D).sum())}
