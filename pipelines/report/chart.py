@@ -1,0 +1,93 @@
+"""One chart of the page: small panels drawn from named tables, two sentences that say how to read it, and its twin on disk."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import altair as alt
+
+from pipelines.report.palette import CHART_CONFIG, NUM_LEVEL_COLOURS, SHAPES, level_colour, resolved
+
+Rows = list[dict[str, Any]]
+
+COUNT_LABEL = "replace(format(datum.value, '~s'), 'G', 'B')"
+"""Axis labels of token and parameter counts: 10M, 2B (d3 says G)."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`panels` are Vega-Lite views without data, size or configuration; they name their tables, which `tables` holds.
+
+    `params` belong to every panel (`eval_set` is set by the page's selector). `says`: two sentences for someone who has never
+    read a scaling paper. `alt`: what a reader who cannot see the chart should take from it.
+    """
+
+    id: str
+    title: str
+    says: str
+    alt: str
+    panels: list[dict[str, Any]]
+    tables: dict[str, Rows]
+    params: list[dict[str, Any]] = field(default_factory=list)
+    min_width: int = 280
+    legend: bool = False
+    """The page lists the levels' colours above the panels (a file puts them into the picture)."""
+
+    @property
+    def data(self) -> str:
+        """The table that the page offers as the chart's numbers."""
+        return next(iter(self.tables))
+
+
+def panel(view: alt.Chart | alt.LayerChart, height: int = 240, **properties: Any) -> dict[str, Any]:
+    """The plain specification of one view; the page gives it a width and the shared configuration."""
+    spec = view.properties(height=height, **properties).to_dict()
+    spec.pop("config", None)
+    spec.pop("$schema", None)
+    return spec
+
+
+def table(name: str) -> alt.Chart:
+    return alt.Chart(alt.NamedData(name=name))
+
+
+def level_scales(levels: list[str]) -> tuple[alt.Scale, alt.Scale]:
+    """Colour and mark of each level, fixed by its place in the study."""
+    colours = [level_colour(i) for i in range(len(levels))]
+    return alt.Scale(domain=levels, range=colours), alt.Scale(
+        domain=levels, range=[SHAPES[i % NUM_LEVEL_COLOURS] for i in range(len(levels))]
+    )
+
+
+def level_colours(levels: list[str]) -> alt.Color:
+    return alt.Color("level:N", scale=level_scales(levels)[0], legend=None)
+
+
+def count_axis(title: str, **options: Any) -> alt.Axis:
+    return alt.Axis(title=title, labelExpr=COUNT_LABEL, tickCount=5, **options)
+
+
+def standalone(chart: Chart, eval_set: str | None) -> dict[str, Any]:
+    """The chart as one specification with its data, the light colours and fixed sizes, for a file."""
+    several = len(chart.panels) > 1
+    width = 300 if several else 640
+    panels = [json.loads(json.dumps(spec)) | {"width": width} for spec in chart.panels]
+    if chart.legend:
+        _name_levels(panels)
+    params = [p | {"value": eval_set} if p["name"] == "eval_set" and eval_set else p for p in chart.params]
+    body: dict[str, Any] = {"concat": panels, "columns": min(3, len(panels))} if several else panels[0]
+    title = {"text": chart.title, "fontSize": 15, "anchor": "start"}
+    if several or "title" not in body:
+        body["title"] = title
+    spec = body | {"config": CHART_CONFIG | {"background": "#ffffff", "padding": 12}, "datasets": chart.tables, "params": params}
+    return json.loads(resolved(json.dumps(spec)))
+
+
+def _name_levels(spec: Any) -> None:
+    """Give back the legend of levels that the page draws itself."""
+    if isinstance(spec, dict):
+        colour = spec.get("encoding", {}).get("color", {})
+        if colour.get("field") == "level" and colour.get("legend", "") is None:
+            colour["legend"] = {"title": None}
+    for part in spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ():
+        _name_levels(part)

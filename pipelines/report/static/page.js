@@ -1,0 +1,109 @@
+"use strict";
+// Draws the charts and keeps the page's selectors in step. All data is in the page; nothing is fetched.
+const assay = (() => {
+  const json = (id) => JSON.parse(document.getElementById(id).textContent);
+  const tables = json("tables"), specs = json("specs"), config = json("chart-config");
+  const views = [];           // every drawn Vega view
+  const signals = {};         // the selectors' values, by signal name
+
+  function specFor(panel) {
+    const chart = specs[panel.dataset.chart];
+    const spec = structuredClone(chart.panels[Number(panel.dataset.panel)]);
+    spec.width = "container";
+    spec.config = config;
+    spec.datasets = Object.fromEntries(chart.tables.map((name) => [name, tables[name]]));
+    spec.params = chart.params.map((p) => (p.name in signals ? { ...p, value: signals[p.name] } : p)).concat(spec.params || []);
+    return spec;
+  }
+
+  async function draw(panel) {
+    const options = { renderer: "svg", actions: false, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
+    const { view } = await vegaEmbed(panel, specFor(panel), options);
+    views.push(view);
+    panel.dataset.drawn = "yes";
+    return view;
+  }
+
+  async function select(name, value) {
+    signals[name] = value;
+    for (const block of document.querySelectorAll(`[data-${name.replace("_", "-")}]`)) {
+      block.hidden = block.getAttribute(`data-${name.replace("_", "-")}`) !== value;
+    }
+    for (const view of views) {
+      try { view.signal(name, value); } catch { continue; } // a chart without this selector
+      await view.runAsync();
+    }
+    document.dispatchEvent(new CustomEvent("assay:select", { detail: { name, value } }));
+  }
+
+  function save(name, type, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  const columnsOf = (rows) => [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const cell = (value) => (value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value));
+  const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const shown = (value) => (typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)).toString() : cell(value));
+
+  function csv(rows) {
+    const columns = columnsOf(rows);
+    return [columns.join(","), ...rows.map((row) => columns.map((c) => quoted(cell(row[c]))).join(","))].join("\r\n") + "\r\n";
+  }
+
+  function numbers(details) {
+    const rows = tables[details.dataset.table], columns = columnsOf(rows), limit = 400;
+    const made = document.createElement("table");
+    const row = (parent, kind, values) => {
+      const tr = parent.insertRow();
+      for (const value of values) { const td = document.createElement(kind); td.textContent = value; tr.append(td); }
+    };
+    row(made.createTHead(), "th", columns);
+    const body = made.createTBody();
+    for (const r of rows.slice(0, limit)) row(body, "td", columns.map((c) => shown(r[c])));
+    const place = details.querySelector(".scroll");
+    place.replaceChildren(made);
+    if (rows.length > limit) place.append(`The first ${limit} of ${rows.length} rows; the download has all.`);
+  }
+
+  function resolvedSvg(panel) {
+    const svg = panel.querySelector("svg").cloneNode(true), style = getComputedStyle(document.documentElement);
+    svg.style.backgroundColor = style.getPropertyValue("--page");
+    return svg.outerHTML.replace(/var\((--[a-z0-9-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
+  }
+
+  function onClick(event) {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const { csv: name, svg: id } = button.dataset;
+    if (name) save(`${name}.csv`, "text/csv", csv(tables[name]));
+    if (id) {
+      document.querySelectorAll(`[data-chart="${CSS.escape(id)}"]`).forEach((panel, i, all) =>
+        save(`${id}${all.length > 1 ? `-${i + 1}` : ""}.svg`, "image/svg+xml", resolvedSvg(panel)));
+    }
+    if (button.id === "theme") {
+      const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)").matches;
+      root.dataset.theme = (root.dataset.theme || (dark ? "dark" : "light")) === "dark" ? "light" : "dark";
+    }
+  }
+
+  async function start() {
+    for (const control of document.querySelectorAll("select[data-signal]")) {
+      control.addEventListener("change", () => select(control.dataset.signal, control.value));
+      await select(control.dataset.signal, control.value);
+    }
+    document.addEventListener("click", onClick);
+    for (const details of document.querySelectorAll("details[data-table]")) {
+      details.addEventListener("toggle", () => numbers(details), { once: true });
+    }
+    for (const panel of document.querySelectorAll("[data-chart]")) await draw(panel);
+    document.documentElement.dataset.ready = "yes";
+    document.dispatchEvent(new Event("assay:ready"));
+  }
+
+  addEventListener("DOMContentLoaded", start);
+  return { tables, json, views, draw, select, csv };
+})();

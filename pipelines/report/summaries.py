@@ -1,0 +1,75 @@
+"""Small tables of the report from large ones of the work directory. Each takes one shard or stack at a time and adds up."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from pipelines.report.facts import Bin, LengthBin, Overlap, Paired
+
+LENGTH_EDGES = [2.0**k for k in range(18)]
+CLUSTER_EDGES = [1.0, 2.0, 3.0, 5.0, 9.0, 17.0, 33.0, 65.0, 257.0, 1025.0]
+
+
+def length_bins(level: str, n_tokens: Iterable[np.ndarray]) -> list[LengthBin]:
+    """Documents by length, in bins that double from 1 token; the last bin holds all that are longer."""
+    return [{"level": level, **bin_} for bin_ in _histogram(n_tokens, LENGTH_EDGES)]
+
+
+def cluster_bins(cluster_size: Iterable[np.ndarray]) -> list[Bin]:
+    """Documents by the size of the duplicate cluster they are in (1: no copy)."""
+    return _histogram(cluster_size, CLUSTER_EDGES)
+
+
+def _histogram(values: Iterable[np.ndarray], edges: list[float]) -> list[Bin]:
+    count = np.zeros(len(edges), dtype=np.int64)
+    for part in values:
+        place = np.searchsorted(edges, np.maximum(part, edges[0]), side="right") - 1
+        count += np.bincount(place, minlength=len(edges))
+    last = int(np.flatnonzero(count).max(initial=0)) + 1
+    highs = [*edges[1:], edges[-1] * 2]
+    return [{"low": edges[i], "high": highs[i], "documents": int(count[i])} for i in range(last)]
+
+
+def overlap(level: str, failed: Iterable[pl.Series], reasons: list[str]) -> Overlap:
+    """How many documents fail each pair of rules. `failed`: per shard, every rule each document fails (list of text)."""
+    total = np.zeros((len(reasons), len(reasons)), dtype=np.int64)
+    for shard in failed:
+        shard = shard.cast(pl.List(pl.String))
+        fails_DR = np.stack([shard.list.contains(pl.lit(reason)).fill_null(False).to_numpy() for reason in reasons], axis=1)
+        counts_DR = fails_DR.astype(np.int64)
+        total += counts_DR.T @ counts_DR
+    return {"level": level, "reasons": reasons, "documents": total.tolist()}
+
+
+def paired(losses: pl.DataFrame, sets: pl.DataFrame, shape: str, baseline: str) -> list[Paired]:
+    """Each level's losses minus the baseline's on the same documents, seed and D.
+
+    losses: level, seed, tokens, doc_id, nats, n_tokens (a stack's losses.parquet); sets: doc_id, sets (list of text). The
+    difference is per token over the whole set, its standard error that of a ratio estimator over documents.
+    """
+    key = ["seed", "tokens", "doc_id"]
+    base = losses.filter(pl.col("level") == baseline).select(*key, base="nats")
+    other = losses.filter(pl.col("level") != baseline).join(base, on=key).join(sets.explode("sets"), on="doc_id")
+    difference = pl.col("nats") - pl.col("base")
+    ratio = difference.sum() / pl.col("n_tokens").sum()
+    residual = difference - ratio * pl.col("n_tokens")
+    per_token = difference / pl.col("n_tokens")
+    rows = (
+        other.filter(~pl.col("sets").str.starts_with("own:"))
+        .group_by("sets", "level", "seed", "tokens")
+        .agg(
+            difference=ratio,
+            se=(residual**2).sum().sqrt() / pl.col("n_tokens").sum() * (pl.len() / (pl.len() - 1).clip(lower_bound=1)).sqrt(),
+            documents=pl.len(),
+            better=(difference < 0).mean(),
+            quantiles=pl.concat_list(per_token.quantile(q, "linear") for q in (0.05, 0.25, 0.5, 0.75, 0.95)),
+        )
+        .sort("sets", "level", "seed", "tokens")
+    )
+    return [
+        {"eval_set": row["sets"], "level": row["level"], "baseline": baseline, "shape": shape, "seed": row["seed"],
+         "tokens": row["tokens"], "difference": row["difference"], "se": row["se"], "documents": row["documents"],
+         "better": row["better"], "quantiles": row["quantiles"]}
+        for row in rows.to_dicts()
+    ]  # fmt: skip

@@ -1,0 +1,68 @@
+"""Numbers and declarations in words, the same everywhere on the page."""
+
+from typing import Any
+
+
+def count(value: float) -> str:
+    """Tokens or parameters with three digits: 12.3M."""
+    for limit, unit in ((1e15, "e15"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if abs(value) >= limit * 0.9995:
+            return f"{value / limit:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def size(value: float) -> str:
+    """Bytes, in powers of 1000."""
+    for limit, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g} {unit}"
+    return f"{value:.0f} B"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def times(value: float) -> str:
+    """A ratio for a reader: 1.70x, 12x."""
+    return f"{value:.2f}×" if value < 10 else f"{value:,.0f}×"
+
+
+def probability(p: float | None) -> str:
+    if p is None:
+        return "not tested"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def eval_words(name: str) -> str:
+    """What an evaluation set is: `domain:web` -> web (held out)."""
+    kind, _, rest = name.partition(":")
+    if kind == "heldout" and not rest:
+        return "all held-out text"
+    if kind == "own":
+        return f"{rest}'s own text"
+    return {"domain": f"{rest} (held out)", "reference": f"{rest} (reference)"}.get(kind, name)
+
+
+def declaration(level: dict[str, Any]) -> str:
+    """A level's rules in one line, after those of its parent."""
+    rules = level["declaration"]
+    parts = [f"{level['extends']}, then" if level["extends"] else ""]
+    if rules.get("drop"):
+        parts.append(f"drop {' and '.join(rules['drop'])} duplicates;")
+    if rules.get("keep"):
+        parts.append(f"keep {' and '.join(rules['keep'])};")
+    if top := rules.get("top"):
+        parts.append(f"best {top['fraction']:.0%} by {top['by']}{' in each domain' if top.get('within') else ''};")
+    if rules.get("random"):
+        parts.append(f"drop at random to the size of {rules['random']};")
+    if rules.get("duplicate"):
+        parts.append(f"add copies of {rules['duplicate']:.0%};")
+    if rules.get("mixture"):
+        parts.append(f"{rules['mixture'].get('kind', 'pinned')} mixture;")
+    text = " ".join(part for part in parts if part).rstrip(";")
+    return text.removesuffix(", then") or "the whole pool"

@@ -1,0 +1,42 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.report.summaries import cluster_bins, length_bins, overlap, paired
+
+
+@given(st.lists(st.integers(1, 400_000), max_size=60), st.integers(0, 60))
+def test_every_document_is_in_the_bin_that_says_so_however_sharded(lengths: list[int], cut: int):
+    whole = np.array(lengths, dtype=np.int64)
+    bins = length_bins("raw", [whole[:cut], whole[cut:]])
+    assert sum(b["documents"] for b in bins) == len(lengths)
+    for b in bins[:-1]:
+        assert b["documents"] == sum(b["low"] <= n < b["high"] for n in lengths)
+        assert b["high"] == 2 * b["low"]
+
+
+def test_cluster_bins_count_documents_not_clusters():
+    bins = cluster_bins([np.array([1, 1, 2, 2, 4, 4, 4, 4])])
+    assert [(b["low"], b["documents"]) for b in bins] == [(1, 2), (2, 2), (3, 4)]
+
+
+def test_overlap_counts_pairs_over_shards():
+    shards = [pl.Series([["a", "b"], ["a"], []]), pl.Series([["b"], ["a", "b"], None], dtype=pl.List(pl.String))]
+    assert overlap("x", shards, ["a", "b"])["documents"] == [[3, 2], [2, 3]]
+
+
+def test_paired_difference_and_error_equal_the_ratio_estimator_by_hand():
+    nats_raw, nats_top, n = [30.0, 80.0, 10.0], [24.0, 82.0, 7.0], [10, 20, 5]
+    losses = pl.DataFrame({"level": ["raw"] * 3 + ["top"] * 3, "seed": 0, "tokens": 100, "doc_id": [1, 2, 3] * 2,
+                           "nats": nats_raw + nats_top, "n_tokens": n * 2})  # fmt: skip
+    sets = pl.DataFrame({"doc_id": [1, 2, 3], "sets": [["heldout", "own:top"], ["heldout"], ["heldout", "domain:a"]]})
+    rows = paired(losses, sets, "s", "raw")
+    assert {row["eval_set"] for row in rows} == {"heldout", "domain:a"}, "no verdict is drawn from a level's own text"
+    row = next(row for row in rows if row["eval_set"] == "heldout")
+    d, tokens = np.array(nats_top) - np.array(nats_raw), np.array(n)
+    assert row["difference"] == pytest.approx(d.sum() / 35)
+    assert row["se"] == pytest.approx(np.sqrt(((d - d.sum() / 35 * tokens) ** 2).sum() * 3 / 2) / 35)
+    assert row["better"] == pytest.approx(2 / 3)
+    assert row["quantiles"][2] == pytest.approx(np.median(d / tokens))
