@@ -43,7 +43,6 @@ def resolved(text: str) -> str:
 
 CHART_CONFIG: dict[str, Any] = {
     "background": None,
-    "aria": False,  # the page names each chart once, and gives its numbers as a table
     "font": FONT,
     "padding": 2,
     "view": {"stroke": None},

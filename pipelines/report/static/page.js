@@ -19,6 +19,7 @@ const assay = (() => {
   async function draw(panel) {
     const options = { renderer: "svg", actions: false, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
     const { view } = await vegaEmbed(panel, specFor(panel), options);
+    panel.querySelector("svg").setAttribute("aria-hidden", "true"); // the figure names itself and offers its numbers as a table
     views.push(view);
     panel.dataset.drawn = "yes";
     return view;
