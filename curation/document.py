@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from curation.segments import segments
 from curation.words import Words, scan
 
 SCHEMA = pa.schema(
@@ -67,3 +68,8 @@ class Batch:
     def words(self) -> Words:
         """The words of all documents, scanned once for however many signals read them."""
         return scan(self.text)
+
+    @cached_property
+    def segments(self) -> Words:
+        """Words and punctuation marks, as the Gopher and FineWeb rules count them."""
+        return segments(self.text)

@@ -49,7 +49,9 @@ def utf8_buffer(text: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarra
         return np.frombuffer(b"", np.uint8), np.frombuffer(bytes(8), np.int64)
     _, offsets, data = text.buffers()
     text_bounds = np.frombuffer(offsets, np.int64, len(text) + 1, text.offset * 8)
-    return np.frombuffer(data if data is not None else b"", np.uint8), text_bounds
+    utf8_N = np.frombuffer(data if data is not None else b"", np.uint8)
+    utf8_N.flags.writeable = text_bounds.flags.writeable = False  # one array type, hence one compiled version of each kernel
+    return utf8_N, text_bounds
 
 
 def scan(text: pa.Array | pa.ChunkedArray) -> Words:
@@ -66,7 +68,7 @@ def scan(text: pa.Array | pa.ChunkedArray) -> Words:
     return Words(utf8_N, text_bounds, hash_W[:n], start_W[:n], length_W[:n], n_chars_W[:n], bounds)
 
 
-@numba.njit
+@numba.njit(_nrt=False)
 def fold(state, chunk):
     """Absorb eight bytes: one round of splitmix64's finaliser."""
     state = (state ^ chunk) * np.uint64(0xBF58476D1CE4E5B9)
@@ -74,7 +76,7 @@ def fold(state, chunk):
     return state ^ (state >> np.uint64(32))
 
 
-@numba.njit
+@numba.njit(_nrt=False)
 def absorb(state, chunk, byte):
     """Absorb one byte; `chunk` holds those that do not make eight yet (no byte is zero)."""
     if chunk >= np.uint64(1) << np.uint64(56):
@@ -82,7 +84,7 @@ def absorb(state, chunk, byte):
     return state, chunk << np.uint64(8) | np.uint64(byte)
 
 
-@numba.njit
+@numba.njit(_nrt=False)
 def absorb_character(state, chunk, code):
     """Absorb the UTF-8 bytes of a code point."""
     if code < 0x80:
@@ -99,7 +101,7 @@ def absorb_character(state, chunk, code):
     return absorb(state, chunk, 0x80 | code & 0x3F)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, _nrt=False)
 def _scan(utf8_N, text_bounds, flags_C, lower_C, hash_W, start_W, length_W, n_chars_W, bounds):
     w = 0
     for d in range(len(text_bounds) - 1):
