@@ -1,0 +1,84 @@
+"""What the data cannot identify, said before anyone quotes the third digit.
+
+Shape suffixes: R replicates, N points, P global parameters, Q parameters of one group's law.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from scaling_fit.compare import Comparison
+from scaling_fit.intervals import finite
+from scaling_fit.objectives import SENSITIVITY
+from scaling_fit.search import minimise, search
+
+NEAR_ZERO = 0.01  # a floor below this share of the lowest loss is at its bound
+STEEP = 0.999  # a correlation beyond which two parameters are one
+
+
+def identifiability(whole: Comparison, level: str) -> dict:
+    """Condition of one level's Hessian, correlations of floor, prefactor and exponent, parameters at a bound, profiles open.
+
+    The condition is of the scaled Gauss-Newton Hessian in centred coordinates (the raw one is about 1e8 times larger and
+    says more about units). A floor is open below when over 2.5 % of simulated refits put it at zero.
+    """
+    laid = whole.grouped
+    rows = np.flatnonzero(whole.table.level == level)
+    groups = [g for g in laid.groups if g.split("\0")[0] == level]
+    group = groups[-1]
+    block = laid.problem.blocks[laid.groups.index(group)]
+    names = list(laid.law.names)
+    _, J_RQN, _ = block.design.evaluate(laid.phi(whole.theta_P[None], group))
+    J = J_RQN[0] / np.maximum(np.linalg.norm(J_RQN[0], axis=1, keepdims=True), 1e-12)
+    s = np.linalg.svd(J, compute_uv=False)
+    condition = float((s[0] / max(s[-1], 1e-12)) ** 2)
+    draws, point = whole.parameters(level, whole.theta_RP), whole.parameters(level, whole.theta_P[None])
+    floors = [n for n in point if n == "E" or n.startswith("E[")]
+    lowest = float(whole.table.loss[rows].min())
+    flags = []
+    for name in floors:
+        at_zero = float((draws[name] < NEAR_ZERO * lowest).mean())
+        if point[name][0] < NEAR_ZERO * lowest:
+            flags.append(f"{name} is at its bound, zero: the data show no floor")
+        elif at_zero > 0.025:
+            flags.append(f"{name} is open below: {100 * at_zero:.0f} % of simulated refits put it at zero")
+    phi_RQ = laid.phi(whole.theta_RP, group)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = np.corrcoef(laid.law.natural(phi_RQ, laid.pivot)[:, [names.index(n) for n in ("E", "beta") if n in names]].T) if "beta" in names else np.ones((1, 1))
+    log_b = np.log(np.maximum(laid.law.natural(phi_RQ, laid.pivot)[:, names.index("B")], 1e-300)) if "B" in names else None
+    pairs = {}
+    if "beta" in names and "E" in names:
+        pairs["E, beta"] = finite(float(correlation[0, 1]))
+        pairs["ln B, beta"] = finite(float(np.corrcoef(log_b, phi_RQ[:, names.index("beta")])[0, 1]))
+    if condition > 1e6:
+        flags.append(f"Hessian condition {condition:.1g}: some combination of parameters is not told by these runs")
+    if "beta" in draws:
+        low, high = np.quantile(draws["beta"], [0.025, 0.975])
+        if high - low > 2 * abs(point["beta"][0]):
+            flags.append(f"beta is hardly bounded: simulated refits range over [{low:.2f}, {high:.2f}]")
+    for name in ("alpha",):
+        if name in draws and np.quantile(draws[name], 0.975) - np.quantile(draws[name], 0.025) > 2 * abs(point[name][0]):
+            flags.append(f"{name} is hardly bounded")
+    return {"condition": condition, "correlations": pairs, "flags": flags}
+
+
+def certificates(whole: Comparison) -> dict[str, list[dict]]:
+    """Per level, what the global search of each of its groups found: minima, distinct ones, and the size of the map."""
+    out: dict[str, list[dict]] = {}
+    for group, block in zip(whole.grouped.groups, whole.grouped.problem.blocks, strict=True):
+        level, _, shape = group.partition("\0")
+        found = search(block.design, whole.grouped.problem.loss_N[block.rows], polish=12).certificate()
+        out.setdefault(level, []).append({"shape": shape or None} | found)
+    return out
+
+
+def sensitivity(whole: Comparison) -> dict[str, list[dict]]:
+    """Per level, the parameters under every objective (rows as independent): how much the answer owes to the choice."""
+    problem = replace(whole.grouped.problem, trunks=None)
+    out: dict[str, list[dict]] = {level: [] for level in whole.levels}
+    for objective in SENSITIVITY:
+        theta_RP, _ = minimise(problem, whole.theta_P[None], objective, tolerance=1e-10)
+        for level in whole.levels:
+            values = {name: finite(float(v[0])) for name, v in whole.parameters(level, theta_RP).items()}
+            out[level].append({"objective": objective.describe()} | values)
+    return out
