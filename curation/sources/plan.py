@@ -34,7 +34,8 @@ def fingerprint(plan: Iterable[Slice]) -> str:
     """
     digest = xxhash.xxh3_128()
     for piece in plan:
-        digest.update(repr((piece.source, piece.index)).encode())
+        declared = {name: value for name, value in vars(piece.source).items() if name != "paths"}
+        digest.update(repr((declared, piece.index)).encode())
         for part in piece.parts:
             digest.update(repr(part._replace(location="")).encode())
     return digest.hexdigest()

@@ -152,7 +152,7 @@ def _role(path: str) -> str:
     extension = name[name.rfind(".") :].lower() if dot else ""
     if extension == ".py":
         return "docstring" if xxhash.xxh3_64_intdigest(path.encode(), seed=1) & 1 else "code"
-    if LICENCE.match(name) and (extension in PROSE or len(extension) > 4):
+    if LICENCE.match(name) and extension in (*PROSE, ".apache", ".bsd", ".mit", ".psf"):
         return "licence"
     if name == "METADATA" or (extension in PROSE[:3] and name not in NOT_PROSE and (extension != ".txt" or _is_readme(stem))):
         return "readme"

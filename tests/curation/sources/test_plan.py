@@ -1,0 +1,87 @@
+import os
+import pickle
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.sources import Source, fingerprint, read, slices
+
+
+def write(path: Path, content: str = '{"text": "hello"}\n') -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def paths(source: Source) -> list[list[str]]:
+    return [[part.path for part in piece.parts] for piece in slices(source)]
+
+
+def test_directory_glob_and_file(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "sub/b.jsonl.gz", "sub/c.txt", ".hidden/d.jsonl", "sub/_temporary.jsonl"):
+        write(tmp_path / name)
+    assert paths(Source("s", "jsonl", (str(tmp_path),))) == [["a.jsonl", "sub/b.jsonl.gz"]]
+    assert paths(Source("s", "jsonl", (f"{tmp_path}/*.jsonl",))) == [["a.jsonl"]]
+    assert paths(Source("s", "jsonl", (f"{tmp_path}/**/c.txt",))) == [["c.txt"]]
+    assert paths(Source("s", "jsonl", (f"{tmp_path}/sub/b.jsonl.gz", f"{tmp_path}/a.jsonl"))) == [["a.jsonl", "sub/b.jsonl.gz"]]
+
+
+def test_overlapping_patterns_read_a_file_once(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl")
+    assert paths(Source("s", "jsonl", (str(tmp_path), f"{tmp_path}/a.jsonl"))) == [["a.jsonl"]]
+
+
+def test_small_files_are_merged_and_big_ones_split(tmp_path: Path) -> None:
+    for i in range(10):
+        write(tmp_path / f"{i}.jsonl", '{"text": "small"}\n' * 100)
+    write(tmp_path / "big.jsonl", '{"text": "big document"}\n' * 1000)
+    plan = slices(Source("s", "jsonl", (str(tmp_path),), slice_megabytes=0.005))
+    assert [[part.path for part in piece.parts] for piece in plan] == [
+        ["0.jsonl", "1.jsonl", "2.jsonl"], ["3.jsonl", "4.jsonl", "5.jsonl"], ["6.jsonl", "7.jsonl", "8.jsonl"],
+        ["9.jsonl", "big.jsonl"], *[["big.jsonl"]] * 4,
+    ]  # fmt: skip
+    assert [piece.index for piece in plan] == list(range(8))
+    assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+def test_the_size_of_slices_changes_no_record(tmp_path: Path) -> None:
+    lines = [f'{{"text": "{"x" * (i % 50)} {i}"}}\n' for i in range(3000)]
+    write(tmp_path / "a.jsonl", "".join(lines))
+    pq.write_table(pa.table({"text": [f"row {i}" for i in range(5000)]}), tmp_path / "b.parquet", row_group_size=500)
+    for name, kind in (("a.jsonl", "jsonl"), ("b.parquet", "parquet")):
+        found = []
+        for megabytes in (64, 0.01, 0.0007):
+            plan = slices(Source("s", kind, (str(tmp_path / name),), slice_megabytes=megabytes))
+            found.append([record for piece in plan for record in read(piece)])
+        assert len(plan) > 3
+        assert found[0] == found[1] == found[2]
+        assert len(found[0]) == (3000 if kind == "jsonl" else 5000)
+
+
+def test_errors_name_path_and_fix(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"source 's': .*/none does not exist; check `paths`"):
+        slices(Source("s", "jsonl", (str(tmp_path / "none"),)))
+    with pytest.raises(ValueError, match=r"holds no file of kind jsonl \(.jsonl\[.gz\|.zst\]"):
+        slices(Source("s", "jsonl", (str(tmp_path),)))
+    with pytest.raises(ValueError, match=r"\*.jsonl holds no file"):
+        slices(Source("s", "jsonl", (f"{tmp_path}/*.jsonl",)))
+    write(tmp_path / "a.jsonl", "")
+    with pytest.raises(ValueError, match=r"all 1 files of .* are empty"):
+        slices(Source("s", "jsonl", (str(tmp_path),)))
+
+
+def test_fingerprint_follows_content_and_declaration_but_not_place(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "1" / "a.jsonl"), write(tmp_path / "2" / "a.jsonl")
+    for path in (first, second):
+        os.utime(path, (1, 1))
+
+    def of(path: Path, **settings: float) -> str:
+        return fingerprint(slices(Source("s", "jsonl", (str(path.parent / "*"),), **settings)))
+
+    before = of(first)
+    assert of(second) == before
+    assert of(first, slice_megabytes=1) != before
+    os.utime(first, (2, 2))
+    assert of(first) != before

@@ -1,0 +1,178 @@
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.sources import Fields, Malformed, Record, Source, read, slices
+
+
+def records(path: Path, kind: str = "jsonl", **declared: object) -> list[Record | Malformed]:
+    source = Source("s", kind, (str(path),), **declared)  # type: ignore[arg-type]
+    return [record for piece in slices(source) for record in read(piece)]
+
+
+def pack(data: bytes, suffix: str) -> bytes:
+    return {"": lambda: data, ".gz": lambda: gzip.compress(data), ".zst": lambda: pa.compress(data, "zstd", asbytes=True)}[
+        suffix
+    ]()
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_json_lines(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.jsonl{suffix}"
+    path.write_bytes(pack('{"text": "caf\u00e9", "url": "u", "n": 1}\n\n  \n{"text": "b", "domain": "d"}'.encode(), suffix))
+    assert records(path) == [
+        Record(path.name, 0, "caf\u00e9", "s", "u"),
+        Record(path.name, 42, "b", "d"),
+    ]
+
+
+def test_fields_are_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"body": "t", "link": "u", "when": 2024, "id": 7, "x": [1]}) + "\n")
+    fields = Fields(text="body", url="link", date="when", meta=("id", "x", "absent"))
+    assert records(path, fields=fields, domain="web") == [Record("a.jsonl", 0, "t", "web", "u", "2024", '{"id": 7, "x": [1]}')]
+
+
+def test_a_declared_domain_is_every_records(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "t", "domain": "own"}\n')
+    assert [record.domain for record in records(path, domain="web")] == ["web"]  # type: ignore[union-attr]
+    assert [record.domain for record in records(path)] == ["own"]  # type: ignore[union-attr]
+
+
+BAD_LINES = {
+    b'{"text": "open': "not JSON",
+    b'{"text": "\xff\xfe"}': "not UTF-8 at byte 10",
+    b'["text"]': "a JSON list, not an object",
+    b'{"text": 3}': "field 'text' is int, not text",
+    b'{"text": null}': "field 'text' is NoneType, not text",
+    b'{"title": "x", "body": "y"}': "no field 'text'; it has body, title",
+    b"[" * 100_000: "not JSON: nested too deeply",
+    b'{"a":' * 100_000: "not JSON: nested too deeply",
+    b'{"text": ' + b"9" * 5000 + b"}": "not JSON: Exceeds the limit",
+}
+
+
+def test_every_bad_line_is_reported_and_its_neighbours_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "first"}\n' + b"".join(bad + b'\n{"text": "good"}\n' for bad in BAD_LINES))
+    found = records(path)
+    assert [record.text for record in found if isinstance(record, Record)] == ["first"] + ["good"] * len(BAD_LINES)
+    malformed = [record for record in found if isinstance(record, Malformed)]
+    for number, (bad, (line, reason)) in enumerate(zip(malformed, BAD_LINES.items(), strict=True)):
+        assert bad.place == f"line {2 * number + 2}"
+        assert reason in bad.reason
+        assert bad.head == line[:200]
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"text": "t"}\n')
+    assert records(path) == [Record("a.jsonl", 0, "t", "s")]
+
+
+def test_a_line_over_the_limit_is_skipped_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "a"}\n{"text": "' + b"x" * 5_000_000 + b'"}\n{"text": "b"}\n')
+    first, big, last = records(path, max_record_megabytes=1)
+    assert isinstance(big, Malformed)
+    assert big[1:3] == ("line 2", "5000012 bytes are over the record limit of 1000000")
+    assert first == Record("a.jsonl", 0, "a", "s")
+    assert last == Record("a.jsonl", 5_000_027, "b", "s")
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_a_truncated_file_keeps_what_is_there_and_says_so(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.jsonl{suffix}"
+    data = b"".join(b'{"text": "%d"}\n' % i**9 for i in range(200_000))
+    packed = pack(data, suffix)
+    path.write_bytes(packed[: len(packed) * 3 // 4])
+    *good, bad = records(path)
+    assert 50_000 < len(good) < 200_000
+    assert all(isinstance(record, Record) for record in good)
+    assert isinstance(bad, Malformed)
+    assert bad.place == f"after line {len(good)}"
+    assert "Truncated compressed stream; the rest of the file is not read" in bad.reason
+
+
+@settings(max_examples=60, deadline=None)
+@given(lines=st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=40), cut=st.integers(1, 400))
+def test_ranges_partition_the_lines(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], cut: int) -> None:
+    from curation.sources.readers import _lines
+    from curation.sources.storage import Uncompressed
+
+    path = tmp_path_factory.mktemp("lines") / "x"
+    data = b"\n".join(lines)
+    path.write_bytes(data)
+    bounds = [*range(0, max(len(data), 1), cut)]
+    found = []
+    for start, stop in zip(bounds, [*bounds[1:], None], strict=True):
+        with Uncompressed(str(path), None) as file:
+            found += [(offset, line) for offset, line, _ in _lines(file, start, stop, 1000)]
+    expected, offset = [], 0
+    for line in data.split(b"\n"):
+        expected.append((offset, line))
+        offset += len(line) + 1
+    assert found == (expected if expected[-1][1] else expected[:-1])
+
+
+def test_text_files(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo")
+    (tmp_path / "b.md.gz").write_bytes(gzip.compress(b"three"))
+    (tmp_path / "c.txt").write_bytes("na\u00efve".encode("latin-1"))
+    (tmp_path / "d.txt").write_bytes(b"x" * 2000)
+    (tmp_path / "e.txt.gz").write_bytes(gzip.compress(b"cut" * 100)[:-5])
+    assert records(tmp_path, "text", max_record_megabytes=0.001) == [
+        Record("a.txt", 0, "one\ntwo", "s"),
+        Record("b.md.gz", 0, "three", "s"),
+        Malformed("c.txt", "byte 2", "not UTF-8: invalid continuation byte", b"na\xefve"),
+        Malformed("d.txt", "file", "over the record limit of 1000 bytes", b"x" * 200),
+        Malformed("e.txt.gz", "file", "broken gzip file: Truncated compressed stream"),
+    ]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_parquet(tmp_path: Path, kind: pa.DataType) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": pa.array(["a", None, "b"], kind), "url": ["u", "v", None], "extra": [1, 2, 3]}), path)
+    assert records(path, "parquet", fields=Fields(meta=("extra",))) == [
+        Record("a.parquet", 0, "a", "s", "u", None, '{"extra": 1}'),
+        Malformed("a.parquet", "row 1", "field 'text' is NoneType, not text"),
+        Record("a.parquet", 2, "b", "s", None, None, '{"extra": 3}'),
+    ]
+
+
+def test_parquet_text_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    text = pa.array([b"good", b"\xff bad", b"good"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": text}), path)
+    assert [type(record).__name__ for record in records(path, "parquet")] == ["Record", "Malformed", "Record"]
+
+
+def test_parquet_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [1, 2], "content": ["a", "b"]}), path)
+    with pytest.raises(ValueError, match=r"source 's': column 'text' of .*a.parquet is int64, not text"):
+        records(path, "parquet")
+    with pytest.raises(ValueError, match=r"has no column 'body'; it has text, content; name the right one in `fields.text`"):
+        records(path, "parquet", fields=Fields(text="body"))
+
+
+def test_parquet_that_is_broken_is_quarantined(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [f"row {i} {i**7}" for i in range(10_000)]}), path, row_group_size=1000)
+    data = bytearray(path.read_bytes())
+    (tmp_path / "cut.parquet").write_bytes(data[: len(data) // 2])
+    assert [record.reason[:11] for record in records(tmp_path / "cut.parquet", "parquet")] == ["not Parquet"]  # type: ignore[union-attr]
+    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
+    (tmp_path / "holed.parquet").write_bytes(data)
+    *good, bad = records(tmp_path / "holed.parquet", "parquet")
+    assert isinstance(bad, Malformed)
+    assert bad.place == f"after row {len(good)}"
+    assert len(good) >= 1000

@@ -1,0 +1,90 @@
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.document import SCHEMA, uid
+from curation.ingest import QUARANTINE, SHARDS_PER_SLICE, Shard, row_groups, shards
+from curation.sources import Malformed, Record, Source
+
+SOURCE = Source("web", "jsonl", ("x",), max_record_megabytes=0.001)
+
+
+def made(texts: Iterable[str | Malformed], max_bytes: int = 1000, first: int = 0) -> list[Shard]:
+    found = [text if isinstance(text, Malformed) else Record("a/b.jsonl", 7 * i, text, "d") for i, text in enumerate(texts)]
+    return list(shards(found, SOURCE, first, max_bytes))
+
+
+def test_the_table_is_the_contract() -> None:
+    record = Record("p", 3, "caf\u00e9", "d", "u", "2024", '{"a": 1}')
+    (shard,) = shards([record], SOURCE, first=5)
+    assert shard.documents.schema == SCHEMA
+    assert shard.documents.to_pylist() == [
+        {
+            "doc_id": 5 << 32, "uid": int(uid("web", "p", np.array([3]))[0]), "text": "caf\u00e9", "source": "web",
+            "domain": "d", "url": "u", "date": "2024", "meta": '{"a": 1}',
+        }
+    ]  # fmt: skip
+    assert shard.quarantine.schema == QUARANTINE
+    assert shard.quarantine.num_rows == 0
+
+
+@given(st.lists(st.text(min_size=1, max_size=300), max_size=60), st.integers(50, 900))
+def test_nothing_is_lost_and_no_shard_is_over_its_size(texts: list[str], max_bytes: int) -> None:
+    found = made(texts, max_bytes, first=3 * SHARDS_PER_SLICE)
+    rows = [row for shard in found for row in shard.documents.to_pylist()]
+    bad = [row for shard in found for row in shard.quarantine.to_pylist()]
+    assert len(rows) + len(bad) == len(texts)
+    assert [row["text"] for row in rows] == [text for text in texts if not text.encode().isspace() and "\0" not in text]
+    assert [row["doc_id"] for row in rows] == [
+        (3 * SHARDS_PER_SLICE + k) << 32 | row for k, shard in enumerate(found) for row in range(shard.documents.num_rows)
+    ]
+    for shard in found:
+        sizes = [len(text.encode()) for text in shard.documents["text"].to_pylist()]
+        assert sum(sizes) <= max_bytes or len(sizes) == 1
+    assert len({row["uid"] for row in rows}) == len(rows)
+
+
+def test_uids_do_not_depend_on_the_size_of_shards() -> None:
+    texts = [f"document {i}" for i in range(100)]
+    one, many = made(texts, 100_000), made(texts, max_bytes=50)
+    assert len(many) > 20
+    assert one[0].documents["uid"].to_pylist() == [value for shard in many for value in shard.documents["uid"].to_pylist()]
+
+
+def test_what_is_no_document_is_quarantined_with_place_and_reason() -> None:
+    (shard,) = made(["ok", "", " \n\t", "a\0b", "\ud800", "x" * 1001, Malformed("f", "line 2", "not JSON", b"\xff{")])
+    assert shard.documents["text"].to_pylist() == ["ok"]
+    assert [(row["place"], row["reason"], row["head"]) for row in shard.quarantine.to_pylist()] == [
+        ("record 7", "no text", ""),
+        ("record 14", "no text", ""),
+        ("record 21", "NUL byte at 1: not text", "a\0b"),
+        ("record 28", "half a surrogate pair at character 0", "\\ud800"),
+        ("record 35", "1001 bytes are over the record limit of 1000", "x" * 200),
+        ("line 2", "not JSON", "\\xff{"),
+    ]
+
+
+def test_an_empty_slice_is_one_empty_shard() -> None:
+    (shard,) = made([])
+    assert shard.documents.schema == SCHEMA
+    assert shard.documents.num_rows == shard.quarantine.num_rows == 0
+    assert [group.num_rows for group in row_groups(shard.documents)] == [0]
+
+
+def test_limits_are_errors() -> None:
+    with pytest.raises(ValueError, match="max_bytes is 300000000; a shard of the pool holds 1 to 256000000 bytes"):
+        made(["x"], max_bytes=300_000_000)
+    with pytest.raises(ValueError, match=r"'web': a/b.jsonl .* fill more than 1024 shards of 1 bytes; make the shards larger"):
+        made(["x"] * 2000, max_bytes=1)
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=50), st.integers(100, 1000))
+def test_row_groups_are_whole_and_bounded(sizes: list[int], max_bytes: int) -> None:
+    (shard,) = made(["x" * size for size in sizes], max_bytes=100_000)
+    groups = list(row_groups(shard.documents, max_bytes))
+    assert [text for group in groups for text in group["text"].to_pylist()] == shard.documents["text"].to_pylist()
+    for group in groups:
+        assert sum(map(len, group["text"].to_pylist())) <= max_bytes or group.num_rows == 1
