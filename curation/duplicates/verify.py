@@ -41,6 +41,12 @@ def buckets(key_K: np.ndarray, document_K: np.ndarray) -> tuple[np.ndarray, np.n
 
     A document may give a key twice; it is a member once.
     """
+    order = np.argsort(key_K)
+    key_K = key_K[order]
+    repeated = np.zeros(len(key_K), bool)  # most keys stand alone: only the others are worth the slower sort
+    repeated[1:] = key_K[1:] == key_K[:-1]
+    repeated[:-1] |= repeated[1:]
+    key_K, document_K = key_K[repeated], document_K[order[repeated]]
     order = np.lexsort((document_K, key_K))
     key_K, document_K = key_K[order], document_K[order]
     same = np.zeros(len(key_K), bool)

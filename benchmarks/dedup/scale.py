@@ -1,0 +1,117 @@
+"""Band keys -> verified clusters, for millions of synthetic documents on one core: seconds by phase and peak memory.
+
+    python benchmarks/dedup/scale.py 1 10        # millions of documents
+
+Only the two functions that would read signatures and text are replaced: they make keys and shingle sets from the document's
+number instead. Everything after them (exchange, buckets, components, verification, survivors, the signal) is the pipeline's own.
+
+Planted: three in ten documents belong to families, of 2 or 3 but for some of 300. Members share 104 of their 120 shingles
+(Jaccard 0.76) and 9 of 14 band keys; one document in fifty shares a band key with strangers besides (false candidates, which
+verification must drop). The clusters found are compared with the planted families.
+"""
+
+import argparse
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+
+from curation.document import doc_id, mix64
+from pipelines.executor import InProcess
+from pipelines.progress import Progress
+from pipelines.run_step import Context, run_step
+from pipelines.steps import duplicates
+from pipelines.steps.duplicates import Duplicates, find_duplicates
+from pipelines.workdir import Step, Workdir
+
+SHARD = 100_000  # documents
+SHINGLES, SHARED = 120, 104
+EVEN = ~np.uint64(1)
+
+
+def families(row: np.ndarray) -> np.ndarray:
+    """The family of each document number: its own number where it is alone."""
+    block, place = row // 1000, row % 1000
+    large = (block % 300 == 7) & (place < 300)
+    size = 2 + (mix64(3, (row // 10).astype(np.uint64)) % np.uint64(2)).astype(np.int64)
+    small = (place % 10 < size) & ~large
+    return np.where(large, block * 1000, np.where(small, row - place % 10, row))
+
+
+def numbers(shard: Any) -> np.ndarray:
+    return np.arange(SHARD, dtype=np.int64) + shard.index * SHARD
+
+
+def keys(workdir: Workdir, shard: Any, bands: Any, scope: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    row = numbers(shard)
+    family = families(row)
+    key_DB = np.empty((SHARD, bands.bands), np.uint64)
+    for band in range(bands.bands):
+        own = mix64(band + 100, row.astype(np.uint64))
+        key_DB[:, band] = np.where(band < 9, mix64(band + 100, family.astype(np.uint64)), own) & EVEN
+    strangers = row % 50 == 11
+    key_DB[strangers, 13] = mix64(9, (row[strangers] // 200).astype(np.uint64)) & EVEN
+    return key_DB, np.ones(SHARD, bool), mix64(7, row.astype(np.uint64)) | np.uint64(1)
+
+
+def sets(workdir: Workdir, shard: Any, row_C: np.ndarray, reads_C: np.ndarray, declared: Any) -> tuple[np.ndarray, ...]:
+    row = numbers(shard)[row_C]
+    family = families(row)
+    column = np.arange(SHINGLES, dtype=np.uint64)
+    seed = np.where(column < SHARED, family[:, None], row[:, None]).astype(np.uint64)
+    hash_CS = (mix64(5, seed * np.uint64(256) + column) >> np.uint64(32)).astype(np.uint32)
+    hash_CS.sort(axis=1)
+    return hash_CS.ravel(), np.arange(len(row) + 1) * SHINGLES, np.full(len(row), 600)
+
+
+def pool_shard(out: Any) -> dict[str, Any]:
+    ids = doc_id(out.index, SHARD)
+    facts = {"documents": SHARD, "text_bytes": SHARD * 600}
+    with out.parquet(f"shard-{out.index:08d}.parquet", pa.schema([("doc_id", pa.uint64()), ("uid", pa.uint64())]), **facts) as writer:
+        writer.write_table(pa.table({"doc_id": ids, "uid": numbers(out).astype(np.uint64)}))
+    return facts
+
+
+def measure(millions: float, folder: str) -> None:
+    duplicates.shard_keys, duplicates.candidate_sets = keys, sets  # pyright: ignore
+    workdir = Workdir(folder)
+    context = Context(workdir, InProcess(), Progress(workdir, Console(quiet=True)))
+    pool = run_step(context, Step("pool", {}), pool_shard, [()] * round(millions * 1e6 / SHARD))
+    exact = run_step(context, Step("exact", {}), exact_shard, [(i,) for i in range(len(pool.parts))])
+    started = time.perf_counter()
+    manifest = find_duplicates(context, pool, {"minhash": exact, "exact": exact}, Duplicates(survivor=("n_bytes",)))
+    seconds = time.perf_counter() - started
+    wrong = 0
+    for index, file in enumerate(manifest.files()):
+        cluster = workdir.read_table(file, ["cluster"])["cluster"].to_numpy()
+        wrong += int((cluster != families(np.arange(SHARD) + index * SHARD).astype(np.uint64)).sum())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    facts = {k: v for k, v in manifest.summary.items() if k != "curve"}
+    print(f"{millions:g} M documents: {seconds:.1f} s, peak {peak:.2f} GB in one process, {wrong} in a wrong cluster\n  {facts}")
+    for line in (Path(folder) / "events.jsonl").read_text().splitlines():
+        if '"finished"' in line:
+            print("  ", line.split('"event"')[1])
+
+
+def exact_shard(out: Any, index: int) -> dict[str, Any]:
+    out.write_table(f"shard-{index:05d}.parquet", pa.table({"hash": mix64(7, np.arange(SHARD, dtype=np.uint64) + index * SHARD)}))
+    return {}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("millions", type=float, nargs="+")
+    for number in parser.parse_args().millions:
+        folder = tempfile.mkdtemp(prefix="assay-dedup-")
+        try:
+            measure(number, folder)
+        finally:
+            shutil.rmtree(folder)
+        sys.stdout.flush()
