@@ -2,7 +2,10 @@
 
 from scaling_fit.analysis import Analysis, analyse, faults_of
 from scaling_fit.checks import Fault, check
+from scaling_fit.fit import Fit, fit
 from scaling_fit.laws import LAWS, Law, law_named
 from scaling_fit.observations import Observations, observations
 
-__all__ = ["LAWS", "Analysis", "Fault", "Law", "Observations", "analyse", "check", "faults_of", "law_named", "observations"]
+__all__ = [
+    "LAWS", "Analysis", "Fault", "Fit", "Law", "Observations", "analyse", "check", "faults_of", "fit", "law_named", "observations",
+]

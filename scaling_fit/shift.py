@@ -16,6 +16,7 @@ from scipy.special import chdtrc, fdtrc, stdtrit
 from scaling_fit.compare import Comparison, lay_out
 from scaling_fit.groups import Grouped, hold
 from scaling_fit.intervals import Interval, tost
+from scaling_fit.profile import profile
 from scaling_fit.solve import solve
 
 Array = np.ndarray
@@ -131,10 +132,10 @@ def shift(whole: Comparison, level: str, *, law: str = "auto", confidence: float
     cov, identified = _covariance(pair, "all", sigma2)
     column = _difference(pair.grouped, "beta", level)
     se = float(np.sqrt(cov[column, column])) if identified else np.inf
-    beta = profile(pair.grouped, pair.theta["all"], pair.masks["all"], column, se, sigma2, df, (confidence, 0.9))
+    beta = profile(pair.grouped.problem, pair.theta["all"], pair.masks["all"], column, se, sigma2, df, (confidence, 0.9))
     shared_cov, ok = _covariance(pair, "exponent", sigma2)
     shared_se = float(np.sqrt(shared_cov[column, column])) if ok else np.inf
-    shared = profile(pair.grouped, pair.theta["exponent"], pair.masks["exponent"], column, shared_se, sigma2, df, (confidence,))
+    shared = profile(pair.grouped.problem, pair.theta["exponent"], pair.masks["exponent"], column, shared_se, sigma2, df, (confidence,))
     multiplier = {c: _multiplier(pair, level, sigma2, df, c) for c in (confidence, 0.9)}
     return Shift(level, table, contrasts, beta[0], se, beta[1], shared[0], multiplier[confidence], multiplier[0.9], df, identified)
 
@@ -164,48 +165,6 @@ def _covariance(pair: _Pair, hypothesis: str, sigma2: float) -> tuple[Array, boo
     out = np.zeros((len(mask), len(mask)))
     out[np.ix_(mask, mask)] = sigma2 * inverse
     return out, not weak.any()
-
-
-def profile(laid: Grouped, theta_P: Array, free_P: Array, column: int, se: float, sigma2: float, df: float,
-            confidences: tuple[float, ...], limit: float = 1.5, steps: int = 28) -> list[Interval]:
-    """Profile-likelihood intervals of theta[column]: every fixed value is one replicate of one batch.
-
-    An end that the likelihood does not reach within `limit` of the estimate is infinite: the profile is unbounded there.
-    """
-    center = float(theta_P[column])
-    reach = min(limit, 12 * se) if np.isfinite(se) and se > 0 else limit
-    sides = np.geomspace(reach / 200, limit, steps)
-    values = np.concatenate([center - sides[::-1], [center], center + sides])
-    free = free_P.copy()
-    free[column] = False
-    J = laid.problem.trunks.whiten(laid.problem.jacobian(theta_P).T).T  # type: ignore[union-attr]
-    along = np.zeros(len(theta_P))
-    along[free] = -np.linalg.lstsq(J[:, free], J[:, column], rcond=1e-6)[0]
-    along[column] = 1.0
-    near = np.clip(values - center, -0.3, 0.3)
-    starts = theta_P + along * near[:, None]
-    starts[:, column] = values
-    flat = np.repeat(theta_P[None], len(values), 0)
-    flat[:, column] = values
-    both = solve(laid.problem, np.concatenate([starts, flat]), free_RP=free[None], tolerance=1e-10, max_iterations=100)
-    rss = 2.0 * np.minimum(*both.objective_R.reshape(2, -1))
-    rise = np.maximum((rss - rss[steps]) / sigma2, 0.0)
-    out = []
-    for confidence in confidences:
-        cut = stdtrit(df, 0.5 + confidence / 2) ** 2
-        out.append(Interval(center, _crossing(values[steps::-1], rise[steps::-1], cut, -np.inf),
-                            _crossing(values[steps:], rise[steps:], cut, np.inf)))
-    return out
-
-
-def _crossing(values: Array, rise: Array, cut: float, missing: float) -> float:
-    over = np.flatnonzero(rise > cut)
-    if not len(over):
-        return missing
-    k = int(over[0])
-    root = np.sqrt(rise)
-    share = (np.sqrt(cut) - root[k - 1]) / max(root[k] - root[k - 1], 1e-300)
-    return float(values[k - 1] + share * (values[k] - values[k - 1]))
 
 
 def _multiplier(pair: _Pair, level: str, sigma2: float, df: float, confidence: float) -> Interval:

@@ -1,0 +1,69 @@
+"""Replicates of a fit, all solved as one batch: resampled rows, resampled trunks, or residuals with random signs.
+
+Shape suffixes: R replicates, N points, P parameters, C trunks.
+
+Which to use: rows where runs are independent; trunks where runs share one (needs about 8 or more trunks per group: with
+fewer, resampling them is much too narrow, and simulation from the fitted noise, as `analyse` does, is the honest choice);
+wild where the design is fixed and the noise uneven.
+"""
+
+import numpy as np
+
+from scaling_fit.objectives import Objective
+from scaling_fit.search import minimise
+from scaling_fit.solve import Problem
+
+Array = np.ndarray
+METHODS = ("row", "trunk", "wild")
+
+
+def resample_rows(problem: Problem, n_replicates: int, rng: np.random.Generator) -> Array:
+    """How often each row is drawn, rows drawn with replacement within each block, shape [R, N]."""
+    weight_RN = np.empty((n_replicates, len(problem.loss_N)))
+    for block in problem.blocks:
+        n = block.rows.stop - block.rows.start
+        weight_RN[:, block.rows] = rng.multinomial(n, np.full(n, 1.0 / n), n_replicates)
+    return weight_RN
+
+
+def resample_trunks(problem: Problem, n_replicates: int, rng: np.random.Generator) -> Array:
+    """How often each row is drawn, whole trunks drawn with replacement within each block, shape [R, N]."""
+    assert problem.trunks is not None
+    weight_RN = np.empty((n_replicates, len(problem.loss_N)))
+    for block in problem.blocks:
+        index_N = problem.trunks.index_N[block.rows]
+        first, C = index_N[0], index_N[-1] - index_N[0] + 1
+        weight_RN[:, block.rows] = rng.multinomial(C, np.full(C, 1.0 / C), n_replicates)[:, index_N - first]
+    return weight_RN
+
+
+def wild_targets(problem: Problem, theta_P: Array, n_replicates: int, rng: np.random.Generator) -> Array:
+    """Fitted log losses plus residuals whose sign is drawn per trunk, scaled for the parameters spent, shape [R, N]."""
+    assert problem.trunks is not None
+    fitted_N = problem.predict(theta_P[None])[0]
+    n, P = len(fitted_N), problem.n_parameters
+    residual_N = (np.log(problem.loss_N) - fitted_N) * np.sqrt(n / max(n - P, 1))
+    sign_RC = rng.choice([-1.0, 1.0], (n_replicates, len(problem.trunks.starts_C)))
+    return fitted_N + residual_N * sign_RC[:, problem.trunks.index_N]
+
+
+def bootstrap(problem: Problem, theta_P: Array, objective: Objective, method: str, n_replicates: int, seed: int = 0) -> Array:
+    """Refits of `n_replicates` resampled tables, theta_RP, each started at the fit.
+
+    Errors: ValueError for an unknown method, or trunks where every block has fewer than 3.
+    """
+    rng = np.random.default_rng(seed)
+    start_RP = np.repeat(theta_P[None], n_replicates, 0)
+    if method == "row":
+        weight_RN, target_RN = resample_rows(problem, n_replicates, rng), None
+    elif method == "trunk":
+        assert problem.trunks is not None
+        counts = [len(np.unique(problem.trunks.index_N[block.rows])) for block in problem.blocks]
+        if max(counts) < 3:
+            raise ValueError(f"at most {max(counts)} trunks per group: too few to resample; use intervals='wild' or analyse()")
+        weight_RN, target_RN = resample_trunks(problem, n_replicates, rng), None
+    elif method == "wild":
+        weight_RN, target_RN = None, wild_targets(problem, theta_P, n_replicates, rng)
+    else:
+        raise ValueError(f"intervals {method!r} is not known; use {', '.join(METHODS)}, profile or none")
+    return minimise(problem, start_RP, objective, weight_RN=weight_RN, target_RN=target_RN, tolerance=1e-9)[0]
