@@ -96,8 +96,9 @@ def parse(text: str, known_columns: Collection[str]) -> Expression:
 
 def parse_value(text: str, known_columns: Collection[str]) -> Expression:
     """Read a value, such as what `top: {by: ...}` ranks documents by. Errors as `parse`."""
+    text = " ".join(line.strip() for line in text.splitlines()).strip()
     try:
-        node = ast.parse(text.strip(), mode="eval").body
+        node = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         raise ExpressionError(f"level expression {text!r}: {error.msg} at character {error.offset}") from None
     _check_grammar(node, text, known_columns)

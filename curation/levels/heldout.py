@@ -22,7 +22,8 @@ REFERENCE = "reference"
 NEAR_REFERENCE = "duplicate of a reference"
 HELD_OUT = "held out"
 EXAMPLES = "classifier examples"
-WITHHELD = (REFERENCE, NEAR_REFERENCE, HELD_OUT, EXAMPLES)
+EMPTY = "no tokens"
+WITHHELD = (REFERENCE, NEAR_REFERENCE, HELD_OUT, EXAMPLES, EMPTY)
 FRAME = ("doc_id", "uid", "source", "domain", "n_tokens", "n_bytes", CLUSTER, "duplicates.survivor")
 
 
@@ -55,7 +56,10 @@ def union(clusters: Iterable[pl.Series]) -> pl.Series:
 
 
 def withheld(frame: pl.DataFrame, heldout: Heldout, clusters: pl.Series) -> pl.Series:
-    """Why a document is in no level: one of `WITHHELD`, or null where it is in the pool of all levels. Enum[D]."""
+    """Why a document is in no level: one of `WITHHELD`, or null where it is in the pool of all levels. Enum[D].
+
+    `EMPTY` is not said here but by `select.select`: nothing is known of tokens yet where tokenisers are trained.
+    """
     limit = np.uint64(min(int(heldout.fraction * 2**64), 2**64 - 1))
     held_D = mix64(heldout.seed, frame[CLUSTER].to_numpy()) < limit
     kind = pl.Enum(WITHHELD)

@@ -3,7 +3,7 @@
 A document is cut into pieces of at most `piece_tokens`; a piece's key is a hash of (order seed, uid, piece). Within its
 group (a domain, or the pooled small ones) the pieces stand in key order, and a piece's place in the stream is
 
-    tokens of its group before it / tokens of its group in the stream        (0 to 1)
+    tokens of its group before it / share of its group
 
 so every prefix of the stream has the groups' shares to within about one piece per group, nested levels keep a group's pieces in
 the same relative order, and a shorter stream of a level is a prefix of a longer one.
@@ -177,19 +177,19 @@ def arrange(parts: pa.Table, partition: int, budget: Budget, boundaries: Boundar
     order = order.with_columns(n=pl.Series(parts["tokens"]).list.len().cast(pl.Int64))
     groups = order["group"].unique().to_list()
     start = pl.col("group").replace_strict({g: boundaries.before(g, partition) for g in groups}, return_dtype=pl.Int64)
-    length = pl.col("group").replace_strict(dict(budget.tokens), return_dtype=pl.Float64)
+    share = pl.col("group").replace_strict({g: float(budget.shares[g]) for g in groups}, return_dtype=pl.Float64)
     order = order.with_row_index("row").sort("group", "epoch", "key", "uid", "piece")
     before = start + pl.col("n").cum_sum().over("group") - pl.col("n")
-    order = order.with_columns(place=before / length).sort("place", "key", "uid", "piece", "epoch")
+    order = order.with_columns(place=before / share).sort("place", "key", "uid", "piece", "epoch")
     return parts.take(order["row"].to_arrow()).select(["doc_id", "piece", "domain", "tokens", "n_bytes"])
 
 
 def _targets(budget: Budget, n_partitions: int) -> list[tuple[str, int, float, int]]:
     """For each group and partition: group, partition, tokens of the group's last epoch there up to its end, that epoch."""
     rows = []
-    for group, tokens in budget.tokens.items():
+    for group, share in budget.shares.items():
         for partition in range(n_partitions):
-            through = tokens * (partition + 1) / n_partitions
+            through = ceil(share * budget.length * (partition + 1) / n_partitions)
             epoch = ceil(through / budget.available[group]) - 1
             rows.append((group, partition, through - epoch * budget.available[group], epoch))
     return rows

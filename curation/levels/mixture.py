@@ -37,19 +37,26 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Budget:
-    """The stream of a level: `tokens` by group and what was `available` of it; `group` of each domain (itself, or `OTHER`).
+    """The stream of a level: its `length` in tokens, the groups' `shares` of it, and what was `available` of each group.
 
-    `shares` sum to one, as exact fractions; `scarce` is the group that ends the stream.
+    `shares` sum to one; they and the length are exact. `group` of each domain is itself, or `OTHER`. `scarce` is the group
+    that ends the stream.
     """
 
-    tokens: Mapping[str, int]
+    length: Fraction
     available: Mapping[str, int]
     shares: Mapping[str, Fraction]
     group: Mapping[str, str]
     scarce: str
 
     @property
+    def tokens(self) -> dict[str, int]:
+        """Of each group, at least."""
+        return {name: ceil(share * self.length) for name, share in self.shares.items()}
+
+    @property
     def total(self) -> int:
+        """Tokens in all, at least: each group runs to the end of its last piece."""
         return sum(self.tokens.values())
 
 
@@ -90,8 +97,7 @@ def budget(level: str, mixture: Mixture, available: Mapping[str, int], pinned: M
             + (f"short of {short}; " if short else "")
             + "shorten the runs, loosen the level, give the domain max_epochs, or choose another mixture"
         )
-    tokens = {name: min(ceil(shares[name] * length), int(stock.get(name, 0) * epochs[name])) for name in shares}
-    return Budget(tokens, {name: stock.get(name, 0) for name in shares}, shares, dict(sorted(group.items())), scarce)
+    return Budget(length, {name: stock.get(name, 0) for name in shares}, shares, dict(sorted(group.items())), scarce)
 
 
 def _shares(level: str, mixture: Mixture, reference: Mapping[str, int]) -> dict[str, Fraction]:
@@ -103,7 +109,9 @@ def _shares(level: str, mixture: Mixture, reference: Mapping[str, int]) -> dict[
         if mixture.temperature <= 0:
             raise ValueError(f"level {level!r}: mixture temperature {mixture.temperature} must be above 0")
         most = max(reference.values(), default=0)
-        weights = {name: Fraction((n / most) ** (1 / mixture.temperature)) for name, n in reference.items() if n}
+        powers = {name: (n / most) ** (1 / mixture.temperature) for name, n in reference.items() if n}
+        # rounded, so that a last bit in which two machines' powers differ changes no budget
+        weights = {name: Fraction(power).limit_denominator(10**9) for name, power in powers.items()}
     else:
         weights = {name: Fraction(n) for name, n in reference.items()}
     total = sum(weights.values())

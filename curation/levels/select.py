@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from curation.document import mix64
 from curation.levels.expression import Percentile
-from curation.levels.heldout import WITHHELD
+from curation.levels.heldout import EMPTY, WITHHELD
 from curation.levels.level import CLUSTER, DUPLICATE_REASONS, Level, Rule
 from curation.levels.search import Search, histogram, key_value, narrow, ranking_key, search, taken, value_key
 
@@ -61,8 +61,11 @@ def statistics(level: Level) -> list[Statistic]:
 def measure(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: pl.Series) -> pl.DataFrame:
     """Map: a shard's part of the next statistic; `search.merge` adds parts up."""
     state, statistic = _current(level, thresholds)
-    survives_D = withheld.is_null().to_numpy() & _passes(level, frame, thresholds, statistic.rule).all(axis=0)
-    here = _prepared(frame).filter(pl.Series(survives_D))
+    frame = _prepared(frame)
+    survives_D = (
+        withheld.is_null().to_numpy() & ~_is_empty(frame) & _passes(level, frame, thresholds, statistic.rule).all(axis=0)
+    )
+    here = frame.filter(pl.Series(survives_D))
     if statistic.percentile is not None:
         here = here.filter(pl.col(statistic.percentile.column).is_not_null())
     key_D, group_D = _keys(level.rules[statistic.rule], statistic.percentile, here)
@@ -92,8 +95,10 @@ def select(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: 
     rule is tried on every document.
     """
     frame = _prepared(frame)
-    withheld_KD = np.stack([(withheld.cast(pl.String) == reason).fill_null(False).to_numpy() for reason in WITHHELD])
-    failed_RD = np.concatenate([withheld_KD, ~_passes(level, frame, thresholds, len(level.rules))])
+    why = withheld.cast(pl.String)
+    shut_RD = np.stack([(why == reason).fill_null(False).to_numpy() for reason in WITHHELD])
+    shut_RD[WITHHELD.index(EMPTY)] |= _is_empty(frame)
+    failed_RD = np.concatenate([shut_RD, ~_passes(level, frame, thresholds, len(level.rules))])
     reasons = [*WITHHELD, *(rule.reason for rule in level.rules)]
     dropped_D = failed_RD.any(axis=0)
     first_D = np.where(dropped_D, failed_RD.argmax(axis=0), len(reasons))
@@ -196,6 +201,10 @@ def _observed(level: Level, thresholds: Thresholds, index: int) -> pl.Expr:
     if rule.by is not None:
         return rule.by.polars().cast(pl.String)
     return pl.lit(None, pl.String)
+
+
+def _is_empty(frame: pl.DataFrame) -> np.ndarray:
+    return (frame["n_tokens"] == 0).to_numpy()
 
 
 def _prepared(frame: pl.DataFrame) -> pl.DataFrame:

@@ -74,8 +74,8 @@ def dataset(
 ) -> dict[str, Any]:
     """The content of a level's `dataset.json`, from the facts of its shards and the `kept` row of its funnel.
 
-    `unique_tokens` is the length of the stream, with an end-of-text token per document, counting once a domain that is
-    gone through more often (`max_epochs`). `domains` counts the text tokens of the rows.
+    `unique_tokens` counts text tokens, without end-of-texts, and once where a domain is gone through more often
+    (`max_epochs`); `domains` counts the tokens of all rows.
     """
     shards = list(shards)
     domains: dict[str, int] = {}
@@ -84,7 +84,7 @@ def dataset(
             domains[domain] = domains.get(domain, 0) + tokens
     return {
         "level": level,
-        "unique_tokens": kept["tokens"] + kept["documents"],
+        "unique_tokens": kept["tokens"],
         "documents": kept["documents"],
         "bytes": kept["bytes"],
         "domains": dict(sorted(domains.items())),
@@ -92,5 +92,5 @@ def dataset(
         "eot": eot,
         "tokenizer": tokenizer,
         "order_seed": order_seed,
-        "shards": [{"file": name(index), **shard} for index, shard in enumerate(shards)],
+        "shards": [{"path": name(index), **shard} for index, shard in enumerate(shards)],
     }

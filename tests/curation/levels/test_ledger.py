@@ -1,0 +1,67 @@
+"""The funnel adds up in documents, bytes and tokens, and a funnel that does not is refused."""
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.levels.layout import Cut
+from curation.levels.ledger import IN, KEPT, ConservationError, check_conservation
+from curation.levels.level import Declaration, Top, build_level
+from curation.levels.mixture import Mixture
+
+STUDY = [
+    Declaration("raw"),
+    Declaration("top", extends="raw", drop=("near",), keep=("heuristics.n_words > 5",), top=Top(0.5, "quality.score")),
+]
+
+
+@given(st.integers(0, 10_000), st.sampled_from([10, 2048]))
+@settings(max_examples=12, deadline=None)
+def test_everything_is_kept_or_has_a_reason(make_pool, run_level, seed, piece_tokens):
+    frame = make_pool(400, seed)
+    raw = run_level(build_level("raw", STUDY, frame.columns, {}), [frame])
+    level = build_level("top", STUDY, frame.columns, {})
+    outcome = run_level(level, [frame[:150], frame[150:]], Mixture(), raw.available, cut=Cut(1, piece_tokens))
+    totals = {"documents": 400, "bytes": int(frame["n_bytes"].sum()), "tokens": int(frame["n_tokens"].sum())}
+    check_conservation("top", outcome.funnel, totals)
+    assert outcome.ledger["keep"].to_list() == outcome.ledger["reason"].is_null().to_list()
+    assert (outcome.ledger["failed"].list.len() > 0).to_list() == (~outcome.ledger["keep"]).to_list()
+    assert (outcome.ledger.filter("keep")["tokens"] > 0).all()
+    kept = outcome.funnel.filter(reason=KEPT).row(0, named=True)
+    assert kept["documents"] == outcome.ledger["keep"].sum()
+    assert kept["tokens"] == outcome.stream["tokens"].list.len().sum()
+    assert kept["bytes"] == outcome.stream["n_bytes"].sum()
+    rows = outcome.funnel["reason"].to_list()
+    assert rows[0] == IN
+    assert rows[-1] == KEPT
+    order = ["reference", "held out", "no tokens", "near duplicate", "heuristics.n_words > 5", "top 0.5 by quality.score"]
+    assert [reason for reason in rows if reason in order] == [reason for reason in order if reason in rows]
+    # the ledger alone counts the same documents for each reason
+    counted = dict(outcome.ledger.drop_nulls("reason").group_by(pl.col("reason").cast(pl.String)).len().iter_rows())
+    assert {r: n for r, n in outcome.funnel.select("reason", "documents").iter_rows() if r not in (IN, KEPT) and n} == counted
+
+
+def test_a_document_cut_off_at_the_budget_stays_and_its_rest_is_counted(make_pool, run_level):
+    frame = make_pool(300, 3)
+    level = build_level("raw", STUDY, frame.columns, {})
+    outcome = run_level(level, [frame], Mixture("natural", max_tokens=2000), cut=Cut(1, 8))
+    cut_off = outcome.ledger.join(frame, on="doc_id").filter(pl.col("keep") & (pl.col("tokens") < pl.col("n_tokens")))
+    assert len(cut_off)
+    over = outcome.funnel.filter(pl.col("reason").str.starts_with("mixture: "))
+    late = outcome.ledger.filter(pl.col("reason").cast(pl.String).str.starts_with("mixture: ")).join(frame, on="doc_id")
+    assert over["documents"].sum() == len(late)
+    assert over["tokens"].sum() == late["n_tokens"].sum() + (cut_off["n_tokens"] - cut_off["tokens"]).sum()
+    assert set(late["failed"].explode()) == set(late["reason"].cast(pl.String))
+
+
+@pytest.mark.parametrize("amount", ["documents", "bytes", "tokens"])
+def test_what_does_not_add_up_is_refused(amount):
+    rows = [(IN, 3, 30, 10), ("held out", 1, 10, 4), (KEPT, 2, 20, 6)]
+    funnel = pl.DataFrame(rows, ["reason", "documents", "bytes", "tokens"], orient="row")
+    check_conservation("x", funnel, {"documents": 3})
+    lost = funnel.with_columns(pl.when(reason=KEPT).then(pl.col(amount) - 1).otherwise(amount).alias(amount))
+    with pytest.raises(ConservationError, match=rf"level 'x': \d+ {amount} went in, but kept and dropped make \d+ \(-1\)"):
+        check_conservation("x", lost)
+    with pytest.raises(ConservationError, match="the pool holds 4 documents, but 3 went in"):
+        check_conservation("x", funnel, {"documents": 4})
