@@ -19,7 +19,8 @@ import pyarrow as pa
 from curation.document import Batch, mix64
 from curation.words import Words
 
-BLOCK = 1024  # shingles hashed at a time: 4 KB, the whole workspace of a document of any length
+BLOCK = 1024  # shingles hashed at a time: 12 KB, the whole workspace of a document of any length
+LANES = 64  # shingles that the widest unrolled vector loop takes at a time
 BASE = np.uint64(0xD6E8FEB86659FD93)  # odd; the base of the shingle polynomial
 EMPTY = np.uint32(0xFFFFFFFF)  # every value of the signature of a document without shingles, as in datasketch
 
@@ -79,9 +80,9 @@ def exact(batch: Batch) -> pa.Table:
 def shingle_hashes(cut: Units, document: int, ngram: int) -> np.ndarray:
     """The 32-bit hashes of one document's shingles in order, repeats included: uint32."""
     first, last = int(cut.bounds[document]), int(cut.bounds[document + 1])
-    hash_S = np.empty(max(last - first - ngram + 1, 0), np.uint32)
-    _shingles(cut.hash_U, first, ngram, hash_S)
-    return hash_S
+    key_S = np.empty(max(last - first - ngram + 1, 0), np.uint64)
+    _keyed_shingles(cut.hash_U, np.array([first, last]), ngram, key_S)
+    return key_S.astype(np.uint32)
 
 
 def shingle_sets(cut: Units, ngram: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,49 +96,51 @@ def shingle_sets(cut: Units, ngram: int) -> tuple[np.ndarray, np.ndarray]:
     return key_S.astype(np.uint32), bounds.astype(np.int64)
 
 
-@numba.njit(inline="always")
-def _shingle(hash_U, first, ngram):
-    """Hash of units first:first + ngram."""
-    h = np.uint64(ngram)
+@numba.njit
+def _hash_block(hash_U, first, ngram, h_B):
+    """The hashes of the shingles that begin at units first, first + 1, ...: one term of all polynomials at a time."""
+    h_B[:] = np.uint64(ngram)
     for j in range(ngram):
-        h = h * BASE + hash_U[first + j]
-    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.uint32((h ^ (h >> np.uint64(31))) >> np.uint64(32))
-
-
-@numba.njit(cache=True, nogil=True)
-def _shingles(hash_U, first, ngram, hash_S):
-    for i in range(len(hash_S)):
-        hash_S[i] = _shingle(hash_U, first + i, ngram)
+        for i in range(len(h_B)):
+            h_B[i] = h_B[i] * BASE + hash_U[first + j + i]
+    for i in range(len(h_B)):
+        h = h_B[i]
+        h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        h_B[i] = (h ^ (h >> np.uint64(31))) >> np.uint64(32)
 
 
 @numba.njit(cache=True, nogil=True)
 def _keyed_shingles(hash_U, bounds, ngram, key_S):
     s = 0
     for d in range(len(bounds) - 1):
-        for i in range(bounds[d], bounds[d + 1] - ngram + 1):
-            key_S[s] = np.uint64(d) << np.uint64(32) | np.uint64(_shingle(hash_U, i, ngram))
-            s += 1
+        size = max(bounds[d + 1] - bounds[d] - ngram + 1, 0)
+        _hash_block(hash_U, bounds[d], ngram, key_S[s : s + size])
+        for i in range(s, s + size):
+            key_S[i] |= np.uint64(d) << np.uint64(32)
+        s += size
 
 
 @numba.njit(cache=True, nogil=True)
 def _signatures(hash_U, bounds, ngram, a_P, b_P, signature_DP):
+    h_B = np.empty(BLOCK, np.uint64)
     block = np.empty(BLOCK, np.uint32)
     for d in range(len(bounds) - 1):
         signature_DP[d] = EMPTY
         end = bounds[d + 1] - ngram + 1
         for start in range(bounds[d], end, BLOCK):
             size = min(BLOCK, end - start)
-            for i in range(size):
-                h = _shingle(hash_U, start + i, ngram)
-                # datasketch mixes its input once more with MurmurHash3's finaliser.
+            _hash_block(hash_U, start, ngram, h_B[:size])
+            for i in range(size):  # datasketch mixes its input once more, with MurmurHash3's finaliser
+                h = np.uint32(h_B[i])
                 h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
                 h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
                 block[i] = h ^ (h >> np.uint32(16))
+            whole = (size + LANES - 1) // LANES * LANES
+            block[size:whole] = block[0]  # changes no minimum, and leaves the vector loop no slow tail
             for p in range(len(a_P)):
                 a, b, low = a_P[p], b_P[p], signature_DP[d, p]
-                for i in range(size):
+                for i in range(whole):
                     low = min(low, np.uint32(a * block[i] + b))
                 signature_DP[d, p] = low
 
