@@ -29,7 +29,7 @@ class Bar:
     done: float = 0.0
     resumed: float = 0.0
     started: float = field(default_factory=time.monotonic)
-    last: float = 0.0
+    last: float = field(default_factory=time.monotonic)
     note: str = ""
 
     def advance(self, amount: float, *, resumed: bool = False) -> None:
@@ -99,9 +99,9 @@ class Progress:
 
     def _heartbeat(self, bar: Bar) -> None:
         now = time.monotonic()
-        if now - bar.last < HEARTBEAT_SECONDS and bar.done < bar.total:
+        if now - bar.last < HEARTBEAT_SECONDS or bar.done >= bar.total:
             return
         bar.last = now
-        eta = "" if bar.eta is None or bar.done >= bar.total else f", about {bar.eta:.0f} s left"
+        eta = "" if bar.eta is None else f", about {bar.eta:.0f} s left"
         self.console.print(f"     {bar.label:<28} {bar.done:,.0f}/{bar.total:,.0f} {bar.unit}{eta} {bar.note}".rstrip())
         sys.stderr.flush()

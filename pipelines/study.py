@@ -81,7 +81,7 @@ class Classifier(Section):
     """A fastText quality classifier trained in the run, or a user's model; its score is the signal column `<name>.score`."""
 
     positives: str | None = Field(None, description="Expression over document columns and signals: the good examples.")
-    negatives: str = Field("true", description="Expression for the examples to tell them from; a pool sample by default.")
+    negatives: str | None = Field(None, description="What to tell them from: an expression; a sample of all else by default.")
     model: str | None = Field(None, description="Path of a fastText .bin to score with instead of training one.")
     label: str = Field("__label__hq", description="The label whose probability is the score.")
     examples: int = Field(20_000, ge=50, description="Documents per class, at most.")
@@ -191,18 +191,21 @@ class Evaluation(Section):
     """What every run is judged on. Held-out documents are carved from the pool by duplicate cluster before any level."""
 
     heldout: float = Field(0.02, gt=0, lt=0.5, description="Share of duplicate clusters held out, by hash.")
-    tokens_per_domain: int = Field(20_000, gt=0, description="Evaluation tokens per domain, at most.")
-    tokens_per_reference: int = Field(100_000, gt=0, description="Evaluation tokens per reference source, at most.")
-    max_document_tokens: int = Field(2048, gt=0, description="Longer evaluation documents are scored on their first tokens.")
+    tokens_per_set: int = Field(20_000, gt=0, description="Evaluation tokens per domain and per reference source, at most.")
+    passage_tokens: int = Field(
+        2048, gt=32, description="Longer evaluation documents are scored in passages of this many tokens."
+    )
     own: bool = Field(True, description="Also report each level's own held-out distribution (no verdict is drawn from it).")
 
 
 class Fit(Section):
     baseline: str | None = Field(None, description="The level the others are compared with (default: the first).")
-    eval_sets: list[str] | None = Field(None, description="Sets to draw verdicts from (default: every shared set).")
-    replicates: int = Field(1000, ge=50, description="Bootstrap replicates.")
+    eval_set: str = Field("heldout", description="The evaluation set that the verdict is read from.")
+    replicates: int = Field(1000, ge=50, description="Bootstrap replicates for intervals.")
+    test_replicates: int = Field(400, ge=0, description="Simulated null tables per test (0: the F distribution only).")
     confidence: float = Field(0.9, gt=0.5, lt=1)
-    margin: float = Field(0.02, gt=0, description="Equivalence margin for a difference of exponents.")
+    margin: float = Field(0.02, gt=0, description="Exponents closer than this count as equal.")
+    multiplier_margin: float = Field(0.1, gt=0, description="Effective-data multipliers within 1 +- this count as equal.")
     seed: int = 0
 
 

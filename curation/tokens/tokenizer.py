@@ -116,3 +116,12 @@ def _load(tokenizer: str) -> Tokenizer:
     loaded = Tokenizer.from_str(tokenizer)
     loaded.encode_special_tokens = True
     return loaded
+
+
+def byte_lengths(tokenizer: str) -> np.ndarray:
+    """Bytes of text that each token stands for: int64[V], 0 for end-of-text. Byte-level BPE spells a byte as one character."""
+    vocab = load(tokenizer).get_vocab()
+    lengths_V = np.zeros(len(vocab), np.int64)
+    for spelled, token in vocab.items():
+        lengths_V[token] = 0 if spelled == END_OF_TEXT else len(spelled)
+    return lengths_V

@@ -46,7 +46,7 @@ def funnel(facts: Facts) -> list[Chart]:
         if not any(row["level"] == level["name"] for row in rows):
             continue
         base = table("funnel").transform_filter(f"datum.unit == unit && datum.level == {level['name']!r}")
-        y = alt.Y("place:O", axis=None, scale=alt.Scale(paddingInner=0.56, paddingOuter=0.4))
+        y = alt.Y("place:O", axis=None, scale=alt.Scale(paddingInner=0.6, paddingOuter=0.4))
         x = alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), axis=None)
         kinds = alt.Scale(domain=["pool", "dropped", "kept"], range=["var(--line)", "var(--drop)", f"var(--level-{place % 8})"])
         bars = base.mark_bar(cornerRadius=1).encode(
@@ -54,13 +54,13 @@ def funnel(facts: Facts) -> list[Chart]:
             tooltip=[alt.Tooltip("step:N", title="rule"), alt.Tooltip("amount:Q", format=",", title="amount"),
                      alt.Tooltip("share:Q", format=".2%", title="of the pool")],
         ).transform_calculate(share="datum.high - datum.low")  # fmt: skip
-        names = base.mark_text(align="left", dy=-14, limit=250).encode(x=alt.value(0), y=y, text="step:N")
+        names = base.mark_text(align="left", dy=-15, limit=250).encode(x=alt.value(0), y=y, text="step:N")
         amount = (
             base.transform_calculate(
                 label=f"{COUNT_LABEL.replace('datum.value', 'datum.amount').replace('~s', '.3~s')}"
                 " + '  ' + format(datum.high - datum.low, '.1%')"
             )
-            .mark_text(align="right", dy=-14, style="note")
+            .mark_text(align="right", dy=-15, style="note")
             .encode(x=alt.value("width"), y=y, text="label:N")
         )
         num_rows = len({row["place"] for row in rows if row["level"] == level["name"]})
@@ -70,7 +70,7 @@ def funnel(facts: Facts) -> list[Chart]:
         "Each row is one rule in the order it is applied; the bar is the part of the pool that rule removed from what was left. "
         "What remains at the bottom is what the level trains on, and the rows always add up to the whole pool."
     )
-    return [Chart("funnel", "What each rule removed", says, _funnel_words(facts), panels, {"funnel": rows}, [units], 300)]
+    return [Chart("funnel", "What each rule removed", says, _funnel_words(facts), panels, {"funnel": rows}, [units], 400)]
 
 
 def _funnel_words(facts: Facts) -> str:

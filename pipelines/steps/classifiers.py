@@ -18,7 +18,7 @@ from pipelines.run_step import Context, run_step
 from pipelines.steps.sampling import Sample, drawn, settle
 from pipelines.steps.shards import Shard, known_columns, shard_file, shards
 from pipelines.steps.signals import Signal
-from pipelines.study import Classifier, Study, StudyError
+from pipelines.study import Classifier, StudyError
 from pipelines.workdir import Manifest, Output, Step, Workdir
 
 EXAMPLE_CHARACTERS = 10_000  # of a document's start are enough to judge it by, and bound the memory of the training
@@ -38,16 +38,17 @@ def classifier(
 def train(context: Context, name: str, declared: Classifier, pool: Manifest, signals: Mapping[str, Manifest]) -> Manifest:
     """Draw both classes among usable survivors of duplicate clusters, so that no cluster is on both sides, and train."""
     sample = Sample(
-        groups={"good": declared.positives or "", "rest": declared.negatives},
+        groups={"good": declared.positives, "rest": declared.negatives},
         targets={"good": declared.examples, "rest": declared.examples},
         among="withheld.usable and duplicates.survivor",
         weight=None,
         seed=declared.seed,
     )
     known = known_columns(context.workdir, pool, signals)
-    for key, text in (("positives", sample.groups["good"]), ("negatives", sample.groups["rest"])):
+    for key, text in (("positives", declared.positives), ("negatives", declared.negatives)):
         try:
-            parse(text, known).check(known)
+            if text is not None:
+                parse(text, known).check(known)
         except ValueError as error:
             raise StudyError(f"classifiers.{name}.{key}: {error}") from None
     read = {column.partition(".")[0] for column in sample.columns if "." in column}

@@ -84,7 +84,9 @@ def summarise(parts: list[dict[str, Any]], names: list[str], max_malformed: floa
         share = counts["malformed"] / max(1, sum(counts.values()))
         common = "; ".join(f"{reason} ({n})" for reason, n in reasons.most_common(3))
         if not counts["documents"]:
-            raise StudyError(f"source {name!r}: no readable document ({counts['malformed']} malformed: {common or 'it is empty'})")
+            raise StudyError(
+                f"source {name!r}: no readable document ({counts['malformed']} malformed: {common or 'it is empty'})"
+            )
         if share > max_malformed:
             raise StudyError(
                 f"source {name!r}: {counts['malformed']} of {sum(counts.values())} records are malformed ({share:.1%}), over "

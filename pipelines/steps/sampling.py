@@ -19,12 +19,12 @@ from pipelines.steps.shards import Shard
 
 @dataclass(frozen=True)
 class Sample:
-    """What to draw: per group a condition (first match wins), among documents for which `among` holds.
+    """What to draw: per group a condition (first match wins; None: all that is left), among documents for which `among` holds.
 
     `weight` is the column summed towards the group's `targets` (None: count documents).
     """
 
-    groups: Mapping[str, str]
+    groups: Mapping[str, str | None]
     targets: Mapping[str, float]
     among: str
     weight: str | None
@@ -32,7 +32,7 @@ class Sample:
 
     @property
     def columns(self) -> list[str]:
-        texts = [*self.groups.values(), self.among]
+        texts = [text for text in (*self.groups.values(), self.among) if text is not None]
         names = {column for text in texts for column in parse(text, Anything()).columns}
         return sorted(names | {"uid"} | ({self.weight} if self.weight else set()))
 
@@ -49,7 +49,8 @@ def candidates(sample: Sample, shard: Shard) -> tuple[pl.DataFrame, np.ndarray, 
     frame = shard.frame(sample.columns)
     group = pl.lit(None, pl.String)
     for name, text in reversed(sample.groups.items()):
-        group = pl.when(parse(text, Anything()).polars().fill_null(False)).then(pl.lit(name)).otherwise(group)
+        holds = pl.lit(True) if text is None else parse(text, Anything()).polars().fill_null(False)
+        group = pl.when(holds).then(pl.lit(name)).otherwise(group)
     group = pl.when(parse(sample.among, Anything()).polars().fill_null(False)).then(group)
     weight = frame[sample.weight].to_numpy() if sample.weight else np.ones(len(frame), np.uint64)
     return frame, mix64(sample.seed, frame["uid"].to_numpy()), frame.select(g=group).to_series(), weight

@@ -70,5 +70,7 @@ def known_columns(workdir: Workdir, pool: Manifest, signals: Mapping[str, Manife
     for signal, manifest in signals.items():
         path = manifest.files(".parquet")[0]
         schema = pq.read_schema(workdir.full(path), filesystem=workdir.fs)
-        known |= {f"{signal}.{name}": dtype for name, dtype in pl.DataFrame(schema.empty_table()).schema.items() if name != "doc_id"}
+        known |= {
+            f"{signal}.{name}": dtype for name, dtype in pl.DataFrame(schema.empty_table()).schema.items() if name != "doc_id"
+        }
     return known

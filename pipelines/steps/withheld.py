@@ -15,15 +15,14 @@ from pipelines.steps.shards import Shard, shard_file, shards
 from pipelines.study import Study
 from pipelines.workdir import Manifest, Output, Step
 
+
 def declared(study: Study) -> Heldout:
     """The study's held-out rule as curation knows it."""
     evaluation = study.evaluation
     references, examples = (
         tuple(source.name for source in study.sources if source.role == role) for role in ("reference", "examples")
     )
-    return Heldout(
-        study.seed, evaluation.heldout, evaluation.tokens_per_domain, references=references, examples=examples
-    )
+    return Heldout(study.seed, evaluation.heldout, evaluation.tokens_per_set, references=references, examples=examples)
 
 
 def withheld(context: Context, study: Study, pool: Manifest, duplicates: Manifest) -> Manifest:

@@ -1,0 +1,84 @@
+"""A study from its sources to its fit: the order of the steps and what each takes from the ones before.
+
+pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens -> levels -> evaluation     (curate)
+     -> runs -> observations                                                                                (train)
+     -> fit                                                                                                 (fit)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.signals import signatures
+from pipelines.run_step import Context
+from pipelines.steps import classifiers, evaluation, fit, levels, observations, pool, signals, tokens, train, withheld
+from pipelines.steps.duplicates import Duplicates, find_duplicates
+from pipelines.study import Study
+from pipelines.workdir import Manifest, Step
+
+
+@dataclass(frozen=True)
+class Curated:
+    """What curation made of a study."""
+
+    pool: levels.Pool
+    tokenizer: Manifest
+    selections: Mapping[str, Manifest]
+    ledgers: Mapping[str, Manifest]
+    levels: Mapping[str, Manifest]
+    evaluation: Manifest
+    own: Mapping[str, Manifest]
+
+
+@dataclass(frozen=True)
+class Trained:
+    runs: Mapping[str, Manifest]
+    observations: Manifest
+
+
+def curate(context: Context, study: Study, base: Path) -> Curated:
+    """Everything before the first training step; `base` is the folder that relative paths of the study start from."""
+    made = pool.pool(context, study, base)
+    known = signals.annotate(context, made, [*signals.declared(made, study.signal_params), *_for_duplicates(study, made)])
+    by_name = {name.removeprefix("signals/"): manifest for name, manifest in known.items()}
+    by_name["duplicates"] = find_duplicates(context, made, by_name, _declared(study))
+    by_name["withheld"] = withheld.withheld(context, study, made, by_name["duplicates"])
+    late = [classifiers.classifier(context, name, c, made, by_name, base) for name, c in study.classifiers.items()]
+    tokenizer = tokens.train_tokenizer(context, study, made, by_name)
+    late.append(tokens.tokens(context.workdir, made, tokenizer))
+    scored = signals.annotate(context, made, late, label="scores and tokens")
+    by_name |= {name.removeprefix("signals/"): manifest for name, manifest in scored.items()}
+    facts = levels.Pool(made, by_name, study.tokenizer.vocab_size, 0)
+    selections, ledgers, streams = levels.levels(context, study, facts)
+    documents = evaluation.evaluation(context, study, facts, tokenizer)
+    own = {name: evaluation.own(context, name, documents, s) for name, s in selections.items()} if study.evaluation.own else {}
+    return Curated(facts, tokenizer, selections, ledgers, streams, documents, own)
+
+
+def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
+    """The ladder on every level, and its observation table."""
+    digest = curated.tokenizer.summary["tokenizer"]
+    cells = train.cells(study, curated.levels, curated.evaluation, digest)
+    runs = train.train(context, study, curated.levels, curated.evaluation, digest)
+    return Trained(runs, observations.gather(context, cells, runs, curated.own))
+
+
+def fit_observations(context: Context, study: Study, trained: Trained) -> Manifest:
+    return fit.fit(context, study, trained.observations)
+
+
+def _declared(study: Study) -> Duplicates:
+    declared = study.duplicates
+    return Duplicates(
+        ngram=declared.ngram, bands=declared.bands, rows=declared.rows, seed=declared.seed, verify=declared.verify,
+        threshold=declared.threshold, survivor=tuple(declared.survivor),
+    )  # fmt: skip
+
+
+def _for_duplicates(study: Study, made: Manifest) -> list[signals.Signal]:
+    """The signals that duplicates are found by."""
+    computes = {"minhash": signatures.minhash, "exact": signatures.exact}
+    return [
+        signals.Signal(Step(f"signals/{name}", dict(params), {"pool": made.digest}), computes[name], dict(params))
+        for name, params in _declared(study).signals().items()
+    ]

@@ -1,0 +1,36 @@
+"""Fit: the law on every level, the tests of a shift, the plan; from the observation table alone."""
+
+import json
+from typing import Any
+
+from pipelines.run_step import Context, run_step
+from pipelines.steps.observations import FILE
+from pipelines.study import Study, StudyError
+from pipelines.workdir import Manifest, Output, Step, Workdir
+from scaling_fit import analyse
+
+
+def fit(context: Context, study: Study, observations: Manifest) -> Manifest:
+    """`fit.json` (see docs/fitting.md) and `summary.txt`; the manifest's summary has the verdict."""
+    config = {
+        "baseline": study.baseline, "eval_set": study.fit.eval_set, "replicates": study.fit.replicates,
+        "test_replicates": study.fit.test_replicates, "confidence": study.fit.confidence, "margin": study.fit.margin,
+        "multiplier_margin": study.fit.multiplier_margin, "seed": study.fit.seed,
+    }  # fmt: skip
+    step = Step("fit", config, {"observations": observations.digest})
+    unit = (context.workdir, observations.files(FILE)[0], config)
+    return run_step(context, step, analyse_table, [unit], lambda parts: {"verdict": parts[0]["verdict"]}, unit="fits")
+
+
+def analyse_table(out: Output, workdir: Workdir, path: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Run the analysis. Runs on a worker."""
+    try:
+        found = analyse(workdir.read_table(path), **config)
+    except ValueError as error:
+        raise StudyError(f"fit: {error}") from None
+    result = found.to_json()
+    body = json.loads(result) if isinstance(result, str) else result
+    out.write_json("fit.json", body)
+    with out.writing("summary.txt") as file:
+        file.write(found.summary().encode())
+    return {"verdict": body["overall"]["sentence"]}
