@@ -8,6 +8,7 @@ from curation.levels.layout import Laid
 from curation.levels.mixture import Budget
 
 IN = "in"
+ADDED = "added: copies"
 KEPT = "kept"
 AMOUNTS = ("documents", "bytes", "tokens")
 
@@ -25,7 +26,7 @@ def settle_mixture(ledger: pl.DataFrame, kept: pl.DataFrame, laid: Laid, budget:
     room = kept.select("doc_id", why=_budget_reason(budget)).with_columns(
         tokens=pl.Series(laid.tokens_K, dtype=pl.UInt32), bytes=pl.Series(laid.bytes_K, dtype=pl.UInt32)
     )
-    reasons = pl.Enum([*_categories(ledger), *_reasons(budget)])
+    reasons = pl.Enum(list(dict.fromkeys([*_categories(ledger), *_reasons(budget)])))
     late = pl.col("keep") & (pl.col("tokens") == 0)
     return (
         ledger.join(room, on="doc_id", how="left", maintain_order="left")
@@ -46,15 +47,29 @@ def funnel(ledger: pl.DataFrame, frame: pl.DataFrame, budget: Budget) -> pl.Data
     `ledger` is that of `settle_mixture`; `frame` has the shard's `domain`, `n_tokens` and `n_bytes`. The first row is `IN`, all
     of the pool, the last one `KEPT`; the others say where the rest went, in the order of the rules.
     """
-    reasons = [IN, *_categories(ledger), KEPT]
     rows = frame.select("n_bytes", "n_tokens", why=_budget_reason(budget))
-    rows = rows.hstack(ledger.select("keep", "reason", "bytes", "tokens"))
+    return _counts(IN, rows.hstack(ledger.select("keep", "reason", "bytes", "tokens")), _categories(ledger))
+
+
+def funnel_copies(added: pl.DataFrame, laid: Laid, ledger: pl.DataFrame, budget: Budget) -> pl.DataFrame:
+    """The counts of the copies that a control adds (`controls.copies`), to be merged with the shard's funnel.
+
+    They enter in a row of their own, `ADDED`. `ledger` is that of the shard's documents.
+    """
+    rows = added.select("n_bytes", "n_tokens", why=_budget_reason(budget)).with_columns(
+        tokens=pl.Series(laid.tokens_K, dtype=pl.Int64), bytes=pl.Series(laid.bytes_K, dtype=pl.Int64)
+    )
+    return _counts(ADDED, rows.with_columns(keep=pl.col("tokens") > 0, reason="why"), _categories(ledger))
+
+
+def _counts(entered: str, rows: pl.DataFrame, categories: list[str]) -> pl.DataFrame:
+    reasons = [IN, ADDED, *categories, KEPT]
     rows = rows.with_columns(pl.col("n_bytes", "n_tokens", "bytes", "tokens").cast(pl.Int64))
     documents, n_bytes, n_tokens = pl.len().cast(pl.Int64), pl.col("n_bytes"), pl.col("n_tokens")
     kept, dropped = rows.filter(pl.col("keep")), rows.filter(~pl.col("keep"))
     partly = kept.filter(n_tokens > pl.col("tokens"))
     counts = [
-        rows.select(reason=pl.lit(IN), documents=documents, bytes=n_bytes.sum(), tokens=n_tokens.sum()),
+        rows.select(reason=pl.lit(entered), documents=documents, bytes=n_bytes.sum(), tokens=n_tokens.sum()),
         dropped.group_by(pl.col("reason").cast(pl.String)).agg(documents=documents, bytes=n_bytes.sum(), tokens=n_tokens.sum()),
         partly.group_by(reason="why").agg(
             documents=pl.lit(0, pl.Int64), bytes=(n_bytes - pl.col("bytes")).sum(), tokens=(n_tokens - pl.col("tokens")).sum()
@@ -72,21 +87,23 @@ def merge(funnels: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
 
 def check_conservation(level: str, funnel: pl.DataFrame, pool: Mapping[str, int] | None = None) -> None:
-    """Raise `ConservationError` unless in = kept + dropped in documents, bytes and tokens, and `in` is the whole pool.
+    """Raise `ConservationError` unless in + added = kept + dropped in documents, bytes and tokens, and `in` is the pool.
 
     `pool` gives what the pool's own manifest counts of any of `AMOUNTS`.
     """
     sums = {row["reason"]: row for row in funnel.iter_rows(named=True)}
     for amount in AMOUNTS:
-        entered = sums[IN][amount]
-        left = sum(row[amount] for reason, row in sums.items() if reason != IN)
+        entered = sum(row[amount] for reason, row in sums.items() if reason in (IN, ADDED))
+        left = sum(row[amount] for reason, row in sums.items() if reason not in (IN, ADDED))
         if entered != left:
             raise ConservationError(
                 f"level {level!r}: {entered:,} {amount} went in, but kept and dropped make {left:,} ({left - entered:+,}): "
                 + ", ".join(f"{reason} {row[amount]:,}" for reason, row in sums.items())
             )
-        if pool is not None and amount in pool and pool[amount] != entered:
-            raise ConservationError(f"level {level!r}: the pool holds {pool[amount]:,} {amount}, but {entered:,} went in")
+        if pool is not None and amount in pool and pool[amount] != sums[IN][amount]:
+            raise ConservationError(
+                f"level {level!r}: the pool holds {pool[amount]:,} {amount}, but {sums[IN][amount]:,} went in"
+            )
 
 
 def _categories(ledger: pl.DataFrame) -> list[str]:

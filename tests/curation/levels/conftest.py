@@ -139,3 +139,8 @@ def _lay_out():
 @pytest.fixture(scope="session", name="held")
 def _held():
     return HELDOUT
+
+
+@pytest.fixture(scope="session", name="tokens_of")
+def _tokens_of():
+    return tokens_of

@@ -1,0 +1,74 @@
+"""Controls: levels made to be compared with, so that a verdict on curation is not one on size or on repetition.
+
+`random` (`level.Random`): a random part of the parent with as many tokens of each domain as another level kept. What curation
+does beyond having less data shows against it.
+`duplicate`: the parent with copies added, exact or with noise in the words. What duplicates do, by themselves. A shell hands
+the copies to `layout.measure` and `layout.lay` like the documents of one more shard, counts them as available tokens, and
+adds `ledger.funnel_copies` to the funnel.
+Leave one out: a level without one of its rules at a time. Which rule does the work.
+"""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from curation.document import mix64
+from curation.levels.level import Declaration
+
+WORD = re.compile(r"\w+")
+
+
+def copies(kept: pl.DataFrame, rate: float, seed: int) -> pl.DataFrame:
+    """The copies to add to a shard's kept documents: their rows, and `row`, the document's row in `kept`.
+
+    A document gets ``floor(rate)`` copies, and one more with probability the rest, by hash of `uid`: `rate` is the expected
+    share of the tokens that is added. Each copy has a `uid` of its own, so it stands elsewhere in the stream than the document.
+    """
+    uid_K = kept["uid"].to_numpy()
+    chance_K = (mix64(seed, uid_K) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    count_K = int(rate) + (chance_K < rate - int(rate))
+    row_A = np.repeat(np.arange(len(kept)), count_K)
+    copy_A = np.arange(len(row_A)) - np.repeat(np.cumsum(count_K) - count_K, count_K)
+    rows = kept[row_A]
+    # a copy of document u is no document of any source: its number is hashed into the uid
+    uid_A = mix64(seed + 1, uid_K[row_A] ^ mix64(1, copy_A))
+    return rows.with_columns(uid=pl.Series(uid_A), row=pl.Series(row_A, dtype=pl.UInt32))
+
+
+def noisy(text: str, uid: int, noise: float, seed: int) -> str:
+    """A near copy: each word is replaced, with probability `noise`, by a word from elsewhere in the text.
+
+    Which words is a function of the copy's `uid`. About ``(1 - noise) ** n`` of the n-word shingles stay.
+    """
+    words = WORD.findall(text)
+    if not words:
+        return text
+    place = np.arange(len(words), dtype=np.uint64) ^ np.uint64(uid)
+    replaced = mix64(seed, place) < np.uint64(min(int(noise * 2**64), 2**64 - 1))
+    other = mix64(seed + 1, place) % np.uint64(len(words))
+    drawn = iter([words[other[k]] if replaced[k] else words[k] for k in range(len(words))])
+    return WORD.sub(lambda _: next(drawn), text)
+
+
+def leave_one_out(declaration: Declaration) -> list[Declaration]:
+    """The level without one of its own `drop`s, `keep`s or its `top` at a time, named `<level>-without-<what>`.
+
+    What the level extends stays whole. Raises `ValueError` for a level of fewer than two: without its only one it is its
+    parent.
+    """
+    drop, keep = declaration.drop, declaration.keep
+    without = [(kind, replace(declaration, drop=tuple(d for d in drop if d != kind))) for kind in drop]
+    without += [(text, replace(declaration, keep=tuple(k for k in keep if k != text))) for text in keep]
+    without += [("top", replace(declaration, top=None))] if declaration.top is not None else []
+    if len(without) < 2:
+        raise ValueError(f"level {declaration.name!r} has {len(without)} rules of its own; leaving one out takes at least two")
+    names: dict[str, int] = {}
+    family = []
+    for what, rest in without:
+        slug = re.sub(r"[^a-z0-9]+", "-", what.lower()).strip("-")
+        names[slug] = names.get(slug, 0) + 1
+        number = f"-{names[slug]}" if names[slug] > 1 else ""
+        family.append(replace(rest, name=f"{declaration.name}-without-{slug}{number}"))
+    return family
