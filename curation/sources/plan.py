@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from glob import has_magic
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -50,7 +49,7 @@ def _files(source: Source) -> Iterator[Part]:
             raise ValueError(f"source {source.name!r}: {pattern} holds no file of kind {source.kind} ({wanted})")
         for part in listed:
             found[part.location] = part
-    if not any(part.size for part in found.values()):
+    if not any(part.size or storage.is_remote(part.location) for part in found.values()):  # some stores tell no size
         raise ValueError(f"source {source.name!r}: all {len(found)} files of {', '.join(source.paths)} are empty")
     common = _common_directory(list(found))
     for location in sorted(found):
@@ -58,23 +57,14 @@ def _files(source: Source) -> Iterator[Part]:
 
 
 def _list(source: Source, pattern: str) -> list[Part]:
-    """The files that a path, directory or glob stands for."""
-    fs, path = storage.filesystem(pattern if storage.is_remote(pattern) else str(Path(pattern).expanduser().absolute()))
-    if has_magic(path):
-        infos = [info for info in fs.glob(path, detail=True).values() if info["type"] == "file"]
-    else:
-        try:
-            info = fs.info(path)
-        except FileNotFoundError:
-            raise ValueError(f"source {source.name!r}: {pattern} does not exist; check `paths`") from None
-        infos = [info]
-        if info["type"] == "directory":
-            infos = [info for info in fs.find(path, detail=True).values() if _is_of_kind(source, path, info["name"])]
-    remote = storage.is_remote(pattern)
-    return [
-        Part("", fs.unstrip_protocol(info["name"]) if remote else info["name"], info.get("size") or 0, _stamp(info))
-        for info in infos
-    ]
+    """The files that a path, directory or glob stands for; of a directory those of the source's kind."""
+    found = storage.listing(pattern)
+    if found is None:
+        raise ValueError(f"source {source.name!r}: {pattern} does not exist; check `paths`")
+    directory, infos = found
+    if directory:
+        infos = [info for info in infos if _is_of_kind(source, directory, info["name"])]
+    return [Part("", info["name"], info.get("size") or 0, _stamp(info)) for info in infos]
 
 
 def _is_of_kind(source: Source, directory: str, name: str) -> bool:
@@ -108,7 +98,7 @@ def _split(source: Source, part: Part) -> Iterator[Part]:
 
 
 def _row_groups(part: Part, target: float) -> Iterator[Part]:
-    with storage.open_stored(part.location) as file:
+    with storage.Stored(part.location) as file:
         metadata = pq.read_metadata(file)
     start, size = 0, 0.0
     for group in range(metadata.num_row_groups):

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.sources import python_environment, storage
+from curation.sources import html, python_environment, storage, warc
 from curation.sources.source import Malformed, Part, Record, Records, Slice, Source
 
 BLOCK = 1 << 20  # bytes read at a time
@@ -26,11 +26,14 @@ def read(piece: Slice) -> Records:
             yield from _json_lines(part, source)
         elif source.kind == "parquet":
             yield from _parquet(part, source)
+        elif source.kind == "warc":
+            yield from warc.read(part, source)
         else:
-            yield from _text_file(part, source)
+            yield from _file(part, source)
 
 
-def _text_file(part: Part, source: Source) -> Records:
+def _file(part: Part, source: Source) -> Records:
+    """A file that is one document: a page, or text in UTF-8."""
     limit = source.max_record_bytes
     pieces: list[bytes] = []
     try:
@@ -45,7 +48,8 @@ def _text_file(part: Part, source: Source) -> Records:
         yield Malformed(part.path, "file", f"over the record limit of {limit} bytes", data[:200])
         return
     try:
-        yield Record(part.path, 0, data.decode("utf-8-sig"), source.domain or source.name)
+        text = html.main_text(data, source.extract) if source.kind == "html" else data.decode("utf-8-sig")
+        yield Record(part.path, 0, text, source.domain or source.name)
     except UnicodeDecodeError as error:
         yield Malformed(part.path, f"byte {error.start}", f"not UTF-8: {error.reason}", data[:200])
 
@@ -137,7 +141,7 @@ def _optional(value: object) -> str | None:
 
 
 def _parquet(part: Part, source: Source) -> Records:
-    with storage.open_stored(part.location) as stored:
+    with storage.Stored(part.location) as stored:
         try:
             file = pq.ParquetFile(stored)
         except pa.ArrowInvalid as error:
@@ -153,8 +157,8 @@ def _parquet(part: Part, source: Source) -> Records:
                     yield found if isinstance(found, Record) else Malformed(part.path, f"row {row}", found)
                     row += 1
         except (pa.ArrowInvalid, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the store failed, not the file
+            if stored.failed:
+                raise
             yield Malformed(part.path, f"after row {row}", f"broken Parquet: {error}; the rest of the file is not read")
 
 

@@ -8,7 +8,10 @@ SUFFIXES = {
     "text": (".txt", ".text", ".md", ".rst"),
     "jsonl": (".jsonl", ".ndjson", ".json"),
     "parquet": (".parquet",),
+    "html": (".html", ".htm", ".xhtml"),
+    "warc": (".warc", ".wet"),
 }
+EXTRACTORS = ("resiliparse", "trafilatura")
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 KINDS = ("python_environment", *SUFFIXES)
 
@@ -36,6 +39,7 @@ class Source:
     paths: files, directories (searched for the kind's suffixes) or globs; local or any fsspec URL. None for
         python_environment.
     domain: of every record; when not given, the record's own, else the source's name.
+    extract: html and warc only: the library that finds the main text of a page, one of `EXTRACTORS` (see `html.main_text`).
     slice_megabytes: input (as stored) that one unit of work reads: bigger files are split where the format allows it,
         smaller ones are read together.
     max_record_megabytes: a larger record is quarantined.
@@ -47,6 +51,7 @@ class Source:
     paths: tuple[str, ...] = ()
     fields: Fields = field(default_factory=Fields)
     domain: str | None = None
+    extract: str = "resiliparse"
     slice_megabytes: float = 64
     max_record_megabytes: float = 16
     max_megabytes: float | None = 24
@@ -59,6 +64,8 @@ class Source:
         if (self.kind == "python_environment") == bool(self.paths):
             fix = "remove its paths" if self.paths else "give `paths`: files, directories or globs"
             raise ValueError(f"source {self.name!r} of kind {self.kind} has {len(self.paths)} paths; {fix}")
+        if self.extract not in EXTRACTORS:
+            raise ValueError(f"source {self.name!r}: extract {self.extract!r} is not known; use one of {', '.join(EXTRACTORS)}")
         for limit in ("slice_megabytes", "max_record_megabytes"):
             if not getattr(self, limit) > 0:
                 raise ValueError(f"source {self.name!r}: {limit} is {getattr(self, limit)}; it must be above 0")

@@ -1,6 +1,14 @@
-"""Files wherever they are: listing and opening through fsspec, and decompression that notices what is broken."""
+"""Files wherever they are: listing and opening through fsspec, and decompression that notices what is broken.
+
+Credentials, endpoints and proxies come from where each store's own tools look for them (environment, configuration files,
+instance roles). A store that does not answer is an OSError that names the location, which the shell retries; it is never
+taken for a broken or missing file.
+"""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from glob import has_magic
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -9,26 +17,13 @@ import pyarrow as pa
 
 from curation.sources.source import COMPRESSED
 
+TIMEOUT = 60.0  # seconds that a store may be silent
 MAX_EXPANSION = 200  # text compresses 3- to 30-fold, server logs up to 100-fold; a bomb starts at 1000
 FREE_EXPANSION = 64_000_000  # bytes that any file may expand to, however small it is
 
 
 class BrokenFileError(Exception):
     """The bytes of a file are not what its name says: truncated, damaged or a decompression bomb."""
-
-
-def filesystem(location: str) -> tuple[Any, str]:
-    """The fsspec file system of a location and the path in it; credentials come from the usual places."""
-    try:
-        return fsspec.url_to_fs(location)
-    except ImportError as error:
-        raise ValueError(f"{location}: {error}; install the package that fsspec asks for") from error
-    except ValueError as error:
-        raise ValueError(f"{location}: {error}") from error
-
-
-def is_remote(location: str) -> bool:
-    return "://" in location
 
 
 def stored(path: str) -> tuple[str, str | None]:
@@ -39,33 +34,72 @@ def stored(path: str) -> tuple[str, str | None]:
     return (suffixes[-1] if suffixes else ""), None
 
 
-def open_stored(location: str) -> BinaryIO:
-    """The file as it is stored, seekable where the store can."""
-    if not is_remote(location):
-        return Path(location).open("rb")
-    fs, path = filesystem(location)
-    return fs.open(path, "rb")
+def listing(pattern: str) -> tuple[str, list[dict[str, Any]]] | None:
+    """The files that a path, directory, glob or URL stands for, as (directory searched or "", fsspec's description of each, its
+    `name` something to open); None where nothing is there. Hidden files are listed too."""
+    if not is_remote(pattern):
+        pattern = str(Path(pattern).expanduser().absolute())
+    fs, path = _filesystem(pattern)
+    with _naming(pattern):
+        fs.invalidate_cache()
+        if has_magic(path):
+            directory, infos = "", [info for info in fs.glob(path, detail=True).values() if info["type"] == "file"]
+        elif (info := _info(fs, path)) is None:
+            return None
+        elif info["type"] == "directory":
+            directory, infos = path, list(fs.find(path, detail=True).values())
+        else:
+            directory, infos = "", [info]
+    if is_remote(pattern):
+        directory = directory and fs.unstrip_protocol(directory)
+        infos = [info | {"name": fs.unstrip_protocol(info["name"])} for info in infos]
+    return directory, infos
 
 
-class _Raw(io.RawIOBase):
-    """The stored bytes; remembers that reading them failed, so that a lost connection is not taken for a broken file."""
+def is_remote(location: str) -> bool:
+    return "://" in location
 
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
+
+class Stored(io.RawIOBase):
+    """The bytes of a file as they are stored, seekable where the store can. It remembers that reading failed, so that a lost
+    connection, however a library in between reports it, is not taken for a broken file."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
         self.n_read = 0
         self.failed = False
-
-    def readable(self) -> bool:
-        return True
+        if is_remote(location):
+            fs, path = _filesystem(location)
+            with _naming(location):
+                self.file: BinaryIO = fs.open(path, "rb")
+        else:
+            self.file = Path(location).open("rb")  # noqa: SIM115
 
     def read(self, size: int = -1) -> bytes:
         try:
-            data = self.file.read(size)
+            with _naming(self.location):
+                data = self.file.read(size)
         except BaseException:
             self.failed = True
             raise
         self.n_read += len(data)
         return data
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self.file.seekable()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
 
 
 class Uncompressed:
@@ -75,11 +109,10 @@ class Uncompressed:
     """
 
     def __init__(self, location: str, codec: str | None) -> None:
-        self.file = open_stored(location)
-        self.raw = _Raw(self.file)
+        self.file = Stored(location)
         self.stream: Any = self.file
         if codec is not None:
-            self.stream = pa.CompressedInputStream(pa.PythonFile(self.raw, mode="r"), codec)
+            self.stream = pa.CompressedInputStream(pa.PythonFile(self.file, mode="r"), codec)
         self.codec = codec
         self.n_out = 0
 
@@ -93,15 +126,63 @@ class Uncompressed:
         """To a byte of a plain file."""
         self.file.seek(offset)
 
+    def tell(self) -> int:
+        """Bytes of content read so far."""
+        return self.n_out
+
     def read(self, size: int) -> bytes:
         """At most `size` bytes; empty at the end."""
         try:
             data = self.stream.read(size)
         except OSError as error:
-            if self.codec is None or self.raw.failed:
+            if self.file.failed:
                 raise
             raise BrokenFileError(f"broken {self.codec} file: {error}") from error
         self.n_out += len(data)
-        if self.codec is not None and self.n_out > max(FREE_EXPANSION, MAX_EXPANSION * self.raw.n_read):
+        if self.codec is not None and self.n_out > max(FREE_EXPANSION, MAX_EXPANSION * self.file.n_read):
             raise BrokenFileError(f"{self.codec} file expands more than {MAX_EXPANSION}-fold: taken for a decompression bomb")
         return data
+
+
+def _filesystem(location: str) -> tuple[Any, str]:
+    protocol = location.partition("://")[0] if is_remote(location) else "file"
+    try:
+        return fsspec.url_to_fs(location, **_options(protocol))
+    except ImportError as error:
+        raise ValueError(f"{location}: {error} (Assay's extra `remote` has s3:// and http(s)://)") from error
+    except ValueError as error:
+        raise ValueError(f"{location}: {error}") from error
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    """What makes a silent store fail after `TIMEOUT` seconds; the defaults are five minutes (http) and more."""
+    if protocol in ("http", "https"):
+        import aiohttp
+
+        return {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=TIMEOUT)}}
+    if protocol in ("s3", "s3a"):
+        retries = {"max_attempts": 3, "mode": "standard"}
+        return {"config_kwargs": {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "retries": retries}}
+    return {}
+
+
+@contextmanager
+def _naming(location: str) -> Iterator[None]:
+    """Errors of a store as OSError with the location; the libraries beneath raise everything from KeyError to ClientError."""
+    try:
+        yield
+    except Exception as error:
+        if not is_remote(location) or (isinstance(error, OSError) and location in str(error)):
+            raise
+        reason = f"no answer within {TIMEOUT:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+        raise OSError(f"{location} could not be read: {reason}; check the address, the credentials and the store") from error
+
+
+def _info(fs: Any, path: str) -> dict[str, Any] | None:
+    try:
+        return fs.info(path)
+    except FileNotFoundError as error:
+        # fsspec's http reports everything as not found; what really happened is its cause
+        if error.__cause__ is None or isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise error.__cause__ from None

@@ -1,4 +1,5 @@
 import gzip
+import io
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,12 +51,10 @@ def test_a_bomb_is_stopped(tmp_path: Path, codec: str) -> None:
 
 
 def test_a_failing_store_is_not_a_broken_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone:
-        def read(self, size: int) -> bytes:
+    class Gone(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
             raise TimeoutError("no answer")
 
-        def close(self) -> None: ...
-
-    monkeypatch.setattr("curation.sources.storage.open_stored", lambda location: Gone())
+    monkeypatch.setattr(Path, "open", lambda path, mode: Gone())
     with pytest.raises(TimeoutError, match="no answer"):
         content(tmp_path / "x", "gzip")
