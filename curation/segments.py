@@ -7,7 +7,7 @@ both ends; inside, ellipses, symbols, hyphens, slashes and commas between letter
 contractions split ("do|n't"). Its table of exceptions is reproduced for abbreviations, emoticons and contractions; the rest of
 that table, its units after a number (except %) and its address pattern for bare numbers are not.
 
-Shapes: N bytes, D documents, W segments, C code points, E exceptions.
+Shapes: N bytes, D documents, W segments, C code points, E slots of the table of exceptions.
 """
 
 from functools import cache
@@ -20,6 +20,7 @@ from curation.characters import AFFIX, ALPHA, CURRENCY, ICON, LOWER, QUOTE, SPAC
 from curation.words import Words, absorb, fold, utf8_buffer
 
 LONGEST_EXCEPTION = 12  # bytes
+TABLE = 2048  # slots for some 400 exceptions
 WHOLE = (
     "Adm. Ak. Ala. Apr. Ariz. Ark. Aug. Bros. Calif. Co. Colo. Conn. Corp. D.C. Dec. Del. Dr. E.G. E.g. Feb. Fla. "
     "Ga. Gen. Gov. I.E. I.e. Ia. Id. Ill. Inc. Ind. Jan. Jr. Jul. Jun. Kan. Kans. Ky. La. Ltd. Mar. Mass. Md. "
@@ -57,16 +58,19 @@ def segments(text: pa.Array | pa.ChunkedArray) -> Words:
 
 @cache
 def exceptions() -> tuple[np.ndarray, np.ndarray]:
-    """(key_E uint64 sorted, cut_E int32): hashes of the exceptions and after how many bytes each is cut (0: not at all)."""
+    """(key_E uint64, cut_E int64): a hash table of the exceptions and after how many bytes each is cut (0: not at all)."""
     cuts = dict.fromkeys(WHOLE.split(), 0)
     cuts |= {f"{hour}{half}": len(str(hour)) for hour in range(1, 13) for half in ("am", "pm", "a.m.", "p.m.")}
     for length, words in SPLIT.items():
         cuts |= {spelled: length for word in words.split() for spelled in (word, word.capitalize())}
-    longest = max(len(word.encode()) for word in cuts)
-    assert longest <= LONGEST_EXCEPTION
-    keys = {_hash(np.frombuffer(word.encode(), np.uint8), 0, len(word.encode())): cut for word, cut in cuts.items()}
-    key_E = np.array(sorted(keys), np.uint64)
-    cut_E = np.array([keys[int(key)] for key in key_E], np.int32)
+    key_E, cut_E = np.zeros(TABLE, np.uint64), np.zeros(TABLE, np.int64)
+    for word, length in cuts.items():
+        utf8 = np.frombuffer(word.encode(), np.uint8)
+        key = _hash(utf8, 0, len(utf8))
+        at = int(key) % TABLE
+        while key_E[at]:
+            at = (at + 1) % TABLE
+        key_E[at], cut_E[at] = key, length
     key_E.flags.writeable = cut_E.flags.writeable = False
     return key_E, cut_E
 
@@ -85,8 +89,12 @@ def exception(utf8_N, begin, end, key_E, cut_E):
     if end - begin > LONGEST_EXCEPTION:
         return -1
     key = _hash(utf8_N, begin, end)
-    at = np.searchsorted(key_E, key)
-    return np.int64(cut_E[at]) if at < len(key_E) and key_E[at] == key else -1
+    at = np.int64(key & np.uint64(TABLE - 1))
+    while key_E[at] != 0:
+        if key_E[at] == key:
+            return cut_E[at]
+        at = (at + 1) % TABLE
+    return -1
 
 
 @numba.njit(_nrt=False)
@@ -349,15 +357,21 @@ def _segments(utf8_N, text_bounds, flags_C, key_E, cut_E, start_W, length_W, n_c
     w = 0
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
-        begin = i
+        begin, plain = i, True  # so far ASCII letters alone
         while i <= end:
             width, kind = 1, SPACE
             if i < end:
                 _, width, kind = read(utf8_N, i, end, flags_C)
             if kind & SPACE:
                 if i > begin:
-                    w = cut(utf8_N, begin, i, flags_C, key_E, cut_E, start_W, length_W, n_chars_W, w)
-                begin = i + width
+                    if plain and exception(utf8_N, begin, i, key_E, cut_E) <= 0:
+                        start_W[w], length_W[w], n_chars_W[w] = begin, i - begin, i - begin
+                        w += 1
+                    else:
+                        w = cut(utf8_N, begin, i, flags_C, key_E, cut_E, start_W, length_W, n_chars_W, w)
+                begin, plain = i + width, True
+            else:
+                plain &= width == 1 and (kind & ALPHA) != 0
             i += width
         bounds[d + 1] = w
     return w

@@ -1,0 +1,191 @@
+"""Gopher's document rules (Rae et al. 2021, arXiv 2112.11446, section A1.1 and table A1) as datatrove 0.10 computes them.
+
+Everything is counted over segments (`curation.segments`): words and punctuation marks, case kept. Every raw value is a column;
+the published thresholds are the rules below. A ratio whose denominator is zero is zero.
+
+Shapes: N bytes, D documents, W segments, C code points, V values per document, S slots of a hash table.
+"""
+
+import numba
+import numpy as np
+import pyarrow as pa
+
+from curation.characters import ALPHA, LINE_BREAK, SYMBOL, count_characters, flags, read, strip
+from curation.document import Batch
+from curation.signals.repeats import (
+    SPACER,
+    count_n_grams,
+    extend,
+    hash_words,
+    repeated_n_grams,
+    repeated_pieces,
+    room,
+    top_n_gram,
+)
+
+QUALITY_RULES = """
+    gopher_quality.n_words >= 50 and gopher_quality.n_words <= 100000
+    and gopher_quality.mean_word_length >= 3 and gopher_quality.mean_word_length <= 10
+    and gopher_quality.hash_ratio <= 0.1 and gopher_quality.ellipsis_ratio <= 0.1
+    and gopher_quality.bullet_lines <= 0.9 and gopher_quality.ellipsis_lines <= 0.3
+    and gopher_quality.alpha_words >= 0.8 and gopher_quality.stop_words >= 2
+"""
+REPETITION_RULES = """
+    gopher_repetition.n_chars > 0
+    and gopher_repetition.dup_paragraphs <= 0.3 and gopher_repetition.dup_paragraph_chars <= 0.2
+    and gopher_repetition.dup_lines <= 0.3 and gopher_repetition.dup_line_chars <= 0.2
+    and gopher_repetition.top_2_gram <= 0.2 and gopher_repetition.top_3_gram <= 0.18
+    and gopher_repetition.top_4_gram <= 0.16
+    and gopher_repetition.dup_5_grams <= 0.15 and gopher_repetition.dup_6_grams <= 0.14 and gopher_repetition.dup_7_grams <= 0.13
+    and gopher_repetition.dup_8_grams <= 0.12 and gopher_repetition.dup_9_grams <= 0.11 and gopher_repetition.dup_10_grams <= 0.1
+"""
+STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
+REPETITION_COLUMNS = (
+    "dup_paragraphs", "dup_paragraph_chars", "dup_lines", "dup_line_chars", "top_2_gram", "top_3_gram", "top_4_gram",
+    "dup_5_grams", "dup_6_grams", "dup_7_grams", "dup_8_grams", "dup_9_grams", "dup_10_grams",
+)  # fmt: skip
+
+
+def quality(batch: Batch) -> pa.Table:
+    """Columns, all per document:
+
+    n_words int32 (segments that are not punctuation alone), mean_word_length (their mean length in characters), hash_ratio and
+    ellipsis_ratio ("#", and "..." or U+2026, per segment), bullet_lines and ellipsis_lines (fraction of lines that begin with
+    "-" or U+2022, that end with an ellipsis), alpha_words (fraction of segments with a letter; marks count in the denominator,
+    as in datatrove), stop_words int32 (distinct ones of the eight, case-sensitive).
+    """
+    segments = batch.segments
+    documents = len(segments.bounds) - 1
+    count_DV = np.empty((documents, 2), np.int32)
+    value_DV = np.empty((documents, 6), np.float64)
+    _quality(
+        segments.utf8_N, segments.text_bounds, segments.start_W, segments.length_W, segments.n_chars_W, segments.bounds,
+        flags(), np.array([int.from_bytes(word.encode(), "big") for word in STOP_WORDS], np.uint64), count_DV, value_DV,
+    )  # fmt: skip
+    names = ("mean_word_length", "hash_ratio", "ellipsis_ratio", "bullet_lines", "ellipsis_lines", "alpha_words")
+    columns = {name: value_DV[:, v] for v, name in enumerate(names)}
+    return pa.table({"n_words": count_DV[:, 0], **columns, "stop_words": count_DV[:, 1]})
+
+
+def repetition(batch: Batch) -> pa.Table:
+    """Columns: n_chars int32 (code points of the text), then fractions in [0, 1].
+
+    A line or paragraph is a duplicate from its second occurrence on; `dup_lines` and `dup_paragraphs` are fractions of their
+    number, all others of `n_chars`. top_n_gram: length of the most frequent n-gram (the first of several), joined by spaces, times
+    its count, even if that is one. dup_n_grams: characters of n-grams that stood before, none counted twice.
+    """
+    segments = batch.segments
+    documents = len(segments.bounds) - 1
+    n_chars_D = np.empty(documents, np.int32)
+    value_DV = np.zeros((documents, len(REPETITION_COLUMNS)), np.float64)
+    most = int(np.diff(segments.bounds).max(initial=0))
+    hash_P, power_P, gram_P = np.empty((3, most), np.uint64)
+    slot_P = np.empty(most, np.int64)
+    _repetition(
+        segments.utf8_N, segments.text_bounds, segments.start_W, segments.length_W, segments.n_chars_W, segments.bounds,
+        flags(), *room(segments), hash_P, power_P, gram_P, slot_P, n_chars_D, value_DV,
+    )  # fmt: skip
+    return pa.table({"n_chars": n_chars_D, **{name: value_DV[:, v] for v, name in enumerate(REPETITION_COLUMNS)}})
+
+
+@numba.njit(_nrt=False)
+def ellipsis_before(utf8_N, begin, end):
+    """Whether "..." or U+2026 stands right before `end`."""
+    if end - begin < 3:
+        return False
+    one, two, three = utf8_N[end - 3], utf8_N[end - 2], utf8_N[end - 1]
+    return (one == 0x2E and two == 0x2E and three == 0x2E) or (one == 0xE2 and two == 0x80 and three == 0xA6)
+
+
+@numba.njit(cache=True, nogil=True, _nrt=False)
+def _quality(utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C, stop_T, count_DV, value_DV):
+    for d in range(len(text_bounds) - 1):
+        begin, end = text_bounds[d], text_bounds[d + 1]
+        segments = max(bounds[d + 1] - bounds[d], 1)
+        words = chars = alpha = found = 0
+        for w in range(bounds[d], bounds[d + 1]):
+            i, stop = start_W[w], start_W[w] + length_W[w]
+            packed = np.uint64(0)
+            seen = symbols = 0
+            while i < stop:
+                code, width, kind = read(utf8_N, i, stop, flags_C)
+                packed = packed << np.uint64(8) | np.uint64(code)
+                seen |= kind
+                symbols += (kind & SYMBOL) != 0
+                i += width
+            alpha += (seen & ALPHA) != 0
+            if symbols < n_chars_W[w]:
+                words += 1
+                chars += n_chars_W[w]
+            if length_W[w] <= 4:
+                for t in range(len(stop_T)):
+                    if stop_T[t] == packed:
+                        found |= 1 << t
+        hashes = ellipses = lines = bullets = ends = 0
+        i = line = begin
+        dots = 0
+        while i <= end:
+            code, width, kind = 0, 1, LINE_BREAK
+            if i < end:
+                code, width, kind = read(utf8_N, i, end, flags_C)
+            if code == 0x2E:
+                dots += 1
+                ellipses += dots % 3 == 0
+            else:
+                dots = 0
+            hashes += code == 0x23
+            ellipses += code == 0x2026
+            if kind & LINE_BREAK:
+                if i < end or i > line:  # what follows the last break counts only if it is not empty
+                    first, last = strip(utf8_N, line, i, flags_C)
+                    lines += 1
+                    if first < last:
+                        mark = read(utf8_N, first, last, flags_C)[0]
+                        bullets += mark == 0x2D or mark == 0x2022
+                        ends += ellipsis_before(utf8_N, first, last)
+                if code == 0x0D and i + 1 < end and utf8_N[i + 1] == 0x0A:
+                    width = 2
+                line = i + width
+            i += width
+        count_DV[d, 0] = words
+        stops = 0
+        for t in range(len(stop_T)):
+            stops += found >> t & 1
+        count_DV[d, 1] = stops
+        value_DV[d, 0] = chars / max(words, 1)
+        value_DV[d, 1] = hashes / segments
+        value_DV[d, 2] = ellipses / segments
+        value_DV[d, 3] = bullets / max(lines, 1)
+        value_DV[d, 4] = ends / max(lines, 1)
+        value_DV[d, 5] = alpha / segments
+
+
+@numba.njit(cache=True, nogil=True, _nrt=False)
+def _repetition(
+    utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
+    slot_S, count_S, hash_P, power_P, gram_P, slot_P, n_chars_D, value_DV,
+):  # fmt: skip
+    for d in range(len(text_bounds) - 1):
+        begin, end = text_bounds[d], text_bounds[d + 1]
+        chars = count_characters(utf8_N, begin, end)
+        n_chars_D[d] = chars
+        if chars == 0:
+            continue
+        first, last = strip(utf8_N, begin, end, flags_C)
+        pieces, repeats, repeated = repeated_pieces(utf8_N, first, last, 2, slot_S)
+        value_DV[d, 0], value_DV[d, 1] = repeats / pieces, repeated / chars
+        pieces, repeats, repeated = repeated_pieces(utf8_N, begin, end, 1, slot_S)
+        value_DV[d, 2], value_DV[d, 3] = repeats / pieces, repeated / chars
+        first, words = bounds[d], bounds[d + 1] - bounds[d]
+        hash_words(utf8_N, start_W, length_W, first, first + words, hash_P, power_P)
+        for n in range(2, 5):
+            extend(gram_P, hash_P, power_P, words, n, SPACER)
+            highest = count_n_grams(gram_P, words - n + 1, slot_S, count_S, slot_P)
+            value_DV[d, 2 + n] = top_n_gram(n_chars_W, first, words - n + 1, n, highest, count_S, slot_P) / chars
+        for n in range(2, 11):  # as in datatrove, these are compared with their words run together
+            extend(gram_P, hash_P, power_P, words, n, np.uint64(0))
+            if n >= 5:
+                repeated = repeated_n_grams(gram_P, n_chars_W, first, words - n + 1, n, slot_S)
+                if repeated == 0:  # all are distinct, hence all longer ones
+                    break
+                value_DV[d, 2 + n] = repeated / chars

@@ -1,0 +1,44 @@
+"""The signals that a level can speak of: their functions, their parameters, and the published thresholds as rules."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from curation.signals import gopher, web
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A pure function of a batch: raw values, one row per document, in the order of the documents.
+
+    `params` are the keyword arguments of `compute` that a study may set, with their defaults. `rules` names the published
+    thresholds over this signal's columns: the part of a level's grammar it stands for, each top-level conjunct one rule.
+    `needs` are the columns of the documents it reads.
+    """
+
+    name: str
+    compute: Callable[..., pa.Table]
+    params: Mapping[str, object] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ("text",)
+
+
+SIGNALS: dict[str, Signal] = {
+    signal.name: signal
+    for signal in (
+        Signal("gopher_quality", gopher.quality, rules={"gopher_quality": gopher.QUALITY_RULES}),
+        Signal("gopher_repetition", gopher.repetition, rules={"gopher_repetition": gopher.REPETITION_RULES}),
+        Signal("c4_tfds", web.c4, {"definition": "tfds"}, {"c4_tfds": web.C4_RULES["c4_tfds"]}),
+        Signal(
+            "c4_datatrove",
+            web.c4,
+            {"definition": "datatrove"},
+            {name: web.C4_RULES[name] for name in ("c4_datatrove", "c4_fineweb")},
+        ),
+        Signal("fineweb", web.fineweb, rules={"fineweb": web.FINEWEB_RULES}),
+    )
+}
+
+RULES: dict[str, str] = {name: rules for signal in SIGNALS.values() for name, rules in signal.rules.items()}
+"""Every named set of published thresholds: what a bare name in `keep` stands for."""
