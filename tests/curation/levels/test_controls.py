@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.levels import layout, search
-from curation.levels.controls import copies, leave_one_out, noisy
+from curation.levels.controls import WORD, copies, leave_one_out, noisy
 from curation.levels.layout import Boundaries, Cut
-from curation.levels.ledger import ADDED, KEPT, check_conservation, funnel_copies, merge
-from curation.levels.level import Declaration, Top
+from curation.levels.ledger import ADDED, KEPT, check_conservation, funnel, funnel_copies, merge, settle_mixture
+from curation.levels.level import Declaration, Top, build_level
 from curation.levels.mixture import Mixture, budget
 
 
@@ -38,8 +38,6 @@ def test_a_rate_above_one_copies_every_document(make_pool):
 
 
 def test_a_stream_with_copies_adds_up(make_pool, run_level, tokens_of):
-    from curation.levels.level import build_level
-
     frame = make_pool(500, 4)
     plain = run_level(build_level("raw", [Declaration("raw")], frame.columns, {}), [frame])
     kept = frame.filter(plain.ledger["keep"])
@@ -53,8 +51,6 @@ def test_a_stream_with_copies_adds_up(make_pool, run_level, tokens_of):
         state = search.narrow(state, search.merge([layout.measure(state, rows, amount, cut) for rows in (kept, added)]))
     boundaries = Boundaries.of(state, amount, 1)
     laid, laid_copies = (layout.lay(rows, tokens_of(rows), amount, boundaries, cut) for rows in (kept, added))
-    from curation.levels.ledger import funnel, settle_mixture
-
     final = settle_mixture(plain.ledger.drop("tokens", "bytes"), kept, laid, amount)
     total = merge([funnel(final, frame, amount), funnel_copies(added, laid_copies, final, amount)])
     check_conservation("x", total, {"documents": 500})
@@ -68,8 +64,6 @@ def test_a_stream_with_copies_adds_up(make_pool, run_level, tokens_of):
 @given(st.text(max_size=300), st.integers(0, 2**64 - 1), st.floats(0, 1))
 @settings(max_examples=60, deadline=None)
 def test_noise_replaces_words_by_words_of_the_text(text, uid, noise):
-    from curation.levels.controls import WORD
-
     near = noisy(text, uid, noise, seed=1)
     assert near == noisy(text, uid, noise, seed=1)
     assert WORD.sub("", near) == WORD.sub("", text)
