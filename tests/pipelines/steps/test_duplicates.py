@@ -1,6 +1,18 @@
 """The duplicates step: against all pairs, over shards, partitions and executors, and from where it broke off."""
 
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +22,7 @@ from rich.console import Console
 from curation.document import SCHEMA, Batch, doc_id, uid
 from curation.duplicates.clusters import components
 from curation.signals.signatures import exact, minhash, shingle_sets, units
-from pipelines.executor import InProcess
+from pipelines.executor import InProcess, OnRay, Resources
 from pipelines.progress import Progress
 from pipelines.run_step import Context, run_step
 from pipelines.steps import components as components_step
@@ -50,15 +62,15 @@ def corpus(documents: int = 400, seed: int = 0) -> pa.Table:
     )
 
 
-def write_shard(out, documents, signal=None):
-    if signal is None:
+def write_shard(out, documents, made=None):
+    if made is None:
         number = 1000 * out.index  # shard numbers have gaps
         table = pa.table([pa.array(doc_id(number, documents.num_rows)), *documents.columns], schema=SCHEMA)
         with out.parquet(f"shard-{number:08d}.parquet", SCHEMA) as writer:
             for start in range(0, max(table.num_rows, 1), 37):
                 writer.write_table(table.slice(start, 37))
     else:
-        out.write_table(f"shard-{out.index:05d}.parquet", signal)
+        out.write_table(f"shard-{out.index:05d}.parquet", made)
     return {"text_bytes": documents["text"].nbytes, "documents": documents.num_rows}
 
 
@@ -213,3 +225,164 @@ def test_a_broken_run_goes_on_where_it_stopped(tmp_path, units):
     assert manifest.to_bytes() == want.to_bytes()
     again = [p for p, stamp in written.items() if p.stat().st_mtime_ns != stamp]
     assert len(again) <= 1  # the unit in flight
+
+
+def snapshot(root) -> dict[str, bytes]:
+    """Every manifest below the step, and that of the signal."""
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.glob("*/*/*/manifest.json"))}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A pool of 12 shards with its signals, and all manifests of a quiet in-process run with several partitions in each phase."""
+    root, declared = tmp_path_factory.mktemp("prepared"), Duplicates()
+    inputs = prepare(context_at(root / "pool"), corpus(), 12, declared)
+    shutil.copytree(root / "pool", root / "quiet")
+    with small_partitions():
+        find_duplicates(context_at(root / "quiet"), *inputs, declared)
+    want = snapshot(root / "quiet")
+    assert len(want) > 10
+    return root / "pool", inputs, want
+
+
+@contextmanager
+def small_partitions():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates_step, "KEYS_PER_PARTITION", 1_000)
+        patch.setattr(duplicates_step, "SET_PARTITION", 8_000)
+        patch.setattr(components_step, "IN_MEMORY", 10)
+        patch.setattr(components_step, "EDGES_PER_PARTITION", 200)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three nodes in processes of their own; the driver is on the head, which keeps the address."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
+    config = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 2}
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": config})
+    for _ in range(2):
+        nodes.add_node(num_cpus=1)
+    yield nodes
+    ray.shutdown()
+    nodes.shutdown()
+
+
+def die_once(function, marker, out, *args):
+    """The worker dies under its first unit, once the files are written and before they are committed."""
+    facts = function(out, *args)
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return facts
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+@dataclass
+class Disturbed(OnRay):
+    """Does something once, after the first unit of a phase has come back."""
+
+    phase: str = ""
+    disturb: Callable[[], None] | None = None
+    kill_worker: Path | None = None
+    disturbed: bool = False
+
+    def map(self, function, arguments, resources=Resources()):
+        mine = bool(arguments) and arguments[0][2].name == self.phase
+        if mine and self.kill_worker:
+            arguments = [(die_once_here(a[0], str(self.kill_worker)), *a[1:]) for a in arguments]
+        for count, done in enumerate(super().map(function, arguments, resources)):
+            yield done
+            if mine and count == 0 and self.disturb:
+                self.disturbed = True
+                self.disturb()
+
+
+def die_once_here(function, marker):
+    return partial(die_once, function, marker)
+
+
+PHASES = ("keys", "edges", "stars-01-large", "sets", "clusters")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [*(f"duplicates/{p}" for p in PHASES), "signals/duplicates"])
+def test_a_node_lost_in_a_phase_changes_nothing(tmp_path, prepared, cluster, phase):
+    pool, inputs, want = prepared
+    shutil.copytree(pool, tmp_path / "work")
+    lost = next(iter(cluster.worker_nodes))
+
+    executor = Disturbed(cluster.address, phase=phase, disturb=lambda: cluster.remove_node(lost, allow_graceful=False))
+    with small_partitions():
+        find_duplicates(context_at(tmp_path / "work", executor), *inputs, Duplicates())
+    cluster.add_node(num_cpus=1)
+    assert executor.disturbed
+    assert lost not in cluster.worker_nodes
+    assert snapshot(tmp_path / "work") == want
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [*(f"duplicates/{p}" for p in PHASES), "signals/duplicates"])
+def test_a_worker_killed_in_a_phase_changes_nothing(tmp_path, prepared, cluster, phase):
+    pool, inputs, want = prepared
+    shutil.copytree(pool, tmp_path / "work")
+    executor = Disturbed(cluster.address, phase=phase, kill_worker=tmp_path / "died")
+    with small_partitions():
+        find_duplicates(context_at(tmp_path / "work", executor), *inputs, Duplicates())
+    assert (tmp_path / "died").exists()
+    assert snapshot(tmp_path / "work") == want
+
+
+@pytest.mark.slow
+def test_one_two_and_three_nodes_and_no_ray_give_the_same_manifests(tmp_path, prepared, cluster):
+    pool, inputs, want = prepared
+    for nodes in (3, 2, 1):
+        shutil.copytree(pool, tmp_path / f"work{nodes}")
+        with small_partitions():
+            find_duplicates(context_at(tmp_path / f"work{nodes}", OnRay(cluster.address)), *inputs, Duplicates())
+        assert snapshot(tmp_path / f"work{nodes}") == want
+        if nodes > 1:
+            cluster.remove_node(next(iter(cluster.worker_nodes)))
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+
+
+DRIVER = """
+import pickle, sys
+from pathlib import Path
+from rich.console import Console
+from pipelines.executor import OnRay
+from pipelines.progress import Progress
+from pipelines.run_step import Context
+from pipelines.steps import components, duplicates
+from pipelines.workdir import Workdir
+duplicates.KEYS_PER_PARTITION, duplicates.SET_PARTITION = 1_000, 8_000
+components.IN_MEMORY, components.EDGES_PER_PARTITION = 10, 200
+workdir = Workdir(sys.argv[1])
+inputs = pickle.loads(Path(sys.argv[2]).read_bytes())
+executor = OnRay(workers=2)
+context = Context(workdir, executor, Progress(workdir, Console(quiet=True)))
+duplicates.find_duplicates(context, *inputs, duplicates.Duplicates())
+executor.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_driver_killed_in_a_phase_and_run_again_changes_nothing(tmp_path, prepared, phase):
+    pool, inputs, want = prepared
+    shutil.copytree(pool, tmp_path / "work")
+    (tmp_path / "inputs").write_bytes(pickle.dumps(inputs))
+    command = [sys.executable, "-c", DRIVER, str(tmp_path / "work"), str(tmp_path / "inputs")]
+    driver = subprocess.Popen(command, start_new_session=True)
+    while driver.poll() is None and not list((tmp_path / "work/duplicates").glob(f"{phase}/*/*")):
+        time.sleep(0.01)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    assert not (tmp_path / "work/signals/duplicates").exists()
+    subprocess.run(command, check=True)
+    assert snapshot(tmp_path / "work") == want
