@@ -41,7 +41,8 @@ class Chart:
 
 def panel(view: alt.Chart | alt.LayerChart, height: int = 240, **properties: Any) -> dict[str, Any]:
     """The plain specification of one view; the page gives it a width and the shared configuration."""
-    spec = view.properties(height=height, **properties).to_dict()
+    with alt.data_transformers.enable("default", consolidate_datasets=False):  # inline guides stay where they are drawn
+        spec = view.properties(height=height, **properties).to_dict()
     spec.pop("config", None)
     spec.pop("$schema", None)
     return spec

@@ -8,7 +8,7 @@ import base64
 import json
 import re
 from collections import defaultdict
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -17,8 +17,10 @@ from typing import Any
 import jinja2
 import vl_convert
 
-from pipelines.report import curation_charts, palette, wording
-from pipelines.report.chart import Chart, standalone
+from pipelines.report import (
+    cost_charts, curation_charts, explorer, law_charts, law_tables, palette, shift_charts, short, trust, verdict, wording,
+)  # fmt: skip
+from pipelines.report.chart import Chart, Rows, standalone
 from pipelines.report.facts import Facts
 
 HERE = Path(__file__).parent
@@ -27,57 +29,121 @@ UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u20
 """Characters a reader cannot see, or that reorder what is around them (Unicode bidirectional controls)."""
 
 
+@dataclass(frozen=True)
+class Made:
+    """Everything that is drawn: the charts by section, and the tables and the explorer's data they need."""
+
+    sections: dict[str, list[Chart]]
+    explorer: dict[str, Any] | None
+
+    @property
+    def charts(self) -> list[Chart]:
+        return [chart for section in self.sections.values() for chart in section]
+
+    @property
+    def tables(self) -> dict[str, Rows]:
+        return {name: rows for chart in self.charts for name, rows in chart.tables.items()}
+
+
+def make(facts: Facts) -> Made:
+    """Draw the charts that the facts have numbers for."""
+    sections: dict[str, list[Chart]] = {}
+    fitted = bool(law_tables.eval_sets(facts))
+    if fitted:
+        sections |= {
+            "curves": [law_charts.curves(facts), law_charts.residuals(facts)],
+            "exponents": [shift_charts.exponents(facts), shift_charts.shifts(facts)],
+            "multipliers": [law_charts.multipliers(facts), law_charts.seed_differences(facts), *law_charts.document_differences(facts)],
+            "planner": [shift_charts.planner(facts)],
+            "trust": [*shift_charts.extrapolation(facts), *cost_charts.learning_rates(facts)],
+        }
+    sections |= {"curation": curation_charts.charts(facts), "provenance": cost_charts.seconds(facts)}
+    return Made(sections, explorer.data(facts) if fitted else None)
+
+
 def render(facts: Facts, samples: bool = True) -> str:
     """The whole page as one string. `samples=False` leaves all corpus text out."""
     facts = facts if samples else facts.without_samples()
-    sections = _sections(facts)
-    charts = [chart for section in sections.values() for chart in section]
-    tables = {name: rows for chart in charts for name, rows in chart.tables.items()}
-    specs = {c.id: {"panels": c.panels, "params": c.params, "tables": list(c.tables)} for c in charts}
-    scripts = [_vega(), _static("page.js")]
+    return _render(facts, make(facts))
+
+
+def _render(facts: Facts, made: Made) -> str:
+    specs = {c.id: {"panels": c.panels, "params": c.params, "tables": list(c.tables)} for c in made.charts}
+    scripts = [_vega(), _static("page.js"), *([_static("explorer.js")] if made.explorer else [])]
     colours = {level["name"]: palette.level_colour(i) for i, level in enumerate(facts.levels)}
+    sets = law_tables.eval_sets(facts)
     return _environment().get_template("index.html.j2").render(
-        facts=facts, sections=sections, colours=colours, legend=list(colours.items()),
-        eval_sets=[], contents=_contents(), parts=["curation.html.j2", "provenance.html.j2"],
-        samples=_samples(facts), cost=_cost(facts),
-        tables=_inert_json(_rounded(tables)), specs=_inert_json(specs), config=_inert_json(palette.CHART_CONFIG), explorer=None,
+        facts=facts, sections=made.sections, colours=colours, legend=list(colours.items()), eval_sets=sets,
+        contents=_contents(made), parts=_parts(made), samples=_samples(facts), cost=_cost(facts), **_law_words(facts, sets),
+        tables=_inert_json({name: _columns(rows) for name, rows in made.tables.items()}), specs=_inert_json(specs), config=_inert_json(palette.CHART_CONFIG),
+        explorer=_inert_json(made.explorer) if made.explorer else None,
+        explorer_levels=facts.fit["levels"], explorer_shapes=[(s["name"], s["N"]) for s in (made.explorer or {"shapes": []})["shapes"]],
         scripts=scripts, policy=_policy(scripts), style=_static("page.css"),
         light=palette.css(palette.LIGHT), dark=palette.css(palette.DARK), font=palette.FONT,
     )  # fmt: skip
 
 
+def _law_words(facts: Facts, sets: list[str]) -> dict[str, Any]:
+    """What the templates say about the fit, per evaluation set."""
+    fits = facts.fit["sets"]
+    first = fits[sets[0]] if sets else None
+    return {
+        "headline": verdict.headline(facts), "settings": facts.fit["settings"], "faults": _faults(facts),
+        "law": first["law"] if first else None, "agreement": verdict.agreement(facts), "not_tested": trust.not_tested(facts),
+        "warnings": trust.warnings(facts, sets[0]) if sets else [],
+        "answers": [(name, verdict.answers(facts, name)) for name in sets],
+        "tests": [(name, verdict.tests(facts, name)) for name in sets],
+        "checks": [(name, trust.checks(facts, name)) for name in sets],
+        "crossings": [(name, verdict.crossings(facts, name)) for name in sets],
+        "parameters": [
+            (name, [(level, one["parameters"], one["identifiability"]["flags"]) for level, one in fits[name]["levels"].items()]) for name in sets
+        ],
+    }  # fmt: skip
+
+
+def _faults(facts: Facts) -> list[dict[str, Any]]:
+    """Remarks on the table of runs, each once."""
+    return list({fault["message"]: fault for fault in facts.fit["faults"]}.values())
+
+
 def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
     """Write index.html, report.json, report.md and figures/ into `folder`; returns the path of the page."""
     facts = facts if samples else facts.without_samples()
+    made = make(facts)
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     page = folder / "index.html"
-    page.write_text(render(facts), "utf-8")
-    sections = _sections(facts)
-    charts = [chart for section in sections.values() for chart in section]
-    tables = {name: rows for chart in charts for name, rows in chart.tables.items()}
-    body = asdict(facts) | {"tables": tables}
+    page.write_text(_render(facts, made), "utf-8")
+    sets = law_tables.eval_sets(facts)
+    words = {"headline": verdict.headline(facts), "answers": {name: [asdict(a) for a in verdict.answers(facts, name)] for name in sets}}
+    body = asdict(facts) | {"verdict": words, "tables": made.tables}
     (folder / "report.json").write_text(json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-    for chart in charts:
-        spec = standalone(chart, None)
+    (folder / "report.md").write_text(short.render(facts), "utf-8")
+    for chart in made.charts:
+        spec = standalone(chart, sets[0] if sets else None)
         (figures / f"{chart.id}.svg").write_text(vl_convert.vegalite_to_svg(spec), "utf-8")
         (figures / f"{chart.id}.png").write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
     return page
 
 
-def _sections(facts: Facts) -> dict[str, list[Chart]]:
-    return {"curation": curation_charts.charts(facts), "provenance": []}
+def _parts(made: Made) -> list[str]:
+    law = ["law.html.j2"] if "curves" in made.sections else []
+    dials = ["explorer.html.j2"] if made.explorer else []
+    return ["verdict.html.j2", *law, *dials, "curation.html.j2", "trust.html.j2", "provenance.html.j2"]
 
 
-def _contents() -> list[tuple[str, str]]:
-    return [("curation", "Curation"), ("provenance", "Cost and provenance")]
+def _contents(made: Made) -> list[tuple[str, str]]:
+    law = [("curves-section", "Curves"), ("exponents-section", "What moved"), ("multipliers-section", "What a token is worth"),
+           ("planner-section", "Planner")]  # fmt: skip
+    dials = [("explorer", "Explorer")] if made.explorer else []
+    return [("verdict", "Verdict"), *(law if "curves" in made.sections else []), *dials, ("curation", "Curation"),
+            ("trust", "How far to trust this"), ("provenance", "Cost and provenance")]  # fmt: skip
 
 
 def _samples(facts: Facts) -> list[tuple[tuple[str, str], list[dict[str, Any]]]]:
-    shown = [{**sample, "shown": cut(sample["text"])} for sample in facts.samples]
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for sample in shown:
-        grouped[sample["level"], sample["rule"]].append(sample)
+    for sample in facts.samples:
+        grouped[sample["level"], sample["rule"]].append({**sample, "shown": cut(sample["text"])})
     return list(grouped.items())
 
 
@@ -100,13 +166,26 @@ def _cost(facts: Facts) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _rounded(value: Any) -> Any:
-    """Six significant digits: what a chart can show, at half the size."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list) else value
+def _columns(rows: Rows) -> dict[str, Any]:
+    """A table by column, a third of its size as rows: texts as places in a list, numbers to six significant digits (what a
+    chart can show). Column -> values, or {"of": texts, "at": places}."""
+    out: dict[str, Any] = {}
+    for name in dict.fromkeys(key for row in rows for key in row):
+        values = [row.get(name) for row in rows]
+        if all(isinstance(value, str) for value in values):
+            texts = list(dict.fromkeys(values))
+            place = {text: i for i, text in enumerate(texts)}
+            out[name] = {"of": texts, "at": [place[value] for value in values]}
+        else:
+            out[name] = [_short(value) for value in values]
+    return out
+
+
+def _short(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    rounded = float(f"{value:.6g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
 
 def _inert_json(value: Any) -> str:
@@ -142,6 +221,6 @@ def _environment() -> jinja2.Environment:
     )  # fmt: skip
     environment.filters.update(
         count=wording.count, size=wording.size, duration=wording.duration, times=wording.times, eval_words=wording.eval_words,
-        declaration=wording.declaration, probability=wording.probability,
+        declaration=wording.declaration, probability=wording.probability, interval=wording.interval,
     )  # fmt: skip
     return environment

@@ -32,6 +32,12 @@ def times(value: float) -> str:
     return f"{value:.2f}×" if value < 10 else f"{value:,.0f}×"
 
 
+def interval(ends: dict[str, Any], form: str) -> str:
+    """An estimate with its interval; an end that the data do not bound is said to be open."""
+    value, low, high = (None if ends[key] is None else form % ends[key] for key in ("value", "low", "high"))
+    return f"{value or 'unknown'} [{low or 'open'}, {high or 'open'}]"
+
+
 def probability(p: float | None) -> str:
     if p is None:
         return "not tested"

@@ -2,7 +2,15 @@
 // Draws the charts and keeps the page's selectors in step. All data is in the page; nothing is fetched.
 const assay = (() => {
   const json = (id) => JSON.parse(document.getElementById(id).textContent);
-  const tables = json("tables"), specs = json("specs"), config = json("chart-config");
+  const tables = Object.fromEntries(Object.entries(json("tables")).map(([name, columns]) => [name, rowsOf(columns)]));
+  const specs = json("specs"), config = json("chart-config");
+
+  // Tables come by column (texts as places in a list); charts want rows.
+  function rowsOf(columns) {
+    const names = Object.keys(columns), values = names.map((n) => (columns[n].of ? columns[n].at.map((k) => columns[n].of[k]) : columns[n]));
+    return (values[0] ?? []).map((_, i) => Object.fromEntries(names.map((n, k) => [n, values[k][i]])));
+  }
+
   const views = [];           // every drawn Vega view
   const signals = {};         // the selectors' values, by signal name
 

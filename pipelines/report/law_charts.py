@@ -1,0 +1,199 @@
+"""Charts of losses against tokens: the curves, what is left over, how many tokens a token is worth, and paired differences."""
+
+import altair as alt
+
+from pipelines.report import law_tables
+from pipelines.report.chart import Chart, Rows, count_axis, level_colours, level_scales, panel, table
+from pipelines.report.facts import Facts
+from pipelines.report.wording import count
+
+CHOSEN = "datum.eval_set == eval_set"
+
+
+def selector(facts: Facts) -> dict[str, str]:
+    """The page's evaluation-set selector as a parameter of a chart."""
+    return {"name": "eval_set", "value": law_tables.eval_sets(facts)[0]}
+
+
+def level_names(facts: Facts) -> list[str]:
+    return [level["name"] for level in facts.levels]
+
+
+def tokens_axis(title: str = "training tokens D") -> alt.X:
+    return alt.X("D:Q", scale=alt.Scale(type="log", nice=False), axis=count_axis(title))
+
+
+def _shape_title(facts: Facts, name: str) -> str:
+    size = next(shape["N"] for shape in facts.fit["shapes"] if shape["name"] == name)
+    return f"{name}: {count(size)} parameters"
+
+
+def _guide(field: str, value: float) -> alt.Chart:
+    """A dashed line at a value of the y axis."""
+    return alt.Chart(alt.InlineData(values=[{field: value}])).mark_rule(style="guide").encode(y=f"{field}:Q")
+
+
+def curves(facts: Facts) -> Chart:
+    rows, seen = law_tables.curves(facts), law_tables.points(facts)
+    names = level_names(facts)
+    colour, mark = level_colours(names), alt.Shape("level:N", scale=level_scales(names)[1], legend=None)
+    y = alt.Y("loss:Q", title="loss (nats/token)", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, format=".3~g"))
+    panels = []
+    for shape in law_tables.shapes(facts):
+        lines = table("curves").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}")
+        inside, beyond = lines.transform_filter("!datum.beyond"), lines.transform_filter("datum.beyond")
+        # Drawn unseen over all shapes, so that every panel has the same scale whichever set is chosen.
+        frame = table("points").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=tokens_axis(), y=y)
+        band = inside.mark_area(tooltip=None).encode(
+            x=tokens_axis(), y=alt.Y("low:Q", title=None), y2="high:Q", color=colour
+        )
+        line = inside.mark_line(clip=True).encode(x=tokens_axis(), y=y, color=colour)
+        ahead = beyond.mark_line(strokeDash=[3, 4], strokeWidth=1.5, opacity=0.55, clip=True).encode(x=tokens_axis(), y=y, color=colour)
+        dots = table("points").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}").mark_point(
+            size=34, strokeWidth=1.2, filled=True
+        ).encode(
+            x=tokens_axis(), y=y, color=colour, shape=mark,
+            fillOpacity=alt.condition("datum.used", alt.value(0.9), alt.value(0)),
+            tooltip=["level:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("loss:Q", format=".4f"),
+                     alt.Tooltip("predicted:Q", format=".4f"), alt.Tooltip("residual_percent:Q", format="+.2f", title="residual, %")],
+        )  # fmt: skip
+        panels.append(panel(frame + band + ahead + line + dots, 300, title=_shape_title(facts, shape)))
+    says = (
+        "Each mark is one trained model: how badly it predicts unseen text (lower is better) after reading so many tokens. The lines are the "
+        "fitted laws with their bands, dashed beyond the tested range; hollow marks read some text twice and are left out of the fit."
+    )
+    alt_text = _curve_words(facts, rows)
+    return Chart("curves", "Loss against training tokens", says, alt_text, panels, {"points": seen, "curves": rows}, [selector(facts)], 330, True)
+
+
+def _curve_words(facts: Facts, rows: Rows) -> str:
+    first, shape = law_tables.eval_sets(facts)[0], law_tables.shapes(facts)[-1]
+    ends = {r["level"]: r for r in rows if r["eval_set"] == first and r["shape"] == shape and not r["beyond"]}
+    told = ", ".join(f"{level} {row['loss']:.3f}" for level, row in ends.items())
+    return f"Loss falls with tokens on every level. At the largest tested D of shape {shape}, on {first}: {told}."
+
+
+def residuals(facts: Facts) -> Chart:
+    names = level_names(facts)
+    y = alt.Y("residual_percent:Q", title="observed minus fitted loss (%)", axis=alt.Axis(tickCount=5, format="+.2~f"))
+    panels = []
+    for place, level in enumerate(names):
+        base = table("residuals").transform_filter(f"{CHOSEN} && datum.used")
+        frame = base.mark_point(opacity=0).encode(x=tokens_axis(), y=y)
+        dots = base.transform_filter(f"datum.level == {level!r}").mark_point(size=30, filled=True, opacity=0.85, color=f"var(--level-{place % 8})")
+        marks = dots.encode(
+            x=tokens_axis(), y=y, shape=alt.Shape("shape:N", legend=None),
+            tooltip=["shape:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("residual_percent:Q", format="+.3f"),
+                     alt.Tooltip("z:Q", format="+.2f", title="in standard deviations")],
+        )  # fmt: skip
+        panels.append(panel(frame + _guide("residual_percent", 0) + marks, 170, title=level))
+    used = [row for row in law_tables.points(facts) if row["used"]]
+    worst = max((abs(row["z"]) for row in used), default=0.0)
+    says = (
+        "What the law leaves over, for every run. If the marks scatter around the line with no bend or drift, the law fits; a smile or a "
+        "frown would mean that its exponent only holds locally."
+    )
+    return Chart("residuals", "Residuals", says, f"Residuals by level; the largest is {worst:.1f} standard deviations.", panels,
+                 {"residuals": used}, [selector(facts)], 210)  # fmt: skip
+
+
+def multipliers(facts: Facts) -> Chart:
+    names = level_names(facts)
+    colour = level_colours(names)
+    y = alt.Y("multiplier:Q", title=f"{facts.baseline} tokens that one token is worth", scale=alt.Scale(type="log", nice=False),
+              axis=alt.Axis(format=".2~f", tickCount=5, labelExpr="format(datum.value, '.2~f') + '×'"))  # fmt: skip
+    panels = []
+    for shape in law_tables.shapes(facts):
+        own = f"{CHOSEN} && datum.shape == {shape!r}"
+        frame = table("multiplier_points").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=tokens_axis(), y=y)
+        fitted = table("multiplier_curves").transform_filter(own)
+        band = fitted.transform_filter("datum.low > 0 && datum.high > 0").mark_area(opacity=0.12, clip=True).encode(
+            x=tokens_axis(), y=alt.Y("low:Q", title=None), y2="high:Q", color=colour
+        )  # fmt: skip
+        line = fitted.mark_line(strokeWidth=1.6, clip=True).encode(x=tokens_axis(), y=y, color=colour)
+        seen = table("multiplier_points").transform_filter(own)
+        bars = seen.mark_rule(clip=True).encode(x=tokens_axis(), y=alt.Y("low:Q", title=None), y2="high:Q", color=colour)
+        dots = seen.mark_point(filled=True, size=44, opacity=1).encode(
+            x=tokens_axis(), y=y, color=colour,
+            tooltip=["level:N", alt.Tooltip("D:Q", format=",.0f"), alt.Tooltip("multiplier:Q", format=".3f"),
+                     alt.Tooltip("low:Q", format=".3f"), alt.Tooltip("high:Q", format=".3f")],
+        )  # fmt: skip
+        panels.append(panel(frame + _guide("multiplier", 1) + band + line + bars + dots, 260, title=_shape_title(facts, shape)))
+    says = (
+        f"How many tokens of {facts.baseline} one token of a level is worth: at 1.5× the level reaches the same loss with a third fewer tokens. "
+        "A flat line is a constant discount (a prefactor); a line that rises or falls means that the exponent or the floor moved. "
+    ).strip()
+    alt_text = _multiplier_words(facts)
+    tables = {"multiplier_points": law_tables.multiplier_points(facts), "multiplier_curves": law_tables.multiplier_curves(facts)}
+    return Chart("multipliers", "What a token is worth", says, alt_text, panels, tables, [selector(facts)], 330, True)
+
+
+def _multiplier_words(facts: Facts) -> str:
+    fit = facts.fit["sets"][law_tables.eval_sets(facts)[0]]
+    slopes = {level: both["matched_loss"]["slope"] for level, both in fit["multiplier"].items()}
+    told = [f"{level} {s['value']:+.3f} [{s['low']:+.3f}, {s['high']:+.3f}]" for level, s in slopes.items() if s]
+    return "Slope of the log multiplier per log token, by level: " + ("; ".join(told) or "not measured") + "."
+
+
+def seed_differences(facts: Facts) -> Chart:
+    names = level_names(facts)
+    colour = level_colours(names)
+    y = alt.Y("percent:Q", title=f"loss against {facts.baseline} (%)", axis=alt.Axis(tickCount=6, format="+.2~f"))
+    panels = []
+    for shape in law_tables.shapes(facts):
+        own = f"{CHOSEN} && datum.shape == {shape!r}"
+        frame = table("seeds").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=tokens_axis(), y=y)
+        line = table("curves").transform_filter(f"{own} && !datum.beyond && datum.level != {facts.baseline!r}").mark_line(strokeWidth=1.6, clip=True)
+        dots = table("seeds").transform_filter(own).mark_point(filled=True, size=40, opacity=0.9).encode(
+            x=tokens_axis(), y=y, color=colour, shape=alt.Shape("level:N", scale=level_scales(names)[1], legend=None),
+            tooltip=["level:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("percent:Q", format="+.3f"),
+                     alt.Tooltip("difference:Q", format="+.4f", title="nats/token")],
+        )  # fmt: skip
+        drawn = frame + _guide("percent", 0) + line.encode(x=tokens_axis(), y=y, color=colour) + dots
+        panels.append(panel(drawn, 260, title=_shape_title(facts, shape)))
+    says = (
+        f"Every run is set against the run of {facts.baseline} that began from the same random weights and read as many tokens, so most of the "
+        "luck cancels. Below the dashed line the level is better; the solid lines are the same comparison from the fitted laws."
+    )
+    fit = facts.fit["sets"][law_tables.eval_sets(facts)[0]]
+    told = [f"{level} {both['summary']['mean_percent']:+.2f}% ({both['summary']['wins']} of {both['summary']['pairs']} pairs better)"
+            for level, both in fit["seeds"].items() if both["summary"]]  # fmt: skip
+    tables = {"seeds": law_tables.seeds(facts), "curves": law_tables.curves(facts)}
+    return Chart("seeds", "The same seed on two levels", says, "Mean difference: " + "; ".join(told) + ".", panels, tables, [selector(facts)], 330, True)
+
+
+def document_differences(facts: Facts) -> list[Chart]:
+    rows = law_tables.documents(facts)
+    if not rows:
+        return []
+    names = level_names(facts)
+    colour = level_colours(names)
+    y = alt.Y("level:N", sort=names, title=None, axis=alt.Axis(grid=False))
+    x = alt.X("p5:Q", axis=alt.Axis(title=f"loss minus {facts.baseline}'s (nats/token)", tickCount=5, format="+.2~f", grid=True))
+    panels = []
+    shown = [shape for shape in law_tables.shapes(facts) if any(row["shape"] == shape for row in rows)]
+    for shape in shown:
+        frame = table("documents").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=x, y=y)
+        frame_right = table("documents").transform_filter(CHOSEN).mark_point(opacity=0).encode(x="p95:Q", y=y)
+        base = table("documents").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}")
+        whisker = base.mark_rule(strokeWidth=1.5).encode(x=x, x2="p95:Q", y=y, color=colour)
+        box = base.mark_bar(height=12, opacity=0.85).encode(x=alt.X("p25:Q"), x2="p75:Q", y=y, color=colour,
+            tooltip=["level:N", alt.Tooltip("documents:Q", format=","), alt.Tooltip("better:Q", format=".1%", title="documents with lower loss"),
+                     alt.Tooltip("difference:Q", format="+.4f", title="over the whole set"), alt.Tooltip("se:Q", format=".4f"),
+                     alt.Tooltip("p50:Q", format="+.4f", title="median")])  # fmt: skip
+        middle = base.mark_tick(color="var(--page)", thickness=2, height=12).encode(x=alt.X("p50:Q"), y=y)
+        share = base.transform_calculate(label="format(datum.better, '.0%') + ' better'").mark_text(align="right", style="note", dy=-13).encode(
+            x=alt.value("width"), y=y, text="label:N")  # fmt: skip
+        zero = alt.Chart(alt.InlineData(values=[{"p5": 0}])).mark_rule(style="guide").encode(x=alt.X("p5:Q"))
+        size = next(row["D"] for row in rows if row["shape"] == shape)
+        drawn = frame + frame_right + zero + whisker + box + middle + share
+        panels.append(panel(drawn, 46 * (len(names) - 1) + 10, title=f"{shape}, {count(size)} tokens"))
+    says = (
+        "The same two models, document by document: the box holds the middle half of the documents, the line nine in ten. A small average "
+        "difference can be a little on every document, or a lot on a few; this tells them apart."
+    )
+    first = law_tables.eval_sets(facts)[0]
+    told = [f"{r['level']} is better on {r['better']:.0%} ({r['shape']})" for r in rows if r["eval_set"] == first]
+    return [Chart("documents", "Document by document", says, "; ".join(told) + ".", panels, {"documents": rows}, [selector(facts)], 330)]
+
+

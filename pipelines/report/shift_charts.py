@@ -1,0 +1,153 @@
+"""Charts of what moved and what follows: exponents, differences from the baseline, budgets, and the law's record on unseen sizes."""
+
+import altair as alt
+
+from pipelines.report import law_tables
+from pipelines.report.chart import Chart, level_colours, panel, table
+from pipelines.report.facts import Facts
+from pipelines.report.law_charts import CHOSEN, level_names, selector
+from pipelines.report.wording import eval_words
+
+QUANTITIES = {
+    "delta_beta": ("exponent, floors free", "difference in β", "+.2~f"),
+    "delta_beta_floor_shared": ("exponent, floors equal", "difference in β", "+.2~f"),
+    "multiplier": ("data multiplier, exponents equal", "× the baseline's tokens", ".2~f"),
+    "floor": ("floor", "difference in E (nats/token)", "+.2~f"),
+    "loss": ("loss over the tested range", "difference (%)", "+.2~f"),
+}
+
+
+def exponents(facts: Facts) -> Chart:
+    names = level_names(facts)
+    rows = [{**row, "set": eval_words(row["eval_set"])} for row in law_tables.exponents(facts)]
+    order = [eval_words(name) for name in law_tables.eval_sets(facts)]
+    y = alt.Y("set:N", sort=order, title=None, axis=alt.Axis(grid=False, labelLimit=170), scale=alt.Scale(paddingInner=0.28))
+    x = alt.X("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="data exponent β", tickCount=6, grid=True))
+    offset = alt.YOffset("level:N", sort=names)
+    base = table("exponents")
+    colour = level_colours(names)
+    bars = base.mark_rule(strokeWidth=2, opacity=0.75).encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=colour)
+    dots = base.mark_point(filled=True, size=50, opacity=1).encode(
+        x=x, y=y, yOffset=offset, color=colour,
+        tooltip=["level:N", alt.Tooltip("set:N", title="on"), alt.Tooltip("value:Q", format=".4f"), alt.Tooltip("low:Q", format=".4f"),
+                 alt.Tooltip("high:Q", format=".4f")],
+    )  # fmt: skip
+    confidence = facts.fit["settings"]["confidence"]
+    says = (
+        f"The exponent β says how fast loss falls with more data; each bar holds it with {confidence:.0%} confidence. Levels whose bars overlap "
+        "cannot be told apart by their own fits: the direct comparison is in the next chart."
+    )
+    first = law_tables.eval_sets(facts)[0]
+    told = [f"{r['level']} {r['value']:.3f} [{r['low']:.3f}, {r['high']:.3f}]" for r in rows if r["eval_set"] == first]
+    height = len(order) * (len(names) * 13 + 14)
+    return Chart("exponents", "Exponents", says, f"Data exponent on {first}: " + "; ".join(told) + ".", [panel(bars + dots, height)],
+                 {"exponents": rows}, legend=True)  # fmt: skip
+
+
+def shifts(facts: Facts) -> Chart:
+    names = [name for name in level_names(facts) if name != facts.baseline]
+    rows = law_tables.forest(facts)
+    colour = level_colours(level_names(facts))
+    panels = []
+    for quantity, (title, axis, form) in QUANTITIES.items():
+        own = [row for row in rows if row["quantity"] == quantity]
+        if not own:
+            continue
+        base = table("shifts").transform_filter(f"{CHOSEN} && datum.quantity == {quantity!r}")
+        y = alt.Y("level:N", sort=names, title=None, axis=alt.Axis(grid=False))
+        scale = alt.Scale(type="log", nice=False) if quantity == "multiplier" else alt.Scale(zero=True)
+        x = alt.X("value:Q", scale=scale, axis=alt.Axis(title=axis, tickCount=4, format=form, grid=True))
+        null = alt.Chart(alt.InlineData(values=[{"value": own[0]["null"]}])).mark_rule(style="guide").encode(x=x)
+        bars = base.transform_filter("isValid(datum.low) && isValid(datum.high)").mark_rule(strokeWidth=2, opacity=0.75).encode(
+            x=alt.X("low:Q"), x2="high:Q", y=y, color=colour
+        )  # fmt: skip
+        dots = base.mark_point(filled=True, size=55, opacity=1).encode(
+            x=x, y=y, color=colour,
+            tooltip=["level:N", "label:N", alt.Tooltip("value:Q", format=".4f"), alt.Tooltip("low:Q", format=".4f"),
+                     alt.Tooltip("high:Q", format=".4f")],
+        )  # fmt: skip
+        panels.append(panel(null + bars + dots, 30 * len(names) + 6, title=title))
+    says = (
+        f"Each level against {facts.baseline}, for each thing that could have moved; the dashed line is no difference. A bar that does not touch "
+        "the dashed line is a difference beyond luck; the exponent is judged with the floors left free, because a lower floor looks like a "
+        "higher exponent over a short range."
+    )
+    first = law_tables.eval_sets(facts)[0]
+    told = [f"{r['level']} {r['value']:+.3f}" for r in rows if r["eval_set"] == first and r["quantity"] == "delta_beta"]
+    return Chart("shifts", f"Differences from {facts.baseline}", says, f"Difference in exponent on {first}: " + ", ".join(told) + ".", panels,
+                 {"shifts": rows}, [selector(facts)], 260)  # fmt: skip
+
+
+def planner(facts: Facts) -> Chart:
+    names = level_names(facts)
+    colour = level_colours(names)
+    rows = law_tables.budget(facts)
+    pools = {row["pool"] for row in rows}
+    pool = "finite" if "finite" in pools else "endless"
+    base = table("budget").transform_filter(f"{CHOSEN} && datum.pool == pool")
+    x = alt.X("flops:Q", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(title="training budget (FLOPs)", format=".0e", tickCount=5))
+    y = alt.Y("percent:Q", title=f"best loss against {facts.baseline}'s best (%)", axis=alt.Axis(tickCount=6, format="+.2~f"))
+    observed = facts.fit["sets"][law_tables.eval_sets(facts)[0]]["budget"]["observed_budget"]
+    tested = alt.Chart(alt.InlineData(values=[{"from": observed[0], "to": observed[1]}])).mark_rect(color="var(--wash)", opacity=1).encode(
+        x=alt.X("from:Q"), x2="to:Q"
+    )  # fmt: skip
+    tip = ["level:N", alt.Tooltip("flops:Q", format=".2e"), alt.Tooltip("percent:Q", format="+.3f"), alt.Tooltip("loss:Q", format=".4f"),
+           alt.Tooltip("N:Q", format=".3s"), alt.Tooltip("D:Q", format=".3s")]  # fmt: skip
+    near = base.transform_filter("!datum.beyond").mark_line().encode(x=x, y=y, color=colour, tooltip=tip)
+    far = base.transform_filter("datum.beyond").mark_line(strokeDash=[3, 4], strokeWidth=1.5, opacity=0.6).encode(x=x, y=y, color=colour)
+    lines = panel(tested + near + far, 260, title="loss")
+    ratio = (observed[1] / observed[0]) ** (1 / 80)
+    strip = base.transform_filter("datum.best").transform_calculate(
+        left=f"datum.flops / {ratio}", right=f"datum.flops * {ratio}", sure_label="format(datum.sure, '.0%')"
+    ).mark_point(shape="square", filled=True, size=110).encode(
+        x=x, y=alt.Y("level:N", sort=names, title=None, axis=alt.Axis(grid=False), scale=alt.Scale(domain=names)), color=colour,
+        opacity=alt.Opacity("sure:Q", scale=alt.Scale(domain=[0.25, 1], range=[0.12, 1]), legend=None),
+        tooltip=["level:N", alt.Tooltip("flops:Q", format=".2e"), alt.Tooltip("sure:Q", format=".0%", title="of resamples agree")],
+    )  # fmt: skip
+    who = panel(strip, 34 * len(names), title="best level at each budget (paler: less sure)")
+    says = (
+        "The best loss each level can buy with a training budget, and which level buys the best; the shaded part is what was tested. "
+        "The finite pool counts that a smaller level runs out of fresh text and has to repeat it, which is worth less each time."
+    )
+    params = [selector(facts), {"name": "pool", "value": pool}]
+    return Chart("planner", "Which level at which budget", says, _planner_words(facts, pool), [lines, who], {"budget": rows}, params, 400, True)
+
+
+def _planner_words(facts: Facts, pool: str) -> str:
+    plan = facts.fit["sets"][law_tables.eval_sets(facts)[0]]["budget"][pool]
+    runs: list[tuple[str, float]] = []
+    for level, C in zip(plan["winner"], plan["budgets"], strict=True):
+        if not runs or runs[-1][0] != level:
+            runs.append((level, C))
+    return "Best level by budget: " + ", then ".join(f"{level} from {C:.1e} FLOPs" for level, C in runs) + "."
+
+
+def extrapolation(facts: Facts) -> list[Chart]:
+    rows = law_tables.extrapolation(facts)
+    if not rows:
+        return []
+    x = alt.X("factor:Q", scale=alt.Scale(type="log", nice=False, padding=12), axis=alt.Axis(title="predicted D, in multiples of the largest D fitted", format=".2~f", tickCount=4, labelExpr="format(datum.value, '.2~f') + '×'"))  # fmt: skip
+    y = alt.Y("error:Q", title="prediction error (% of loss)", axis=alt.Axis(tickCount=5, format="+.2~f"))
+    zero = alt.Chart(alt.InlineData(values=[{"error": 0}])).mark_rule(style="guide").encode(y="error:Q")
+    dots = table("extrapolation").transform_filter(CHOSEN).mark_point(filled=True, size=45, opacity=0.85).encode(
+        x=x, y=y, color=level_colours(level_names(facts)),
+        tooltip=["level:N", "shape:N", alt.Tooltip("cut:Q", format=",.0f", title="fitted up to"), alt.Tooltip("D:Q", format=",.0f", title="predicted"),
+                 alt.Tooltip("error:Q", format="+.3f")],
+    )  # fmt: skip
+    first = facts.fit["sets"][law_tables.eval_sets(facts)[0]]["extrapolation"]
+    rate = first["rate_percent_per_e_fold"]
+    says = (
+        "The law was fitted again with the largest runs hidden, and then asked to predict them; each mark is how wrong it was. This is the only "
+        "honest guide to how far the dashed parts of the other charts can be believed."
+    )
+    told = "Error beyond the fitted range: " + (f"about {rate:.2f}% of loss for every factor e in D." if rate is not None else "not measured.")
+    return [Chart("extrapolation", "Predicting runs it had not seen", says, told, [panel(zero + dots, 240)], {"extrapolation": rows},
+                  [selector(facts)], legend=True)]  # fmt: skip
+
+
+def agreement_words(kinds: dict[str, str]) -> str:
+    """How many evaluation sets say the same."""
+    counts: dict[str, int] = {}
+    for kind in kinds.values():
+        counts[kind] = counts.get(kind, 0) + 1
+    return ", ".join(f"{kind} on {n}" for kind, n in sorted(counts.items(), key=lambda item: -item[1]))

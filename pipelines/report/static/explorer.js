@@ -1,0 +1,160 @@
+"use strict";
+// The explorer: the fitted law in a few lines, sliders on a log scale, and one chart.
+const explorer = (() => {
+  const { sets, by_shape, shapes, levels, baseline, cost, unique, r_star, D: tested, reach, confidence, chart } = assay.json("explorer-data");
+  const $ = (id) => document.getElementById(id);
+  const price = (N) => Math.exp(cost.intercept) * N ** cost.slope; // FLOPs per token
+  const N_range = by_shape ? [shapes[0].N, shapes.at(-1).N] : [shapes[0].N / 4, shapes.at(-1).N * 64];
+  const D_range = [tested[0] / 2, tested[1] * reach];
+  const C_range = [price(N_range[0]) * D_range[0], price(N_range[1]) * D_range[1]];
+  const U_range = [tested[0], D_range[1]];
+  let set = Object.keys(sets)[0], view = null;
+
+  // Fresh tokens that D tokens from U unique ones are worth (Muennighoff et al. 2023, eq. 5).
+  function worth(D, U) {
+    const repeats = Math.max(D / U - 1, 0);
+    return repeats > 0 ? U * (1 + r_star * (1 - Math.exp(-repeats / r_star))) : D;
+  }
+
+  // L = E + A N^-alpha + B N^kappa D'^-beta; with a floor per shape, E[shape] stands for the first two terms.
+  function predict(name, level, shape, N, D, U = Infinity) {
+    const p = sets[name].parameters[level], fresh = worth(D, U);
+    const rest = by_shape ? p[`E[${shape}]`] : p.E + p.A * N ** -p.alpha;
+    return rest + p.B * N ** (p.kappa ?? 0) * fresh ** -p.beta;
+  }
+
+  // How far scaling_fit's band is from its curve, as [low/loss, high/loss], at a tested shape; null where it gives none.
+  const bands = new Map();
+  function bandsOf(name, level, shape) {
+    const key = `${name}\0${level}\0${shape}`;
+    if (!bands.has(key)) {
+      bands.set(key, assay.tables.curves.filter((r) => r.eval_set === name && r.level === level && r.shape === shape)
+        .map((r) => [Math.log(r.D), r.low === null ? null : r.low / r.loss, r.high === null ? null : r.high / r.loss]));
+    }
+    return bands.get(key);
+  }
+  function ratios(rows, D) {
+    const x = Math.log(D);
+    if (!rows.length || x > rows.at(-1)[0] + 1e-9) return null;
+    const k = Math.max(1, rows.findIndex((r) => r[0] >= x - 1e-9)), [a, b] = [rows[k - 1], rows[k]];
+    if (!b || a[1] === null || b[1] === null) return null;
+    const t = Math.min(Math.max((x - a[0]) / (b[0] - a[0]), 0), 1);
+    return [1, 2].map((i) => a[i] + t * (b[i] - a[i]));
+  }
+  function interval(name, level, shape, N, D, U) {
+    const fresh = worth(D, U), loss = predict(name, level, shape, N, D, U);
+    let found;
+    if (by_shape) found = ratios(bandsOf(name, level, shape), fresh);
+    else {
+      const above = shapes.findIndex((s) => s.N >= N * 0.999);
+      if (above < 0 || (above === 0 && N < shapes[0].N * 0.999)) return null; // a size outside the tested ones: no ground for an interval
+      const hi = shapes[above], lo = shapes[Math.max(above - 1, 0)];
+      const [a, b] = [lo, hi].map((s) => ratios(bandsOf(name, level, s.name), fresh));
+      const t = hi === lo ? 1 : Math.log(N / lo.N) / Math.log(hi.N / lo.N);
+      found = a && b ? a.map((v, i) => v + t * (b[i] - v)) : null;
+    }
+    return found && found.map((ratio) => ratio * loss);
+  }
+
+  // The best size for C FLOPs: among the tested shapes, or over a grid from 4x below to 64x above them.
+  function optimum(name, level, C, U) {
+    const grid = by_shape ? shapes : Array.from({ length: 161 }, (_, i) => ({ name: "", N: N_range[0] * (N_range[1] / N_range[0]) ** (i / 160) }));
+    return grid.map((s) => ({ ...s, D: C / price(s.N), loss: predict(name, level, s.name, s.N, C / price(s.N), U) }))
+      .reduce((a, b) => (b.loss < a.loss ? b : a));
+  }
+
+  // Baseline tokens (fresh) that reach a loss at this size; Infinity where its floor is above it.
+  function tokensFor(name, level, shape, N, loss) {
+    const p = sets[name].parameters[level], rest = by_shape ? p[`E[${shape}]`] : p.E + p.A * N ** -p.alpha;
+    return loss > rest ? ((loss - rest) / (p.B * N ** (p.kappa ?? 0))) ** (-1 / p.beta) : Infinity;
+  }
+
+  const at = (range, step) => range[0] * (range[1] / range[0]) ** (step / 1000);
+  const step = (range, value) => Math.round(1000 * Math.log(value / range[0]) / Math.log(range[1] / range[0]));
+  const short = (value) => {
+    if (!isFinite(value)) return "endless";
+    for (const [limit, unit] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]]) if (value >= limit * 0.9995) return `${+(value / limit).toPrecision(3)}${unit}`;
+    return `${+value.toPrecision(3)}`;
+  };
+  const power = (value) => { const e = Math.floor(Math.log10(value)); return `${(value / 10 ** e).toFixed(1)}e${e}`; };
+
+  const state = { level: levels.find((l) => l !== baseline) ?? baseline, shape: shapes.at(-1).name, N: shapes.at(-1).N, D: tested[1], U: Infinity };
+
+  // 1 inside the tested D, fading to 0.15 at the far end: the further out, the paler.
+  function solid(D) {
+    const out = Math.max(Math.log(D / tested[1]), Math.log(tested[0] / D), 0);
+    return Math.max(0.15, 0.95 - 0.8 * out / Math.log(reach));
+  }
+
+  function rows() {
+    const lines = [], band = [], steps = 72;
+    for (const level of levels) {
+      const chosen = level === state.level, U = chosen ? state.U : (unique[level] ?? Infinity);
+      for (let i = 0; i < steps; i++) {
+        const [D, D2] = [i, i + 1].map((k) => D_range[0] * (D_range[1] / D_range[0]) ** (k / steps));
+        const [loss, loss2] = [D, D2].map((d) => predict(set, level, state.shape, state.N, d, U));
+        lines.push({ level, D, D2, loss, loss2, opacity: solid(Math.sqrt(D * D2)) * (chosen ? 1 : 0.6), width: chosen ? 2.6 : 1.1 });
+        const ends = chosen && interval(set, level, state.shape, state.N, Math.sqrt(D * D2), U);
+        if (ends) band.push({ level, D, D2, low: ends[0], high: ends[1], opacity: 0.22 * solid(Math.sqrt(D * D2)) });
+      }
+    }
+    return { lines, band };
+  }
+
+  function say() {
+    const { level, shape, N, D, U } = state, C = price(N) * D;
+    const loss = predict(set, level, shape, N, D, U), ends = interval(set, level, shape, N, D, U);
+    const other = predict(set, baseline, shape, N, D, unique[baseline] ?? Infinity);
+    const same = tokensFor(set, baseline, shape, N, loss) / D, best = optimum(set, level, C, U);
+    $("out-d").textContent = short(D); $("out-n").textContent = short(N); $("out-c").textContent = `${power(C)} FLOPs`; $("out-u").textContent = short(U);
+    $("say-loss").textContent = loss.toFixed(4);
+    $("say-interval").textContent = ends ? `[${ends[0].toFixed(3)}, ${ends[1].toFixed(3)}] with ${Math.round(100 * confidence)}% confidence` : "too far from what was tested for an interval";
+    $("say-against").textContent = `${(100 * Math.log(loss / other)).toFixed(2).replace("-", "−")}%`;
+    $("say-worth").textContent = level === baseline ? "this is the baseline" : !isFinite(same) ? `${baseline} never reaches this loss` : `one token is worth ${same.toFixed(2)} fresh ${baseline} tokens`;
+    $("say-best").textContent = by_shape ? best.name : short(best.N);
+    $("say-best-loss").textContent = `${best.loss.toFixed(3)} at ${short(best.D)} tokens${by_shape ? ", of the tested sizes" : ""}`;
+    $("say-ratio").textContent = short(D / N);
+    const out = D / tested[1];
+    $("say-range").textContent = out > 1.001 ? `D is ${short(out)}× past the tested range` : D < tested[0] * 0.999 ? "below the tested range" : "inside the tested range";
+    return { run: [{ level, D, loss }], best: [{ D: best.D, loss: best.loss }].filter((b) => b.D >= D_range[0] && b.D <= D_range[1]) };
+  }
+
+  async function update() {
+    $("dial-d").value = step(D_range, state.D); $("dial-n").value = step(N_range, state.N);
+    $("dial-c").value = step(C_range, price(state.N) * state.D); $("dial-u").value = isFinite(state.U) ? step(U_range, state.U) : 1000;
+    const frame = [{ low: tested[0], high: tested[1], twenty: Math.min(Math.max(20 * state.N, D_range[0]), D_range[1]) }];
+    const all = { ...rows(), ...say(), frame };
+    for (const id of ["d", "n", "c", "u"]) $(`dial-${id}`).setAttribute("aria-valuetext", $(`out-${id}`).textContent);
+    if (!view) return all;
+    for (const [name, values] of Object.entries(all)) view.data(name, values);
+    await view.runAsync();
+    return all;
+  }
+
+  async function start() {
+    $("dial-n-box").hidden = by_shape; $("dial-shape-box").hidden = !by_shape;
+    $("dial-level").value = state.level; $("dial-shape").value = state.shape;
+    state.U = unique[state.level] ?? Infinity;
+    const first = await update();
+    const spec = { ...structuredClone(chart), width: "container", config: assay.json("chart-config"), datasets: first };
+    const made = await vegaEmbed($("explorer-chart"), spec, { renderer: "svg", actions: false, defaultStyle: false, tooltip: false });
+    view = made.view;
+    $("explorer-chart").querySelector("svg").setAttribute("aria-hidden", "true");
+    const clampD = (D) => Math.min(Math.max(D, D_range[0]), D_range[1]);
+    const on = (id, change) => $(id).addEventListener("input", (event) => { change(event.target.value); update(); });
+    on("dial-level", (value) => { state.level = value; state.U = unique[value] ?? Infinity; });
+    on("dial-shape", (value) => { state.shape = value; state.N = shapes.find((s) => s.name === value).N; });
+    on("dial-n", (value) => { state.N = at(N_range, value); });
+    on("dial-d", (value) => { state.D = at(D_range, value); });
+    on("dial-c", (value) => { state.D = clampD(at(C_range, value) / price(state.N)); });
+    on("dial-u", (value) => { state.U = Number(value) >= 1000 ? Infinity : at(U_range, value); });
+    $("dials").addEventListener("submit", (event) => event.preventDefault());
+    document.documentElement.dataset.explorer = "ready";
+  }
+
+  document.addEventListener("assay:select", (event) => {
+    if (event.detail.name === "eval_set" && sets[event.detail.value]) { set = event.detail.value; update(); }
+  });
+  document.addEventListener("assay:ready", start);
+  return { predict, worth, interval, optimum, state, update };
+})();

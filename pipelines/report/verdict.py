@@ -1,0 +1,204 @@
+"""The answer in words: what to train on, what moved, and how sure we are, per evaluation set."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.report import law_tables
+from pipelines.report.facts import Facts
+from pipelines.report.wording import count, eval_words, probability, times
+
+MOVED = {
+    "exponent": "the exponent moved",
+    "floor": "the floor moved",
+    "exponent and floor": "exponent and floor moved",
+    "multiplier": "a constant discount",
+    "none": "no difference, shown",
+    "undetected": "no difference found",
+    "not identifiable": "what moved cannot be told",
+}
+"""Kinds of verdict as scaling_fit gives them, in a few plain words."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One level against the baseline on one evaluation set. Strips are (low, value, high) placed on a shared 0 to 1 axis."""
+
+    level: str
+    kind: str
+    word: str
+    tone: str
+    finding: str
+    reading: str
+    big: str
+    small: str
+    percent: tuple[float, float, float]
+    strip: tuple[float, float, float]
+    zero: float
+
+
+def answers(facts: Facts, eval_set: str) -> list[Answer]:
+    """The levels against the baseline, in the order of the study."""
+    fit = facts.fit["sets"][eval_set]
+    order = [level["name"] for level in facts.levels if level["name"] in fit["verdicts"]]
+    found = {level: _ends(fit["verdicts"][level]["difference_percent"]) for level in order}
+    lowest = min((min(ends) for ends in found.values()), default=-1.0)
+    highest = max((max(ends) for ends in found.values()), default=1.0)
+    low, high = min(lowest, 0.0), max(highest, 0.0)
+    span = (high - low) or 1.0
+    made = []
+    for level in order:
+        verdict = fit["verdicts"][level]
+        big, small = _worth(facts, fit, level)
+        tone = {"better": "moved", "worse": "worse"}.get(verdict["direction"], "unclear")
+        made.append(Answer(
+            level, verdict["kind"], MOVED.get(verdict["kind"], verdict["kind"]), tone, verdict["sentence"],
+            " ".join(part for part in (verdict["reading"], crossing_words(facts, fit, level)) if part), big, small,
+            found[level], _place(found[level], low, span), (0.0 - low) / span,
+        ))  # fmt: skip
+    return made
+
+
+def _ends(interval: dict[str, Any]) -> tuple[float, float, float]:
+    value = interval["value"] or 0.0
+    return (value if interval["low"] is None else interval["low"], value, value if interval["high"] is None else interval["high"])
+
+
+def _place(ends: tuple[float, float, float], low: float, span: float) -> tuple[float, float, float]:
+    first, middle, last = ((x - low) / span for x in ends)
+    return first, middle, last
+
+
+def _worth(facts: Facts, fit: dict[str, Any], level: str) -> tuple[str, str]:
+    """What one token is worth at the largest tested D of the largest shape: a number and what it means."""
+    curve = _last(fit["multiplier"].get(level, {}).get("fitted", []))
+    if curve is None:
+        return "", ""
+    D, value, low, high = (curve[key][-1] for key in ("D", "multiplier", "low", "high"))
+    if value is None:
+        return "∞", f"{facts.baseline} never reaches its loss at {count(D)} tokens"
+    interval = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
+    return times(value), f"{facts.baseline} tokens per token{interval} at {count(D)}"
+
+
+def _last(curves: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return curves[-1] if curves else None
+
+
+def crossing_words(facts: Facts, fit: dict[str, Any], level: str) -> str:
+    """Where the level and the baseline change places, by training budget with the tokens there are."""
+    plan = fit["budget"].get("finite") or fit["budget"]["endless"]
+    crossing = plan["crossings"].get(level)
+    if crossing is None or crossing["at"] is None:
+        return ""
+    ahead = level if crossing["after"] == "level" else facts.baseline
+    known = crossing["low"] is not None and crossing["high"] is not None
+    interval = f" [{crossing['low']:.1e}, {crossing['high']:.1e}]" if known else ""
+    outside = "" if crossing["inside_observed"] else ", beyond what was tested"
+    return f"Past {crossing['at']:.1e} FLOPs{interval}{outside} {ahead} is ahead."
+
+
+def headline(facts: Facts) -> tuple[str, str]:
+    """The page's first two sentences: the choice, then what moved."""
+    if not law_tables.eval_sets(facts):
+        return "No verdict: the law could not be fitted.", facts.fit["overall"]["sentence"]
+    first = law_tables.eval_sets(facts)[0]
+    fit = facts.fit["sets"][first]
+    controls = {level["name"] for level in facts.levels if level["kind"] == "control"}
+    told = [answer for answer in answers(facts, first) if answer.level not in controls]
+    better = [answer for answer in told if answer.percent[2] < 0]
+    base = facts.baseline
+    if better:
+        best = min(better, key=lambda answer: answer.percent[1])
+        near = [a.level for a in better if a.level != best.level and a.percent[0] < best.percent[2]]
+        tie = f", not clearly ahead of {_listed(near)}" if near else ""
+        head = f"Train on {best.level}{tie}: {-best.percent[1]:.1f}% lower loss than {base} at the budgets tested."
+    elif any(answer.percent[0] > 0 for answer in told):
+        head = f"Stay with {base}: no level has a lower loss at the budgets tested."
+    else:
+        head = f"No level is shown to differ from {base} at the budgets tested."
+    return head, f"{_moved(told, base)} {_planned(facts, fit)}".strip()
+
+
+def _moved(told: list[Answer], base: str) -> str:
+    """One sentence on the part of the law that moved, levels with the same answer together."""
+    groups: dict[str, list[str]] = {}
+    for answer in told:
+        groups.setdefault(answer.kind, []).append(answer.level)
+    phrases = {
+        "exponent": "the exponent moved with {}",
+        "floor": "the floor moved with {}",
+        "exponent and floor": "exponent and floor both moved with {}",
+        "multiplier": "{} differs by a constant discount in tokens, with the same exponent",
+        "none": f"{{}} is the same as {base} within the margin",
+        "undetected": f"no difference from {base} was found for {{}}",
+        "not identifiable": "this design cannot tell whether exponent, prefactor or floor moved with {}",
+    }
+    parts = [phrases.get(kind, kind + " for {}").format(_listed(levels)) for kind, levels in groups.items()]
+    sentence = "; ".join(parts)
+    return sentence[:1].upper() + sentence[1:] + "." if parts else ""
+
+
+def _planned(facts: Facts, fit: dict[str, Any]) -> str:
+    """Who wins at larger budgets, when that changes within ten times what was tested."""
+    plan = fit["budget"].get("finite") or fit["budget"]["endless"]
+    limit = fit["budget"]["observed_budget"][1] * 10
+    runs: list[tuple[str, float, float]] = []
+    for level, C, sure in zip(plan["winner"], plan["budgets"], plan["winner_share"], strict=True):
+        if C <= limit and (not runs or runs[-1][0] != level):
+            runs.append((level, C, sure))
+    if len(runs) < 2:
+        return ""
+    level, C, _ = runs[-1]
+    sure = next(s for c, s in zip(plan["budgets"][::-1], plan["winner_share"][::-1], strict=True) if c <= limit)
+    where = "" if C <= limit / 10 else " (beyond the tested range)"
+    return f"Past {C:.0e} FLOPs{where} {level} is expected to win, in {sure:.0%} of the resamples."
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def agreement(facts: Facts) -> list[dict[str, Any]]:
+    """Per level, the verdict on every evaluation set."""
+    kinds = facts.fit["overall"]["agreement"]
+    return [{"level": level, "sets": [(eval_words(name), name, MOVED.get(kind, kind)) for name, kind in by_set.items()]}
+            for level, by_set in kinds.items()]  # fmt: skip
+
+
+def tests(facts: Facts, eval_set: str) -> list[dict[str, Any]]:
+    """The nested-test table: per level, the three questions that decide, and the weights of the hypotheses."""
+    rows = []
+    for level, one in facts.fit["sets"][eval_set]["tests"].items():
+        asked = {c["name"]: c for c in one["contrasts"]}
+        cells = [_cell(asked.get(name)) for name in ("any shift", "exponent, floor free", "floor, exponent free")]
+        weights = [(h["hypothesis"], h["weight"]) for h in one["hypotheses"] if h["weight"] is not None]
+        best = max(weights, key=lambda pair: pair[1], default=("", 0.0))
+        rows.append({"level": level, "cells": cells, "delta": one["delta_beta"], "best": best[0], "weight": best[1],
+                     "same": one["equivalence"]["beta_equivalent"], "margin": one["equivalence"]["margin_beta"]})  # fmt: skip
+    return rows
+
+
+def _cell(contrast: dict[str, Any] | None) -> str:
+    if contrast is None:
+        return "not tested"
+    p = next((contrast[key] for key in ("p_holm", "p_simulated", "p_F") if contrast[key] is not None), None)
+    return probability(p) if p is None or math.isfinite(p) else "not tested"
+
+
+def crossings(facts: Facts, eval_set: str) -> list[dict[str, str]]:
+    """Where each level and the baseline change places, for each kind of pool."""
+    rows = []
+    for pool in ("finite", "endless"):
+        plan = facts.fit["sets"][eval_set]["budget"].get(pool)
+        for level, one in (plan or {"crossings": {}})["crossings"].items():
+            found = one["at"] is not None
+            known = found and one["low"] is not None and one["high"] is not None
+            at = f"{one['at']:.1e}" if found else "no crossing"
+            rows.append({
+                "level": level, "pool": "the tokens there are" if pool == "finite" else "endless",
+                "at": f"{at} [{one['low']:.1e}, {one['high']:.1e}]" if known else at,
+                "after": {"level": level, "baseline": facts.baseline}.get(one["after"], "") + ("" if not found or one["inside_observed"] else " (not tested so far out)"),
+                "share": f"{one['share']:.0%}",
+            })  # fmt: skip
+    return rows
