@@ -35,13 +35,9 @@ def _show(line: dict[str, Any]) -> None:
 
 
 def _short(value: Any) -> str:
-    return (
-        "/".join(_short(v) for v in value)
-        if isinstance(value, list)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, list):
+        return "/".join(_short(v) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def save(path: Path, snapshot: Snapshot, identity: str) -> None:
     save_tensors(path, tensors, {"step": str(snapshot.step), "identity": identity})
 
 
-def load(path: Path, identity: str, shape: tuple[int, int]) -> Snapshot:
+def load(path: Path, identity: str, shape: tuple[int, ...]) -> Snapshot:
     """Read a checkpoint of `shape` [K, P]. Raises CheckpointError where it belongs to another stack or is damaged."""
     try:
         with safe_open(path, framework="pt") as file:

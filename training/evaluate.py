@@ -38,7 +38,7 @@ class Documents:
     sets: dict[str, np.ndarray]
 
     @property
-    def n_tokens_Q(self) -> np.ndarray:
+    def n_tokens_Q(self) -> np.ndarray:  # noqa: N802
         return np.diff(self.start_Q)
 
 

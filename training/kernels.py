@@ -7,6 +7,9 @@ here is plain PyTorch, the same on every device, and checked against autograd in
 K runs, N positions of one batch, D width, G = K * sequences, T context, H heads, E head width, F feed-forward, V vocabulary.
 """
 
+# pyright: reportIncompatibleMethodOverride=false
+# (PyTorch types the arguments of an autograd.Function as *Any.)
+
 from __future__ import annotations
 
 import torch
@@ -23,6 +26,11 @@ HEAD_ELEMENTS_GPU = 1 << 28
 def _inverse_rms(x: Tensor) -> Tensor:
     squares = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square_()
     return squares.div_(x.shape[-1]).add_(NORM_EPS).rsqrt_().to(x.dtype)
+
+
+def _spread(column: Tensor, like: Tensor) -> Tensor:
+    """A trailing dimension of 1 laid out to the width of `like`: broadcasting over a short one is 4x slower on a CPU."""
+    return column.expand_as(like).contiguous()
 
 
 class RmsNorm(Function):
@@ -50,7 +58,7 @@ class RotaryNorm(Function):
 
     @staticmethod
     def forward(ctx, x_GTHE: Tensor, cos_TE: Tensor, sin_TE: Tensor) -> Tensor:
-        inverse = _inverse_rms(x_GTHE)
+        inverse = _spread(_inverse_rms(x_GTHE), x_GTHE)
         y_GHTE = (x_GTHE * inverse).transpose(1, 2).contiguous()
         ctx.save_for_backward(y_GHTE, inverse, cos_TE, sin_TE)
         half = y_GHTE.shape[-1] // 2
@@ -63,8 +71,8 @@ class RotaryNorm(Function):
         half = y_GHTE.shape[-1] // 2
         grad = grad_GHTE * cos_TE
         grad += (grad_GHTE * sin_TE).roll(half, -1)
-        grad = torch.addcmul(grad, y_GHTE, (grad * y_GHTE).mean(-1, keepdim=True), value=-1)
-        return grad.transpose(1, 2).mul(inverse), None, None
+        along = _spread((grad * y_GHTE).mean(-1, keepdim=True), grad)
+        return grad.addcmul_(y_GHTE, along, value=-1).transpose(1, 2).mul(inverse), None, None
 
 
 class SwiGlu(Function):
@@ -72,16 +80,16 @@ class SwiGlu(Function):
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
         gate, up = x.chunk(2, -1)
-        return functional.silu(gate).mul_(up)
+        sigmoid = torch.sigmoid(gate)
+        ctx.save_for_backward(x, sigmoid)
+        return (gate * sigmoid).mul_(up)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
+        x, sigmoid = ctx.saved_tensors
         gate, up = x.chunk(2, -1)
-        sigmoid = torch.sigmoid(gate)
         silu = gate * sigmoid
         slope = torch.addcmul(sigmoid, silu, 1 - sigmoid)
         return torch.cat((grad * up * slope, grad * silu), -1)
@@ -111,7 +119,9 @@ class HeadLoss(Function):
     """Mean cross-entropy loss_K (nats per token) of x_KND through head_KDV (float32), the logits never held whole.
 
     The gradient is known as soon as a chunk's softmax is, so the forward pass computes it (in x's dtype, summed over
-    chunks in float32) and backward only scales it.
+    chunks in float32) and backward only scales it. Softmax is exp / sum, with the division moved from the V columns to
+    the D columns that follow; no maximum is subtracted, since bfloat16 has float32's range: a logit beyond 88 is
+    an infinite loss, and a stop.
     """
 
     @staticmethod
@@ -125,17 +135,21 @@ class HeadLoss(Function):
         grad_x_KND = torch.empty_like(x_KND)
         grad_head_KDV = torch.zeros_like(head_KDV, memory_format=torch.contiguous_format)
         loss_K = torch.zeros(K, dtype=torch.float32, device=x_KND.device)
+        row_starts = V * torch.arange(group * rows, device=x_KND.device)
         for k in range(0, K, group):
             runs = slice(k, k + group)
             weight = weight_KDV[runs]
             for n in range(0, N, rows):
                 x, target = x_KND[runs, n : n + rows], targets_KN[runs, n : n + rows, None]
-                share = torch.bmm(x, weight).softmax(-1)
-                right = share.gather(-1, target)
-                loss_K[runs] -= right[..., 0].float().log().sum(-1)
-                share.scatter_(-1, target, right - 1)
-                grad_x_KND[runs, n : n + rows] = torch.bmm(share, weight.transpose(1, 2))
-                grad_head_KDV[runs] += torch.bmm(x.transpose(1, 2), share)
+                odds = torch.bmm(x, weight).exp_()
+                total = odds.sum(-1, keepdim=True).float()
+                flat, index = odds.view(-1), (target + row_starts[: target.numel()].view_as(target)).flatten()
+                right = flat[index].float().view_as(total)
+                loss_K[runs] += (total / right).log().sum((1, 2))
+                flat.index_copy_(0, index, (right - total).to(odds.dtype).flatten())
+                inverse = total.reciprocal_().to(x.dtype)
+                grad_x_KND[runs, n : n + rows] = torch.bmm(odds, weight.transpose(1, 2)) * inverse
+                grad_head_KDV[runs] += torch.bmm((x * inverse).transpose(1, 2), odds)
         ctx.save_for_backward(grad_x_KND, grad_head_KDV)
         return loss_K / N
 
@@ -147,20 +161,46 @@ class HeadLoss(Function):
         return grad_x_KND * scale.to(grad_x_KND.dtype), grad_head_KDV * scale, None
 
 
-def attention(q_GHTE: Tensor, k_GHTE: Tensor, v_GHTE: Tensor, mask: Tensor | None) -> Tensor:
-    """Causal attention, scaled by E^-1/2. `mask` is additive, [T, T] or [G, 1, T, T]; None means causal only.
+class MathAttention(Function):
+    """softmax(q k^T / sqrt(E) + mask) v by batched products, [S, T, E] each, S = sequences * heads.
 
-    On a CPU two batched products and a softmax beat the fused kernel, whose backward pass is slow there; on a GPU the
-    fused kernel is the flash one. Both are one arithmetic.
+    QK-norm bounds the logits by sqrt(E), so exp needs no maximum subtracted, and the division by the row's sum moves
+    behind the product with v.
+    """
+
+    @staticmethod
+    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        scale = q.shape[-1] ** -0.5
+        odds_STT = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=scale).exp_()
+        inverse = _spread(odds_STT.sum(-1, keepdim=True).reciprocal_(), q)
+        mixed = torch.bmm(odds_STT, v).mul_(inverse)
+        ctx.save_for_backward(q, k, v, odds_STT, inverse, mixed)
+        return mixed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        q, k, v, odds_STT, inverse, mixed = ctx.saved_tensors
+        scale = q.shape[-1] ** -0.5
+        grad = grad * inverse
+        along = (grad * mixed).sum(-1, keepdim=True)
+        grad_v = torch.bmm(odds_STT.transpose(1, 2), grad)
+        logits = torch.baddbmm(along, grad, v.transpose(1, 2), beta=-scale, alpha=scale).mul_(odds_STT)
+        return torch.bmm(logits, k), torch.bmm(logits.transpose(1, 2), q), grad_v, None
+
+
+def attention(q_GHTE: Tensor, k_GHTE: Tensor, v_GHTE: Tensor, mask: Tensor) -> Tensor:
+    """Causal attention, scaled by E^-1/2. `mask` is additive: the causal [T, T], or [G, 1, T, T].
+
+    On a CPU batched products beat the fused kernel, whose backward pass is slow there; on a GPU the fused kernel is the
+    flash one. One arithmetic, two orders of rounding.
     """
     G, H, T, E = q_GHTE.shape
     if q_GHTE.device.type != "cpu":
-        if mask is not None and mask.dim() == 2:
-            mask = None
-        return functional.scaled_dot_product_attention(q_GHTE, k_GHTE, v_GHTE, attn_mask=mask, is_causal=mask is None)
-    assert mask is not None
-    q, k, v = (x.reshape(G * H, T, E) for x in (q_GHTE, k_GHTE, v_GHTE))
+        causal = mask.dim() == 2
+        given = None if causal else mask
+        return functional.scaled_dot_product_attention(q_GHTE, k_GHTE, v_GHTE, attn_mask=given, is_causal=causal)
     if mask.dim() > 2:
         mask = mask.expand(G, H, T, T).reshape(G * H, T, T)
-    share = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=E**-0.5).softmax(-1)
-    return torch.bmm(share, v).view(G, H, T, E)
+    q, k, v = (x.reshape(G * H, T, E) for x in (q_GHTE, k_GHTE, v_GHTE))
+    return MathAttention.apply(q, k, v, mask).view(G, H, T, E)

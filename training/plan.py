@@ -76,7 +76,7 @@ class Stack:
     warmup_tokens: int
 
     @property
-    def lr_K(self) -> tuple[float, ...]:
+    def lr_K(self) -> tuple[float, ...]:  # noqa: N802
         return self.lr if isinstance(self.lr, tuple) else (self.lr,) * len(self.runs)
 
     def steps(self, tokens: int) -> int:
@@ -216,21 +216,21 @@ def _check_stack(plan: Plan, stack: Stack) -> None:
         raise PlanError(f"{place}: {len(stack.lr_K)} learning rates for {len(stack.runs)} runs; give one, or one each")
     if not all(math.isfinite(lr) and lr > 0 for lr in stack.lr_K):
         raise PlanError(f"{place}: lr {stack.lr} must be positive and finite")
-    if any(b <= a for a, b in zip(stack.tokens, stack.tokens[1:], strict=False)):
-        raise PlanError(f"{place}: tokens {list(stack.tokens)} must ascend")
-    if plan.schedule.kind == "cosine" and len(stack.tokens) > 1:
-        raise PlanError(f"{place}: a cosine schedule decays to one D; make one stack per D instead of {stack.tokens}")
-    first = stack.steps(stack.tokens[0])
-    if first < 5:
+    ladder = list(stack.tokens)
+    if ladder != sorted(set(ladder)):
+        raise PlanError(f"{place}: tokens {ladder} must ascend")
+    if plan.schedule.kind == "cosine" and len(ladder) > 1:
+        raise PlanError(f"{place}: a cosine schedule decays to one D; make one stack per D instead of {ladder}")
+    steps = [stack.steps(tokens) for tokens in ladder]
+    if steps[0] < 5:
         raise PlanError(
-            f"{place}: D {stack.tokens[0]} is {first} steps of {stack.batch_tokens} tokens; "
+            f"{place}: D {ladder[0]} is {steps[0]} steps of {stack.batch_tokens} tokens; "
             "at least 5 are needed: raise D or lower batch_tokens"
         )
-    steps = [stack.steps(tokens) for tokens in stack.tokens]
     if len(set(steps)) < len(steps):
-        raise PlanError(f"{place}: two D in {list(stack.tokens)} round to the same step; lower batch_tokens")
-    if stack.warmup_tokens > (1 - plan.schedule.cooldown) * stack.tokens[0]:
+        raise PlanError(f"{place}: two D in {ladder} round to the same step; lower batch_tokens")
+    if stack.warmup_tokens > (1 - plan.schedule.cooldown) * ladder[0]:
         raise PlanError(
-            f"{place}: warm-up of {stack.warmup_tokens} tokens outlasts the trunk of the first D {stack.tokens[0]}; "
+            f"{place}: warm-up of {stack.warmup_tokens} tokens outlasts the trunk of the first D, {ladder[0]} tokens; "
             "lower warmup_tokens"
         )

@@ -33,7 +33,7 @@ from training.evaluate import Evaluator, load_documents
 from training.model import Architecture
 from training.observations import OBSERVATIONS, losses_table, observation_rows, write_table
 from training.plan import Plan, Stack
-from training.step import RECORD_STEPS, Snapshot, Trainer, resolve_precision
+from training.step import RECORD_STEPS, Snapshot, Trainer, keep_freed_memory, resolve_precision
 from training.tokens import Batches, Stream, load_stream
 
 Report = Callable[[dict[str, Any]], None]
@@ -42,7 +42,7 @@ Report = Callable[[dict[str, Any]], None]
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12}
 
 
-class NonFiniteLoss(ValueError):
+class NonFiniteError(ValueError):
     """A loss or gradient stopped being a number. Nothing is skipped: the stack stops where it happened."""
 
 
@@ -51,9 +51,10 @@ def run_stack(plan: Plan, stack_id: str, out: Path, report: Report | None = None
 
     A finished stack is left alone, an unfinished one resumed. `report` receives every line of metrics.jsonl as a dict
     with "event": "train" | "branch" | "resume" | "halved" | "done". On a GPU that runs out of memory the stack is
-    trained in halves, which is said in metrics.jsonl. Raises NonFiniteLoss, DatasetError, CheckpointError, PlanError.
+    trained in halves, which is said in metrics.jsonl. Raises NonFiniteError, DatasetError, CheckpointError, PlanError.
     """
     torch.set_num_threads(plan.threads)
+    keep_freed_memory()
     stack = plan.stack(stack_id)
     folder = Path(out) / stack_id
     if (folder / "observations.parquet").exists():
@@ -157,7 +158,7 @@ class StackRun:
         tokens = end * self.stack.batch_tokens
         nats_KQ = self.evaluator.document_losses(self.trainer)
         if not np.isfinite(nats_KQ).all():
-            raise NonFiniteLoss(f"stack {self.stack.id!r}: an evaluation loss at {tokens} tokens is not finite")
+            raise NonFiniteError(f"stack {self.stack.id!r}: an evaluation loss at {tokens} tokens is not finite")
         if self.plan.keep_weights == "all" or (self.plan.keep_weights == "last" and end == self.ends[-1]):
             self._save_weights(tokens)
         write_table(losses_table(self.stack, tokens, self.documents, nats_KQ), self._branch_file(end))
@@ -214,7 +215,7 @@ class StackRun:
             f"{norm_SK[s, k]} at step {first + s}; its batch holds documents {shown}; {good}"
         )
         self._log({"event": "non-finite", "step": first + s, "level": run.level, "seed": run.seed, "doc_ids": documents})
-        raise NonFiniteLoss(message)
+        raise NonFiniteError(message)
 
     def _evaluate_trunk(self) -> None:
         """The undecayed trunk on every evaluation set, as a metrics line: how much the cooldown buys."""
