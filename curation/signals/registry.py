@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from curation.signals import gopher, web
+from curation.signals import gopher, signatures, web
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ SIGNALS: dict[str, Signal] = {
             {"definition": "datatrove"},
             {name: web.C4_RULES[name] for name in ("c4_datatrove", "c4_fineweb")},
         ),
+        Signal("exact", signatures.exact),
+        Signal("minhash", signatures.minhash, {"num_perm": 112, "seed": 1, "ngram": 5, "unit": "word"}),
         Signal("fineweb", web.fineweb, rules={"fineweb": web.FINEWEB_RULES}),
     )
 }
