@@ -19,6 +19,7 @@ from curation.sources.source import COMPRESSED
 
 TIMEOUT = 60.0  # seconds that a store may be silent
 MAX_EXPANSION = 200  # text compresses 3- to 30-fold, server logs up to 100-fold; a bomb starts at 1000
+PIECE = 16384  # bytes asked of a decompressor at a time: a request that meets damage returns nothing
 FREE_EXPANSION = 64_000_000  # bytes that any file may expand to, however small it is
 
 
@@ -105,7 +106,8 @@ class Stored(io.RawIOBase):
 class Uncompressed:
     """Reads a file's content in blocks, from its plain, gzip or zstd bytes (several members or frames are one content).
 
-    Raises BrokenFileError where the file is damaged, ends early, or expands more than `MAX_EXPANSION`-fold.
+    Raises BrokenFileError where the file is damaged, ends early, or expands more than `MAX_EXPANSION`-fold, after all but the
+    last `PIECE` bytes of what can be read.
     """
 
     def __init__(self, location: str, codec: str | None) -> None:
@@ -115,6 +117,7 @@ class Uncompressed:
             self.stream = pa.CompressedInputStream(pa.PythonFile(self.file, mode="r"), codec)
         self.codec = codec
         self.n_out = 0
+        self.broken: BrokenFileError | None = None
 
     def __enter__(self) -> "Uncompressed":
         return self
@@ -132,16 +135,32 @@ class Uncompressed:
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes; empty at the end."""
-        try:
-            data = self.stream.read(size)
-        except OSError as error:
-            if self.file.failed:
-                raise
-            raise BrokenFileError(f"broken {self.codec} file: {error}") from error
-        self.n_out += len(data)
-        if self.codec is not None and self.n_out > max(FREE_EXPANSION, MAX_EXPANSION * self.file.n_read):
-            raise BrokenFileError(f"{self.codec} file expands more than {MAX_EXPANSION}-fold: taken for a decompression bomb")
-        return data
+        if self.codec is None:
+            data = self.file.read(size)
+            self.n_out += len(data)
+            return data
+        pieces: list[bytes] = []
+        wanted = size
+        while wanted and self.broken is None:
+            try:
+                piece = self.stream.read(min(wanted, PIECE))
+            except OSError as error:
+                if self.file.failed:
+                    raise
+                self.broken = BrokenFileError(f"broken {self.codec} file: {error}")
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+            wanted -= len(piece)
+            self.n_out += len(piece)
+            if self.n_out > max(FREE_EXPANSION, MAX_EXPANSION * self.file.n_read):
+                self.broken = BrokenFileError(
+                    f"{self.codec} file expands over {MAX_EXPANSION}-fold: taken for a decompression bomb"
+                )
+        if self.broken is not None and not pieces:
+            raise self.broken
+        return b"".join(pieces)
 
 
 def _filesystem(location: str) -> tuple[Any, str]:
