@@ -9,6 +9,7 @@ from curation.levels.mixture import Budget
 
 IN = "in"
 ADDED = "added: copies"
+EDITED_AWAY = "edits"
 KEPT = "kept"
 AMOUNTS = ("documents", "bytes", "tokens")
 
@@ -20,23 +21,25 @@ class ConservationError(RuntimeError):
 def settle_mixture(ledger: pl.DataFrame, kept: pl.DataFrame, laid: Laid, budget: Budget) -> pl.DataFrame:
     """The shard's ledger after the stream was laid out, with `tokens` and `bytes`: what of each document is in it.
 
-    `kept` are the documents that were laid (`doc_id`, `domain`). One of which no piece found room is dropped with the reason
-    `mixture: <group> budget`; one that found room in part stays, and the funnel counts the rest of it under that reason.
+    `kept` are the documents that were laid (`doc_id`, `domain`, `n_tokens`, `n_bytes`). One of which no piece found room is
+    dropped with the reason `mixture: <group> budget`; one that found room in part stays, and the funnel counts the rest of it
+    under that reason. Where the level edits, `kept` has what the edits left (`edited_tokens`, `edited_bytes` in the ledger), and not the
+    documents of which nothing is left: they are dropped with the reason `EDITED_AWAY`.
     """
-    room = kept.select("doc_id", why=_budget_reason(budget)).with_columns(
+    room = kept.select("doc_id", edited_tokens="n_tokens", edited_bytes="n_bytes", why=_budget_reason(budget)).with_columns(
         tokens=pl.Series(laid.tokens_K, dtype=pl.UInt32), bytes=pl.Series(laid.bytes_K, dtype=pl.UInt32)
     )
-    reasons = pl.Enum(list(dict.fromkeys([*_categories(ledger), *_reasons(budget)])))
-    late = pl.col("keep") & (pl.col("tokens") == 0)
+    reasons = pl.Enum(list(dict.fromkeys([*_categories(ledger), EDITED_AWAY, *_reasons(budget)])))
+    late = pl.col("keep") & (pl.col("tokens").fill_null(0) == 0)
+    why = pl.col("why").fill_null(EDITED_AWAY)
     return (
         ledger.join(room, on="doc_id", how="left", maintain_order="left")
         .with_columns(
             keep=pl.col("keep") & ~late,
-            reason=pl.when(late).then("why").otherwise(pl.col("reason").cast(pl.String)).cast(reasons),
-            failed=pl.when(late).then(pl.concat_list("why")).otherwise(pl.col("failed").cast(pl.List(pl.String))),
-            tokens=pl.col("tokens").fill_null(0),
-            bytes=pl.col("bytes").fill_null(0),
+            reason=pl.when(late).then(why).otherwise(pl.col("reason").cast(pl.String)).cast(reasons),
+            failed=pl.when(late).then(pl.concat_list(why)).otherwise(pl.col("failed").cast(pl.List(pl.String))),
         )
+        .with_columns(pl.col("tokens", "bytes", "edited_tokens", "edited_bytes").fill_null(0))
         .drop("why")
     )
 
@@ -48,7 +51,8 @@ def funnel(ledger: pl.DataFrame, frame: pl.DataFrame, budget: Budget) -> pl.Data
     of the pool, the last one `KEPT`; the others say where the rest went, in the order of the rules.
     """
     rows = frame.select("n_bytes", "n_tokens", why=_budget_reason(budget))
-    return _counts(IN, rows.hstack(ledger.select("keep", "reason", "bytes", "tokens")), _categories(ledger))
+    fates = ledger.select("keep", "reason", "bytes", "tokens", "edited_bytes", "edited_tokens")
+    return _counts(IN, rows.hstack(fates), _categories(ledger))
 
 
 def funnel_copies(added: pl.DataFrame, laid: Laid, ledger: pl.DataFrame, budget: Budget) -> pl.DataFrame:
@@ -59,21 +63,28 @@ def funnel_copies(added: pl.DataFrame, laid: Laid, ledger: pl.DataFrame, budget:
     rows = added.select("n_bytes", "n_tokens", why=_budget_reason(budget)).with_columns(
         tokens=pl.Series(laid.tokens_K, dtype=pl.Int64), bytes=pl.Series(laid.bytes_K, dtype=pl.Int64)
     )
-    return _counts(ADDED, rows.with_columns(keep=pl.col("tokens") > 0, reason="why"), _categories(ledger))
+    rows = rows.with_columns(keep=pl.col("tokens") > 0, reason="why", edited_bytes="n_bytes", edited_tokens="n_tokens")
+    return _counts(ADDED, rows, _categories(ledger))
 
 
 def _counts(entered: str, rows: pl.DataFrame, categories: list[str]) -> pl.DataFrame:
     reasons = [IN, ADDED, *categories, KEPT]
-    rows = rows.with_columns(pl.col("n_bytes", "n_tokens", "bytes", "tokens").cast(pl.Int64))
+    amounts = [f"{stage}{amount}" for stage in ("n_", "edited_", "") for amount in ("bytes", "tokens")]
+    rows = rows.with_columns(pl.col(amounts).cast(pl.Int64))
     documents, n_bytes, n_tokens = pl.len().cast(pl.Int64), pl.col("n_bytes"), pl.col("n_tokens")
     kept, dropped = rows.filter(pl.col("keep")), rows.filter(~pl.col("keep"))
-    partly = kept.filter(n_tokens > pl.col("tokens"))
+
+    def lost(before: str, after: str) -> dict[str, pl.Expr]:
+        nothing = {"documents": pl.lit(0, pl.Int64)}
+        return nothing | {x: (pl.col(before + x) - pl.col(after + x)).sum() for x in ("bytes", "tokens")}
+
+    edited = kept.filter((pl.col("edited_tokens") != n_tokens) | (pl.col("edited_bytes") != n_bytes))
+    partly = kept.filter(pl.col("edited_tokens") > pl.col("tokens"))
     counts = [
         rows.select(reason=pl.lit(entered), documents=documents, bytes=n_bytes.sum(), tokens=n_tokens.sum()),
         dropped.group_by(pl.col("reason").cast(pl.String)).agg(documents=documents, bytes=n_bytes.sum(), tokens=n_tokens.sum()),
-        partly.group_by(reason="why").agg(
-            documents=pl.lit(0, pl.Int64), bytes=(n_bytes - pl.col("bytes")).sum(), tokens=(n_tokens - pl.col("tokens")).sum()
-        ),
+        edited.group_by(reason=pl.lit(EDITED_AWAY)).agg(**lost("n_", "edited_")),
+        partly.group_by(reason="why").agg(**lost("edited_", "")),
         kept.select(reason=pl.lit(KEPT), documents=documents, bytes=pl.col("bytes").sum(), tokens=pl.col("tokens").sum()),
     ]
     order = pl.col("reason").replace_strict({reason: index for index, reason in enumerate(reasons)}, return_dtype=pl.Int64)

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.levels.layout import Cut
-from curation.levels.ledger import IN, KEPT, ConservationError, check_conservation
+from curation.levels.ledger import EDITED_AWAY, IN, KEPT, ConservationError, check_conservation, funnel, settle_mixture
 from curation.levels.level import Declaration, Top, build_level
-from curation.levels.mixture import Mixture
+from curation.levels.mixture import Mixture, budget
 
 STUDY = [
     Declaration("raw"),
@@ -65,3 +65,37 @@ def test_what_does_not_add_up_is_refused(amount):
         check_conservation("x", lost)
     with pytest.raises(ConservationError, match="the pool holds 4 documents, but 3 went in"):
         check_conservation("x", funnel, {"documents": 4})
+
+
+def test_what_edits_take_has_a_row_of_its_own(make_pool, lay_out, run_level):
+    frame = make_pool(300, 6)
+    plain = run_level(build_level("raw", STUDY, frame.columns, {}), [frame])
+    kept = frame.filter(plain.ledger["keep"])
+    # an edit that halves every third document, empties every seventh and makes every fifth a byte longer
+    row = pl.int_range(len(kept))
+    n, longer = pl.col("n_tokens"), pl.col("n_bytes") + 1
+    edited = kept.with_columns(
+        n_tokens=pl.when(row % 7 == 0).then(0).when(row % 3 == 0).then(n // 2 + 1).otherwise(n).cast(pl.UInt32),
+        n_bytes=pl.when(row % 7 == 0)
+        .then(0)
+        .when(row % 5 == 0)
+        .then(pl.col("n_bytes") + 1)
+        .otherwise("n_bytes")
+        .cast(pl.UInt32),
+    ).filter(pl.col("n_tokens") > 0)
+    available = dict(edited.group_by("domain").agg(pl.col("n_tokens").cast(pl.Int64).sum()).iter_rows())
+    amount = budget("raw", Mixture("natural", max_tokens=sum(available.values()) // 2), available, {})
+    (laid,), stream = lay_out([frame], [edited], amount, Cut(1, 16), 2)
+    before = plain.ledger.select("doc_id", "keep", "reason", "value", "failed")
+    final = settle_mixture(before, edited, laid, amount)
+    total = funnel(final, frame, amount)
+    check_conservation("raw", total, {"tokens": int(frame["n_tokens"].sum())})
+    sums = {entry["reason"]: entry for entry in total.iter_rows(named=True)}
+    emptied = set(kept["doc_id"]) - set(edited["doc_id"])
+    assert sums[EDITED_AWAY]["documents"] == len(emptied)
+    assert set(final.filter(pl.col("reason") == EDITED_AWAY)["doc_id"]) == emptied
+    still_kept = edited.join(final.filter("keep").select("doc_id"), on="doc_id").join(kept, on="doc_id")
+    removed = kept.filter(pl.col("doc_id").is_in(list(emptied)))["n_tokens"].sum()
+    removed += (still_kept["n_tokens_right"] - still_kept["n_tokens"]).sum()
+    assert sums[EDITED_AWAY]["tokens"] == removed
+    assert sums[KEPT]["tokens"] == stream["tokens"].list.len().sum()
