@@ -51,7 +51,7 @@ def recipe(shape: Shape, vocab_size: int, context: int, tokens: list[int], sched
     warmup = min(float(size), 0.25 * 0.8 * min(tokens))
     return Recipe(
         batch_tokens=batch_tokens,
-        lr=float(f"{min(lr, MAX_LR):.2g}"),
+        lr=float(f"{min(lr, MAX_LR):.3g}"),
         warmup_tokens=max(1, round(warmup / batch_tokens)) * batch_tokens,
         beta2=0.95 if batch_tokens >= 524_288 else 0.99,
     )

@@ -29,13 +29,12 @@ class DatasetError(ValueError):
 @dataclass(frozen=True)
 class Stream:
     """`tokens` uint16|uint32 with end-of-texts; row r covers tokens[start_R[r] : start_R[r + 1]] (end-of-text too) and
-    belongs to doc_id_R[r]. `unique_tokens` counts without end-of-texts."""
+    belongs to doc_id_R[r]."""
 
     tokens: np.ndarray
     start_R: np.ndarray
     doc_id_R: np.ndarray
     context: int
-    unique_tokens: int
 
     @property
     def n_windows(self) -> int:
@@ -64,21 +63,14 @@ def load_stream(path: Path, context: int, vocab_size: int, eot: int) -> Stream:
     if not card_path.is_file():
         raise DatasetError(f"no dataset.json in {path}; a level's token shards come with one")
     card = json.loads(card_path.read_text())
-    names = [shard if isinstance(shard, str) else shard["path"] for shard in card["shards"]]
-    tables = [_read_shard(path / Path(name).name) for name in sorted(names)]
-    if not tables:
-        raise DatasetError(f"{card_path} lists no shards: the level kept no documents")
+    shards = sorted(card["shards"], key=lambda shard: shard["path"])
+    if not card["unique_tokens"]:
+        raise DatasetError(f"{card_path} counts no tokens: the level kept no documents; loosen its rules")
+    tables = [_read_shard(path / shard["path"], shard["tokens"]) for shard in shards]
     table = pa.concat_tables(tables)
     lists = table["tokens"].combine_chunks()
     values = lists.flatten().to_numpy(zero_copy_only=False)
     length_R = np.diff(lists.offsets.to_numpy()).astype(np.int64)
-    if not len(values):
-        raise DatasetError(f"the shards in {path} hold no tokens")
-    if len(values) != card["unique_tokens"] and len(values) + card["documents"] != card["unique_tokens"]:
-        raise DatasetError(
-            f"the shards in {path} hold {len(values)} tokens, dataset.json says {card['unique_tokens']}: "
-            "a shard is truncated or missing; make the level's token shards again"
-        )
     if (largest := int(values.max())) >= vocab_size or eot >= vocab_size:
         raise DatasetError(
             f"the shards in {path} hold token {max(largest, eot)}, but the embedding has {vocab_size} rows; "
@@ -91,17 +83,23 @@ def load_stream(path: Path, context: int, vocab_size: int, eot: int) -> Stream:
     is_text = np.ones(len(tokens), dtype=bool)
     is_text[start_R[1:][ends_R] - 1] = False
     tokens[is_text] = values
-    stream = Stream(tokens, start_R, doc_id_R, context, len(values))
+    stream = Stream(tokens, start_R, doc_id_R, context)
     if stream.n_windows < 1:
         raise DatasetError(f"{path} holds {len(tokens)} tokens; one window needs {context + 1}: lower the context")
     return stream
 
 
-def _read_shard(path: Path) -> pa.Table:
+def _read_shard(path: Path, n_tokens: int) -> pa.Table:
     try:
-        return pq.read_table(path, columns=["doc_id", "piece", "tokens"])
+        table = pq.read_table(path, columns=["doc_id", "piece", "tokens"])
     except (OSError, pa.ArrowInvalid) as error:
-        raise DatasetError(f"cannot read the token shard {path}: {error}") from error
+        raise DatasetError(f"cannot read the token shard {path}: {error}; make the level's token shards again") from error
+    if (found := sum(len(chunk.flatten()) for chunk in table["tokens"].chunks)) != n_tokens:
+        raise DatasetError(
+            f"the token shard {path} holds {found} tokens, its dataset.json says {n_tokens}: it is truncated or of "
+            "another run; make the level's token shards again"
+        )
+    return table
 
 
 def _last_pieces(doc_id_R: np.ndarray, piece_R: np.ndarray) -> np.ndarray:

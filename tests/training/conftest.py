@@ -7,6 +7,7 @@ Text is a Markov chain over VOCAB tokens with sharp transitions, so a model lear
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,10 @@ def write_level(path: Path, documents: list[np.ndarray], shards: int = 2) -> int
     )
     names = [f"tokens-{i:05d}.parquet" for i in range(shards)]
     bounds = np.linspace(0, len(rows), shards + 1).astype(int)
+    facts = []
     for name, low, high in zip(names, bounds[:-1], bounds[1:], strict=True):
         pq.write_table(pa.Table.from_pylist(rows[low:high], schema=schema), path / name)
+        facts.append({"path": name, "rows": int(high - low), "tokens": sum(len(r["tokens"]) for r in rows[low:high])})
     unique = sum(len(text) for text in documents)
     card = {
         "level": path.name,
@@ -68,7 +71,7 @@ def write_level(path: Path, documents: list[np.ndarray], shards: int = 2) -> int
         "eot": EOT,
         "tokenizer": "t0",
         "order_seed": 0,
-        "shards": names,
+        "shards": facts,
     }
     (path / "dataset.json").write_text(json.dumps(card))
     return unique
@@ -96,6 +99,19 @@ def write_evaluation(path: Path, documents: list[np.ndarray]) -> None:
         ]
     )
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path / "documents.parquet")
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> SimpleNamespace:
+    """The builders above, for tests that write a study of their own."""
+    return SimpleNamespace(
+        CONTEXT=CONTEXT,
+        EOT=EOT,
+        VOCAB=VOCAB,
+        markov_documents=markov_documents,
+        write_level=write_level,
+        write_evaluation=write_evaluation,
+    )
 
 
 @pytest.fixture(scope="session")
