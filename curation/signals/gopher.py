@@ -36,8 +36,9 @@ REPETITION_RULES = """
     and gopher_repetition.dup_lines <= 0.3 and gopher_repetition.dup_line_chars <= 0.2
     and gopher_repetition.top_2_gram <= 0.2 and gopher_repetition.top_3_gram <= 0.18
     and gopher_repetition.top_4_gram <= 0.16
-    and gopher_repetition.dup_5_grams <= 0.15 and gopher_repetition.dup_6_grams <= 0.14 and gopher_repetition.dup_7_grams <= 0.13
-    and gopher_repetition.dup_8_grams <= 0.12 and gopher_repetition.dup_9_grams <= 0.11 and gopher_repetition.dup_10_grams <= 0.1
+    and gopher_repetition.dup_5_grams <= 0.15 and gopher_repetition.dup_6_grams <= 0.14
+    and gopher_repetition.dup_7_grams <= 0.13 and gopher_repetition.dup_8_grams <= 0.12
+    and gopher_repetition.dup_9_grams <= 0.11 and gopher_repetition.dup_10_grams <= 0.1
 """
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 REPETITION_COLUMNS = (
@@ -71,8 +72,8 @@ def repetition(batch: Batch) -> pa.Table:
     """Columns: n_chars int32 (code points of the text), then fractions in [0, 1].
 
     A line or paragraph is a duplicate from its second occurrence on; `dup_lines` and `dup_paragraphs` are fractions of their
-    number, all others of `n_chars`. top_n_gram: length of the most frequent n-gram (the first of several), joined by spaces, times
-    its count, even if that is one. dup_n_grams: characters of n-grams that stood before, none counted twice.
+    number, all others of `n_chars`. top_n_gram: length of the most frequent n-gram (the first of several), joined by
+    spaces, times its count, even if that is one. dup_n_grams: characters of n-grams that stood before, none counted twice.
     """
     segments = batch.segments
     documents = len(segments.bounds) - 1

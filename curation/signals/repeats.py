@@ -1,7 +1,8 @@
 """Repeated lines and n-grams of one document: a hash table in arrays, and the compiled loops that fill it.
 
-Keys are 64-bit hashes of bytes, so equality is exact but for chance collisions (about n**2 / 2**65 for n items of one document).
-A table is cleared and reused for every document and n; it is as long as that document needs, so short documents stay in cache.
+Keys are 64-bit hashes of bytes, so equality is exact but for chance collisions (about n**2 / 2**65 for n items of one
+document). A table is cleared and reused for every document and n; it is as long as that document needs, so that short
+documents stay in cache.
 
 Shapes: N bytes, W words, P words of one document, S slots of the table.
 """
@@ -13,21 +14,21 @@ from curation.characters import count_characters
 from curation.words import Words, absorb, fold
 
 BASE = np.uint64(0x9E3779B97F4A7C55)  # of the polynomial hash: odd, otherwise arbitrary
+SMALLEST = 16  # slots
 SPACER = np.uint64(257)  # stands for the space between joined words; no byte has this value
 
 
 def room(words: Words) -> tuple[np.ndarray, np.ndarray]:
     """(slot_S uint64, count_S int32): a table long enough for the words, and for the lines, of any one document."""
-    longest = int(np.diff(words.text_bounds).max(initial=0)) // 2 + 2  # lines that are not empty
-    most = max(longest, int(np.diff(words.bounds).max(initial=0)))
-    size = 1 << (2 * most).bit_length()
+    most = int(np.diff(words.text_bounds).max(initial=0)) + 1  # a word or a line takes a byte; untouched pages cost nothing
+    size = max(SMALLEST, 1 << (2 * most).bit_length())
     return np.empty(size, np.uint64), np.empty(size, np.int32)
 
 
 @numba.njit(_nrt=False)
 def clear(slot_S, items):
     """Empty a table for `items` keys; returns its mask."""
-    size = 16
+    size = SMALLEST
     while size < 2 * items:
         size *= 2
     for s in range(size):
@@ -99,7 +100,7 @@ def hash_words(utf8_N, start_W, length_W, first, last, hash_P, power_P):
 
 @numba.njit(_nrt=False)
 def extend(gram_P, hash_P, power_P, words, n, spacer):
-    """Make the hashes of all (n - 1)-grams those of all n-grams, joined with `spacer` or, if 0, with nothing. Begins at n = 2."""
+    """Make the hashes of all (n - 1)-grams those of all n-grams, joined with `spacer` or nothing (0). Begins at n = 2."""
     for p in range(words - n + 1):
         state = hash_P[p] if n == 2 else gram_P[p]
         if spacer:

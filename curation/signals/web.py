@@ -97,9 +97,12 @@ def _recut_sentences(line_R: np.ndarray, bounds_R: np.ndarray) -> np.ndarray:
 
 
 def fineweb(batch: Batch) -> pa.Table:
-    """Columns over lines that are not blank: n_lines int32; fractions punctuated_lines (whose last character ends a sentence, in
-    any script) and short_lines (30 characters or fewer); dup_line_chars (characters of lines that stood before, of all but line
-    feeds); newline_ratio (line feeds per segment)."""
+    """Columns over lines that are not blank:
+
+    n_lines int32; fractions punctuated_lines (whose last character ends a sentence, in any script) and short_lines (30
+    characters or fewer); dup_line_chars (characters of lines that stood before, of all but line feeds); newline_ratio (line
+    feeds per segment).
+    """
     cuts = batch.segments
     documents = len(cuts.bounds) - 1
     n_lines_D = np.zeros(documents, np.int32)
