@@ -23,8 +23,8 @@ def settle_mixture(ledger: pl.DataFrame, kept: pl.DataFrame, laid: Laid, budget:
 
     `kept` are the documents that were laid (`doc_id`, `domain`, `n_tokens`, `n_bytes`). One of which no piece found room is
     dropped with the reason `mixture: <group> budget`; one that found room in part stays, and the funnel counts the rest of it
-    under that reason. Where the level edits, `kept` has what the edits left (`edited_tokens`, `edited_bytes` in the ledger), and not the
-    documents of which nothing is left: they are dropped with the reason `EDITED_AWAY`.
+    under that reason. Where the level edits, `kept` has what the edits left (in the ledger `edited_tokens`, `edited_bytes`),
+    without the documents of which nothing is left: they are dropped with the reason `EDITED_AWAY`.
     """
     room = kept.select("doc_id", edited_tokens="n_tokens", edited_bytes="n_bytes", why=_budget_reason(budget)).with_columns(
         tokens=pl.Series(laid.tokens_K, dtype=pl.UInt32), bytes=pl.Series(laid.bytes_K, dtype=pl.UInt32)
