@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from curation.sources.source import COMPRESSED
 
-TIMEOUT = 60.0  # seconds that a store may be silent
+TIMEOUT = 30.0  # seconds that a store may be silent
 MAX_EXPANSION = 200  # text compresses 3- to 30-fold, server logs up to 100-fold; a bomb starts at 1000
 PIECE = 16384  # bytes asked of a decompressor at a time: a request that meets damage returns nothing
 FREE_EXPANSION = 64_000_000  # bytes that any file may expand to, however small it is
@@ -180,8 +180,8 @@ def _options(protocol: str) -> dict[str, Any]:
 
         return {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=TIMEOUT)}}
     if protocol in ("s3", "s3a"):
-        retries = {"max_attempts": 3, "mode": "standard"}
-        return {"config_kwargs": {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "retries": retries}}
+        once = {"total_max_attempts": 1}  # s3fs itself tries five times
+        return {"config_kwargs": {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "retries": once}}
     return {}
 
 
@@ -202,6 +202,7 @@ def _info(fs: Any, path: str) -> dict[str, Any] | None:
         return fs.info(path)
     except FileNotFoundError as error:
         # fsspec's http reports everything as not found; what really happened is its cause
-        if error.__cause__ is None or isinstance(error.__cause__, FileNotFoundError):
+        cause = error.__cause__
+        if cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) in (404, 410):
             return None
-        raise error.__cause__ from None
+        raise cause from None
