@@ -102,7 +102,7 @@ def analyse(
     for name in chosen:
         rows = fresh.where(fresh.eval_set == name)
         options = dict(law=law, confidence=confidence, alpha=alpha, margin=margin, multiplier_margin=multiplier_margin,
-                       replicates=replicates, test_replicates=test_replicates if name == primary else 0, seed=seed)
+                       replicates=replicates, test_replicates=test_replicates if name == primary else test_replicates // 2, seed=seed)
         try:
             whole = compare(rows, baseline, law=law, replicates=replicates, seed=seed)
         except ValueError as error:

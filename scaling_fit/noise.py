@@ -57,10 +57,11 @@ class Noise:
         }
 
 
-def estimate_noise(problem: Problem, theta_P: Array, cells_N: Array, free_P: Array | None = None) -> tuple[Noise, Array]:
+def estimate_noise(problem: Problem, theta_P: Array, cells_N: Array, n_levels: int = 1) -> tuple[Noise, Array]:
     """REML on the law linearised at its fit, then a refit at the ratio found: the noise and the new theta.
 
-    cells_N: a label per row of (group, shape); two trunks in one cell make the trunk variance estimable without the law.
+    cells_N: a label per row of (level, shape); two trunks in one cell make the trunk variance estimable without the law.
+    n_levels: levels fitted, each of which spends up to three parameters on its trunks' means.
     """
     assert problem.trunks is not None
     trunks = problem.trunks
@@ -68,20 +69,20 @@ def estimate_noise(problem: Problem, theta_P: Array, cells_N: Array, free_P: Arr
     cells = len(set(cells_N.tolist()))
     branched = n > C
     ratio = 0.0
-    free = slice(None) if free_P is None else free_P
     for _ in range(2 if branched else 1):
         r_N = np.log(problem.loss_N) - problem.predict(theta_P[None])[0]
-        J_NP = problem.jacobian(theta_P)[:, free]
+        J_NP = problem.jacobian(theta_P)
         J_NP = J_NP / np.maximum(np.abs(J_NP).max(0), 1e-12)
         fits = [_reml(r_N, J_NP, replace(trunks, ratio=float(k))) for k in (RATIOS if branched else RATIOS[:1])]
         best = int(np.argmin([fit[0] for fit in fits]))
         ratio, (_, rss, rank) = float(RATIOS[best]) if branched else 0.0, fits[best]
         whitened = replace(problem, trunks=replace(trunks, ratio=ratio))
-        fit = solve(whitened, theta_P[None], free_RP=None if free_P is None else free_P[None], tolerance=1e-12)
+        fit = solve(whitened, theta_P[None], tolerance=1e-12)
         theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])
     df = max(n - rank, 1)
     row = np.sqrt(rss / df)
-    trunk_df = max(float(C - cells) if C > cells else float(C - min(rank, cells)), 1.0)
+    # What trunk luck is judged by: replicates within a cell, or (one trunk a cell) the law's fit to the trunk means.
+    trunk_df = max(float(C - cells) if C > cells else float(C - 3 * n_levels), 1.0)
     row_df = max(float(df - (trunk_df if branched else 0.0)), 1.0)
     noise = Noise(float(row), float(row * np.sqrt(ratio)), row_df, trunk_df if branched else row_df, C, n / C, C > cells)
     return noise, theta_P

@@ -123,12 +123,12 @@ def search(
 
 
 def minimise(problem: Problem, start_RP: Array, objective: Objective, *, weight_RN: Array | None = None,
-             target_RN: Array | None = None, tolerance: float = 1e-14) -> tuple[Array, Array]:
+             target_RN: Array | None = None, tolerance: float = 1e-14, max_iterations: int = 200) -> tuple[Array, Array]:
     """Polish starts under any objective: narrow corners are reached by narrowing delta, a free scale by alternation.
 
     Returns theta_RP and the objective: the sum of rho, or the free-scale negative log likelihood.
     """
-    told = {"weight_RN": weight_RN, "target_RN": target_RN, "tolerance": tolerance}
+    told = {"weight_RN": weight_RN, "target_RN": target_RN, "tolerance": tolerance, "max_iterations": max_iterations}
     if objective.free_scale:
         return _free_scale(problem, start_RP, objective, weight_RN, target_RN)
     if not objective.exact_curvature or objective.delta >= 3e-4:

@@ -15,7 +15,7 @@ from scipy.special import chdtrc, fdtrc, stdtrit
 
 from scaling_fit.compare import Comparison, lay_out
 from scaling_fit.groups import Grouped, hold
-from scaling_fit.intervals import Interval, tost
+from scaling_fit.intervals import Interval, percentile, tost
 from scaling_fit.profile import profile
 from scaling_fit.solve import solve
 
@@ -136,8 +136,8 @@ def shift(whole: Comparison, level: str, *, law: str = "auto", confidence: float
     shared_cov, ok = _covariance(pair, "exponent", sigma2)
     shared_se = float(np.sqrt(shared_cov[column, column])) if ok else np.inf
     shared = profile(pair.grouped.problem, pair.theta["exponent"], pair.masks["exponent"], column, shared_se, sigma2, df, (confidence,))
-    multiplier = {c: _multiplier(pair, level, sigma2, df, c) for c in (confidence, 0.9)}
-    return Shift(level, table, contrasts, beta[0], se, beta[1], shared[0], multiplier[confidence], multiplier[0.9], df, identified)
+    multiplier, multiplier_90 = _multiplier(whole, pair, level, (confidence, 0.9), rng)
+    return Shift(level, table, contrasts, beta[0], se, beta[1], shared[0], multiplier, multiplier_90, df, identified)
 
 
 def _row(name: str, pair: _Pair, n: int, sigma2: float) -> dict:
@@ -167,16 +167,21 @@ def _covariance(pair: _Pair, hypothesis: str, sigma2: float) -> tuple[Array, boo
     return out, not weak.any()
 
 
-def _multiplier(pair: _Pair, level: str, sigma2: float, df: float, confidence: float) -> Interval:
-    """(B_baseline/B_level)^(1/beta) where only B differs: one token of the level is worth this many of the baseline."""
+def _multiplier(whole: Comparison, pair: _Pair, level: str, confidences: tuple[float, ...], rng: np.random.Generator,
+                replicates: int = 400) -> list[Interval]:
+    """(B_baseline/B_level)^(1/beta) where only B differs: one token of the level is worth this many of the baseline.
+
+    Intervals are quantiles of refits to tables simulated with uncertain variances: a prefactor rides on trunk luck, whose
+    few degrees of freedom a Wald interval forgets."""
     laid, theta = pair.grouped, pair.theta["multiplier"]
-    cov, _ = _covariance(pair, "multiplier", sigma2)
+    assert laid.problem.trunks is not None
     b, beta = _difference(laid, "B", level), laid.column("beta")
-    log_m = -theta[b] / theta[beta]
-    slope = np.zeros(len(theta))
-    slope[b], slope[beta] = -1.0 / theta[beta], theta[b] / theta[beta] ** 2
-    half = stdtrit(df, 0.5 + confidence / 2) * np.sqrt(slope @ cov @ slope)
-    return Interval(*(float(np.exp(np.clip(x, -50, 50))) for x in (log_m, log_m - half, log_m + half)))
+    target_RN = laid.problem.predict(theta[None]) + whole.noise.simulate(rng, replicates, laid.problem.trunks)
+    draws = solve(laid.problem, np.repeat(theta[None], replicates, 0), free_RP=pair.masks["multiplier"][None], target_RN=target_RN,
+                  tolerance=1e-6, max_iterations=40).theta_RP
+    log_m, log_m_R = -theta[b] / theta[beta], -draws[:, b] / draws[:, beta]
+    spans = [percentile(float(log_m), log_m_R, c, corrected=False) for c in confidences]
+    return [Interval(*(float(np.exp(np.clip(x, -50, 50))) for x in (s.value, s.low, s.high))) for s in spans]
 
 
 def _simulated_p(whole: Comparison, pair: _Pair, null: str, alternative: str, q: int, F: float, rest_df: float,
