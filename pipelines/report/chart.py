@@ -1,6 +1,8 @@
 """One chart of the page: small panels drawn from named tables, two sentences that say how to read it, and its twin on disk."""
 
 import json
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +67,30 @@ def level_colours(levels: list[str]) -> alt.Color:
 
 
 def count_axis(title: str, **options: Any) -> alt.Axis:
-    return alt.Axis(title=title, labelExpr=COUNT_LABEL, tickCount=5, **options)
+    return alt.Axis(title=title, labelExpr=COUNT_LABEL, **options)
+
+
+def signed_axis(title: str, digits: int = 2, **options: Any) -> alt.Axis:
+    """Labels of a difference: +0.5, 0, -1."""
+    label = f"datum.value == 0 ? '0' : format(datum.value, '+.{digits}~f')"
+    return alt.Axis(title=title, labelExpr=label, **{"tickCount": 5, **options})
+
+
+def log_scale() -> alt.Scale:
+    """A log scale with room for the marks at its ends."""
+    return alt.Scale(type="log", nice=False, padding=10)
+
+
+def log_ticks(values: Iterable[float], most: int = 7) -> list[float]:
+    """Round values over the range of `values`: 1 2 5, 1 3, or powers of ten, as many as there is room for."""
+    known = [value for value in values if value > 0]
+    low, high = min(known), max(known)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for mantissas in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [m * 10.0**k for k in decades for m in mantissas if low * 0.99 <= m * 10.0**k <= high * 1.01]
+        if len(ticks) <= most:
+            break
+    return ticks
 
 
 def standalone(chart: Chart, eval_set: str | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import altair as alt
 
-from pipelines.report.chart import Chart, level_colours, panel, table
+from pipelines.report.chart import Chart, level_colours, log_scale, panel, table
 from pipelines.report.facts import Facts
 from pipelines.report.wording import duration
 
@@ -41,7 +41,7 @@ def learning_rates(facts: Facts) -> list[Chart]:
         best[row["level"]] = min(best.get(row["level"], float("inf")), row["loss"])
     rows = [{**row, "excess": row["loss"] - best[row["level"]]} for row in facts.lr_check]
     lines = table("lr_check").mark_line(point=alt.OverlayMarkDef(size=45)).encode(
-        x=alt.X("lr:Q", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(title="peak learning rate", format=".2~g", values=sorted({r["lr"] for r in rows}))),
+        x=alt.X("lr:Q", scale=log_scale(), axis=alt.Axis(title="peak learning rate", format=".2~g", values=sorted({r["lr"] for r in rows}))),
         y=alt.Y("excess:Q", title="loss above the level's best (nats/token)", axis=alt.Axis(tickCount=4)),
         color=level_colours(names),
         tooltip=["level:N", "lr:Q", alt.Tooltip("loss:Q", format=".4f"), "shape:N", "tokens:Q"],

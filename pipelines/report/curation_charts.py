@@ -150,7 +150,7 @@ def lengths(facts: Facts) -> list[Chart]:
     rows = [{**row, "low": max(row["low"], 1), "share": row["documents"] / (total[row["level"]] or 1)} for row in facts.lengths]
     names = [level["name"] for level in facts.levels]
     line = table("lengths").mark_line(interpolate="monotone", point=alt.OverlayMarkDef(size=22)).encode(
-        x=alt.X("low:Q", scale=alt.Scale(type="log", base=2), axis=count_axis("tokens in the document")),
+        x=alt.X("low:Q", scale=alt.Scale(type="log", base=2), axis=count_axis("tokens in the document", tickCount=5)),
         y=alt.Y("share:Q", title="share of documents", axis=alt.Axis(format="%", tickCount=4)),
         color=level_colours(names),
         tooltip=["level:N", alt.Tooltip("low:Q", title="from tokens", format=","), alt.Tooltip("high:Q", title="below", format=","),

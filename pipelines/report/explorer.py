@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 
 from pipelines.report import law_tables
-from pipelines.report.chart import count_axis, level_scales, panel, table
+from pipelines.report.chart import count_axis, level_scales, log_ticks, panel, table
 from pipelines.report.facts import Facts
 
 LAWS = {"data", "additive", "cross"}
@@ -35,7 +35,7 @@ def data(facts: Facts) -> dict[str, Any] | None:
         "sets": sets, "by_shape": first["law"]["floor_per_shape"], "shapes": sorted(facts.fit["shapes"], key=lambda shape: shape["N"]),
         "levels": [level for level in facts.fit["levels"]], "baseline": facts.baseline, "cost": cost(first["budget"]),
         "unique": first["budget"]["unique_tokens"], "r_star": first["budget"]["r_star"], "D": [min(tested), max(tested)],
-        "reach": REACH, "confidence": facts.fit["settings"]["confidence"], "chart": chart(facts),
+        "reach": REACH, "confidence": facts.fit["settings"]["confidence"], "chart": chart(facts, [min(tested) / 2, max(tested) * REACH]),
     }  # fmt: skip
 
 
@@ -53,10 +53,10 @@ def cost(budget: dict[str, Any]) -> dict[str, float]:
     return {"intercept": mean_y - slope * mean_x, "slope": slope}
 
 
-def chart(facts: Facts) -> dict[str, Any]:
+def chart(facts: Facts, reach: list[float]) -> dict[str, Any]:
     """Predicted loss over D. Every mark comes from a table that the script sets: lines, band, run (the chosen one), frame."""
     names = [level["name"] for level in facts.levels]
-    x = alt.X("D:Q", scale=alt.Scale(type="log", nice=False), axis=count_axis("training tokens D"))
+    x = alt.X("D:Q", scale=alt.Scale(type="log", nice=False), axis=count_axis("training tokens D", values=log_ticks(reach)))
     y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="predicted loss (nats/token)", tickCount=6, format=".3~g"))
     colour = alt.Color("level:N", scale=level_scales(names)[0], legend=None)
     fade = alt.Opacity("opacity:Q", scale=None, legend=None)

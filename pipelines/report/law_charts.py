@@ -3,7 +3,9 @@
 import altair as alt
 
 from pipelines.report import law_tables
-from pipelines.report.chart import Chart, Rows, count_axis, level_colours, level_scales, panel, table
+from pipelines.report.chart import (
+    Chart, Rows, count_axis, level_colours, level_scales, log_scale, log_ticks, panel, signed_axis, table,
+)  # fmt: skip
 from pipelines.report.facts import Facts
 from pipelines.report.wording import count
 
@@ -19,8 +21,8 @@ def level_names(facts: Facts) -> list[str]:
     return [level["name"] for level in facts.levels]
 
 
-def tokens_axis(title: str = "training tokens D") -> alt.X:
-    return alt.X("D:Q", scale=alt.Scale(type="log", nice=False), axis=count_axis(title))
+def tokens_axis(rows: Rows) -> alt.X:
+    return alt.X("D:Q", scale=log_scale(), axis=count_axis("training tokens D", values=log_ticks(row["D"] for row in rows)))
 
 
 def _shape_title(facts: Facts, name: str) -> str:
@@ -35,24 +37,24 @@ def _guide(field: str, value: float) -> alt.Chart:
 
 def curves(facts: Facts) -> Chart:
     rows, seen = law_tables.curves(facts), law_tables.points(facts)
-    names = level_names(facts)
+    names, x = level_names(facts), tokens_axis(rows)
     colour, mark = level_colours(names), alt.Shape("level:N", scale=level_scales(names)[1], legend=None)
     y = alt.Y("loss:Q", title="loss (nats/token)", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=5, format=".3~g"))
     panels = []
     for shape in law_tables.shapes(facts):
         lines = table("curves").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}")
-        inside, beyond = lines.transform_filter("!datum.beyond"), lines.transform_filter("datum.beyond")
+        inside = lines.transform_filter("!datum.beyond")
         # Drawn unseen over all shapes, so that every panel has the same scale whichever set is chosen.
-        frame = table("points").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=tokens_axis(), y=y)
+        frame = table("points").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=x, y=y)
         band = inside.mark_area(tooltip=None).encode(
-            x=tokens_axis(), y=alt.Y("low:Q", title=None), y2="high:Q", color=colour
+            x=x, y=alt.Y("low:Q", title="loss (nats/token)"), y2="high:Q", color=colour
         )
-        line = inside.mark_line(clip=True).encode(x=tokens_axis(), y=y, color=colour)
-        ahead = beyond.mark_line(strokeDash=[3, 4], strokeWidth=1.5, opacity=0.55, clip=True).encode(x=tokens_axis(), y=y, color=colour)
+        line = inside.mark_line(clip=True).encode(x=x, y=y, color=colour)
+        ahead = lines.mark_line(strokeDash=[3, 4], strokeWidth=1.5, opacity=0.55, clip=True).encode(x=x, y=y, color=colour)
         dots = table("points").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}").mark_point(
             size=34, strokeWidth=1.2, filled=True
         ).encode(
-            x=tokens_axis(), y=y, color=colour, shape=mark,
+            x=x, y=y, color=colour, shape=mark,
             fillOpacity=alt.condition("datum.used", alt.value(0.9), alt.value(0)),
             tooltip=["level:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("loss:Q", format=".4f"),
                      alt.Tooltip("predicted:Q", format=".4f"), alt.Tooltip("residual_percent:Q", format="+.2f", title="residual, %")],
@@ -75,19 +77,20 @@ def _curve_words(facts: Facts, rows: Rows) -> str:
 
 def residuals(facts: Facts) -> Chart:
     names = level_names(facts)
-    y = alt.Y("residual_percent:Q", title="observed minus fitted loss (%)", axis=alt.Axis(tickCount=5, format="+.2~f"))
+    used = [row for row in law_tables.points(facts) if row["used"]]
+    x = tokens_axis(used)
+    y = alt.Y("residual_percent:Q", axis=signed_axis("observed minus fitted (%)"))
     panels = []
     for place, level in enumerate(names):
-        base = table("residuals").transform_filter(f"{CHOSEN} && datum.used")
-        frame = base.mark_point(opacity=0).encode(x=tokens_axis(), y=y)
+        base = table("residuals").transform_filter(CHOSEN)
+        frame = base.mark_point(opacity=0).encode(x=x, y=y)
         dots = base.transform_filter(f"datum.level == {level!r}").mark_point(size=30, filled=True, opacity=0.85, color=f"var(--level-{place % 8})")
         marks = dots.encode(
-            x=tokens_axis(), y=y, shape=alt.Shape("shape:N", legend=None),
+            x=x, y=y, shape=alt.Shape("shape:N", legend=None),
             tooltip=["shape:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("residual_percent:Q", format="+.3f"),
                      alt.Tooltip("z:Q", format="+.2f", title="in standard deviations")],
         )  # fmt: skip
         panels.append(panel(frame + _guide("residual_percent", 0) + marks, 170, title=level))
-    used = [row for row in law_tables.points(facts) if row["used"]]
     worst = max((abs(row["z"]) for row in used), default=0.0)
     says = (
         "What the law leaves over, for every run. If the marks scatter around the line with no bend or drift, the law fits; a smile or a "
@@ -100,31 +103,33 @@ def residuals(facts: Facts) -> Chart:
 def multipliers(facts: Facts) -> Chart:
     names = level_names(facts)
     colour = level_colours(names)
-    y = alt.Y("multiplier:Q", title=f"{facts.baseline} tokens that one token is worth", scale=alt.Scale(type="log", nice=False),
-              axis=alt.Axis(format=".2~f", tickCount=5, labelExpr="format(datum.value, '.2~f') + '×'"))  # fmt: skip
+    title = f"{facts.baseline} tokens that one token is worth"
+    tables = {"multiplier_points": law_tables.multiplier_points(facts), "multiplier_curves": law_tables.multiplier_curves(facts)}
+    x = tokens_axis(tables["multiplier_points"] + tables["multiplier_curves"])
+    axis = alt.Axis(tickCount=5, labelExpr="format(datum.value, '.2~f') + '×'")
+    y = alt.Y("multiplier:Q", title=title, scale=alt.Scale(type="log", nice=False), axis=axis)
     panels = []
     for shape in law_tables.shapes(facts):
         own = f"{CHOSEN} && datum.shape == {shape!r}"
-        frame = table("multiplier_points").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=tokens_axis(), y=y)
+        frame = table("multiplier_points").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=x, y=y)
         fitted = table("multiplier_curves").transform_filter(own)
         band = fitted.transform_filter("datum.low > 0 && datum.high > 0").mark_area(opacity=0.12, clip=True).encode(
-            x=tokens_axis(), y=alt.Y("low:Q", title=None), y2="high:Q", color=colour
+            x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=colour
         )  # fmt: skip
-        line = fitted.mark_line(strokeWidth=1.6, clip=True).encode(x=tokens_axis(), y=y, color=colour)
+        line = fitted.mark_line(strokeWidth=1.6, clip=True).encode(x=x, y=y, color=colour)
         seen = table("multiplier_points").transform_filter(own)
-        bars = seen.mark_rule(clip=True).encode(x=tokens_axis(), y=alt.Y("low:Q", title=None), y2="high:Q", color=colour)
+        bars = seen.mark_rule(clip=True).encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=colour)
         dots = seen.mark_point(filled=True, size=44, opacity=1).encode(
-            x=tokens_axis(), y=y, color=colour,
+            x=x, y=y, color=colour,
             tooltip=["level:N", alt.Tooltip("D:Q", format=",.0f"), alt.Tooltip("multiplier:Q", format=".3f"),
                      alt.Tooltip("low:Q", format=".3f"), alt.Tooltip("high:Q", format=".3f")],
         )  # fmt: skip
         panels.append(panel(frame + _guide("multiplier", 1) + band + line + bars + dots, 260, title=_shape_title(facts, shape)))
     says = (
         f"How many tokens of {facts.baseline} one token of a level is worth: at 1.5× the level reaches the same loss with a third fewer tokens. "
-        "A flat line is a constant discount (a prefactor); a line that rises or falls means that the exponent or the floor moved. "
-    ).strip()
+        "A flat line is a constant discount (a prefactor); a line that rises or falls means that the exponent or the floor moved."
+    )
     alt_text = _multiplier_words(facts)
-    tables = {"multiplier_points": law_tables.multiplier_points(facts), "multiplier_curves": law_tables.multiplier_curves(facts)}
     return Chart("multipliers", "What a token is worth", says, alt_text, panels, tables, [selector(facts)], 330, True)
 
 
@@ -138,18 +143,20 @@ def _multiplier_words(facts: Facts) -> str:
 def seed_differences(facts: Facts) -> Chart:
     names = level_names(facts)
     colour = level_colours(names)
-    y = alt.Y("percent:Q", title=f"loss against {facts.baseline} (%)", axis=alt.Axis(tickCount=6, format="+.2~f"))
+    tables = {"seeds": law_tables.seeds(facts), "curves": law_tables.curves(facts)}
+    x = tokens_axis(tables["seeds"])
+    y = alt.Y("percent:Q", axis=signed_axis(f"loss against {facts.baseline} (%)", tickCount=6))
     panels = []
     for shape in law_tables.shapes(facts):
         own = f"{CHOSEN} && datum.shape == {shape!r}"
-        frame = table("seeds").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=tokens_axis(), y=y)
+        frame = table("seeds").transform_filter(CHOSEN).mark_point(opacity=0).encode(x=x, y=y)
         line = table("curves").transform_filter(f"{own} && !datum.beyond && datum.level != {facts.baseline!r}").mark_line(strokeWidth=1.6, clip=True)
         dots = table("seeds").transform_filter(own).mark_point(filled=True, size=40, opacity=0.9).encode(
-            x=tokens_axis(), y=y, color=colour, shape=alt.Shape("level:N", scale=level_scales(names)[1], legend=None),
+            x=x, y=y, color=colour, shape=alt.Shape("level:N", scale=level_scales(names)[1], legend=None),
             tooltip=["level:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("percent:Q", format="+.3f"),
                      alt.Tooltip("difference:Q", format="+.4f", title="nats/token")],
         )  # fmt: skip
-        drawn = frame + _guide("percent", 0) + line.encode(x=tokens_axis(), y=y, color=colour) + dots
+        drawn = frame + _guide("percent", 0) + line.encode(x=x, y=y, color=colour) + dots
         panels.append(panel(drawn, 260, title=_shape_title(facts, shape)))
     says = (
         f"Every run is set against the run of {facts.baseline} that began from the same random weights and read as many tokens, so most of the "
@@ -158,7 +165,6 @@ def seed_differences(facts: Facts) -> Chart:
     fit = facts.fit["sets"][law_tables.eval_sets(facts)[0]]
     told = [f"{level} {both['summary']['mean_percent']:+.2f}% ({both['summary']['wins']} of {both['summary']['pairs']} pairs better)"
             for level, both in fit["seeds"].items() if both["summary"]]  # fmt: skip
-    tables = {"seeds": law_tables.seeds(facts), "curves": law_tables.curves(facts)}
     return Chart("seeds", "The same seed on two levels", says, "Mean difference: " + "; ".join(told) + ".", panels, tables, [selector(facts)], 330, True)
 
 
@@ -169,7 +175,7 @@ def document_differences(facts: Facts) -> list[Chart]:
     names = level_names(facts)
     colour = level_colours(names)
     y = alt.Y("level:N", sort=names, title=None, axis=alt.Axis(grid=False))
-    x = alt.X("p5:Q", axis=alt.Axis(title=f"loss minus {facts.baseline}'s (nats/token)", tickCount=5, format="+.2~f", grid=True))
+    x = alt.X("p5:Q", axis=signed_axis(f"loss minus {facts.baseline}'s (nats/token)", grid=True))
     panels = []
     shown = [shape for shape in law_tables.shapes(facts) if any(row["shape"] == shape for row in rows)]
     for shape in shown:

@@ -133,7 +133,7 @@ def _parts(made: Made) -> list[str]:
 
 
 def _contents(made: Made) -> list[tuple[str, str]]:
-    law = [("curves-section", "Curves"), ("exponents-section", "What moved"), ("multipliers-section", "What a token is worth"),
+    law = [("curves-section", "Curves"), ("exponents-section", "What moved"), ("multipliers-section", "In practice"),
            ("planner-section", "Planner")]  # fmt: skip
     dials = [("explorer", "Explorer")] if made.explorer else []
     return [("verdict", "Verdict"), *(law if "curves" in made.sections else []), *dials, ("curation", "Curation"),

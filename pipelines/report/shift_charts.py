@@ -3,17 +3,17 @@
 import altair as alt
 
 from pipelines.report import law_tables
-from pipelines.report.chart import Chart, level_colours, panel, table
+from pipelines.report.chart import Chart, level_colours, log_scale, log_ticks, panel, signed_axis, table
 from pipelines.report.facts import Facts
 from pipelines.report.law_charts import CHOSEN, level_names, selector
 from pipelines.report.wording import eval_words
 
 QUANTITIES = {
-    "delta_beta": ("exponent, floors free", "difference in β", "+.2~f"),
-    "delta_beta_floor_shared": ("exponent, floors equal", "difference in β", "+.2~f"),
-    "multiplier": ("data multiplier, exponents equal", "× the baseline's tokens", ".2~f"),
-    "floor": ("floor", "difference in E (nats/token)", "+.2~f"),
-    "loss": ("loss over the tested range", "difference (%)", "+.2~f"),
+    "delta_beta": ("exponent, floors free", "difference in β"),
+    "delta_beta_floor_shared": ("exponent, floors equal", "difference in β"),
+    "multiplier": ("tokens, exponents equal", "baseline tokens per token (×)"),
+    "floor": ("floor", "difference in E (nats/token)"),
+    "loss": ("loss over the tested range", "difference (%)"),
 }
 
 
@@ -49,14 +49,16 @@ def shifts(facts: Facts) -> Chart:
     rows = law_tables.forest(facts)
     colour = level_colours(level_names(facts))
     panels = []
-    for quantity, (title, axis, form) in QUANTITIES.items():
+    for quantity, (title, axis) in QUANTITIES.items():
         own = [row for row in rows if row["quantity"] == quantity]
         if not own:
             continue
         base = table("shifts").transform_filter(f"{CHOSEN} && datum.quantity == {quantity!r}")
         y = alt.Y("level:N", sort=names, title=None, axis=alt.Axis(grid=False))
-        scale = alt.Scale(type="log", nice=False) if quantity == "multiplier" else alt.Scale(zero=True)
-        x = alt.X("value:Q", scale=scale, axis=alt.Axis(title=axis, tickCount=4, format=form, grid=True))
+        if quantity == "multiplier":
+            x = alt.X("value:Q", scale=log_scale(), axis=alt.Axis(title=axis, tickCount=4, format=".2~f", grid=True))
+        else:
+            x = alt.X("value:Q", scale=alt.Scale(zero=True, padding=8), axis=signed_axis(axis, 3, tickCount=4, grid=True))
         null = alt.Chart(alt.InlineData(values=[{"value": own[0]["null"]}])).mark_rule(style="guide").encode(x=x)
         bars = base.transform_filter("isValid(datum.low) && isValid(datum.high)").mark_rule(strokeWidth=2, opacity=0.75).encode(
             x=alt.X("low:Q"), x2="high:Q", y=y, color=colour
@@ -68,9 +70,8 @@ def shifts(facts: Facts) -> Chart:
         )  # fmt: skip
         panels.append(panel(null + bars + dots, 30 * len(names) + 6, title=title))
     says = (
-        f"Each level against {facts.baseline}, for each thing that could have moved; the dashed line is no difference. A bar that does not touch "
-        "the dashed line is a difference beyond luck; the exponent is judged with the floors left free, because a lower floor looks like a "
-        "higher exponent over a short range."
+        f"Each level against {facts.baseline}, for each thing that could have moved: a bar that does not touch the dashed line is a difference "
+        "beyond luck. The exponent is judged with the floors left free, because over a short range a lower floor looks like a higher exponent."
     )
     first = law_tables.eval_sets(facts)[0]
     told = [f"{r['level']} {r['value']:+.3f}" for r in rows if r["eval_set"] == first and r["quantity"] == "delta_beta"]
@@ -85,8 +86,8 @@ def planner(facts: Facts) -> Chart:
     pools = {row["pool"] for row in rows}
     pool = "finite" if "finite" in pools else "endless"
     base = table("budget").transform_filter(f"{CHOSEN} && datum.pool == pool")
-    x = alt.X("flops:Q", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(title="training budget (FLOPs)", format=".0e", tickCount=5))
-    y = alt.Y("percent:Q", title=f"best loss against {facts.baseline}'s best (%)", axis=alt.Axis(tickCount=6, format="+.2~f"))
+    x = alt.X("flops:Q", scale=log_scale(), axis=alt.Axis(title="training budget (FLOPs)", format=".0e", values=log_ticks(row["flops"] for row in rows)))
+    y = alt.Y("percent:Q", axis=signed_axis(f"best loss against {facts.baseline}'s best (%)", tickCount=6))
     observed = facts.fit["sets"][law_tables.eval_sets(facts)[0]]["budget"]["observed_budget"]
     tested = alt.Chart(alt.InlineData(values=[{"from": observed[0], "to": observed[1]}])).mark_rect(color="var(--wash)", opacity=1).encode(
         x=alt.X("from:Q"), x2="to:Q"
@@ -94,8 +95,8 @@ def planner(facts: Facts) -> Chart:
     tip = ["level:N", alt.Tooltip("flops:Q", format=".2e"), alt.Tooltip("percent:Q", format="+.3f"), alt.Tooltip("loss:Q", format=".4f"),
            alt.Tooltip("N:Q", format=".3s"), alt.Tooltip("D:Q", format=".3s")]  # fmt: skip
     near = base.transform_filter("!datum.beyond").mark_line().encode(x=x, y=y, color=colour, tooltip=tip)
-    far = base.transform_filter("datum.beyond").mark_line(strokeDash=[3, 4], strokeWidth=1.5, opacity=0.6).encode(x=x, y=y, color=colour)
-    lines = panel(tested + near + far, 260, title="loss")
+    far = base.mark_line(strokeDash=[3, 4], strokeWidth=1.5, opacity=0.6).encode(x=x, y=y, color=colour)
+    lines = panel(tested + far + near, 260, title="loss")
     ratio = (observed[1] / observed[0]) ** (1 / 80)
     strip = base.transform_filter("datum.best").transform_calculate(
         left=f"datum.flops / {ratio}", right=f"datum.flops * {ratio}", sure_label="format(datum.sure, '.0%')"
@@ -106,7 +107,7 @@ def planner(facts: Facts) -> Chart:
     )  # fmt: skip
     who = panel(strip, 34 * len(names), title="best level at each budget (paler: less sure)")
     says = (
-        "The best loss each level can buy with a training budget, and which level buys the best; the shaded part is what was tested. "
+        "The best loss each level can buy with a training budget; the shaded part was tested, and kinks are where a larger model takes over. "
         "The finite pool counts that a smaller level runs out of fresh text and has to repeat it, which is worth less each time."
     )
     params = [selector(facts), {"name": "pool", "value": pool}]
@@ -126,8 +127,8 @@ def extrapolation(facts: Facts) -> list[Chart]:
     rows = law_tables.extrapolation(facts)
     if not rows:
         return []
-    x = alt.X("factor:Q", scale=alt.Scale(type="log", nice=False, padding=12), axis=alt.Axis(title="predicted D, in multiples of the largest D fitted", format=".2~f", tickCount=4, labelExpr="format(datum.value, '.2~f') + '×'"))  # fmt: skip
-    y = alt.Y("error:Q", title="prediction error (% of loss)", axis=alt.Axis(tickCount=5, format="+.2~f"))
+    x = alt.X("factor:Q", scale=log_scale(), axis=alt.Axis(title="predicted D, in multiples of the largest D fitted", format=".2~f", tickCount=4, labelExpr="format(datum.value, '.2~f') + '×'"))  # fmt: skip
+    y = alt.Y("error:Q", axis=signed_axis("prediction error (% of loss)"))
     zero = alt.Chart(alt.InlineData(values=[{"error": 0}])).mark_rule(style="guide").encode(y="error:Q")
     dots = table("extrapolation").transform_filter(CHOSEN).mark_point(filled=True, size=45, opacity=0.85).encode(
         x=x, y=y, color=level_colours(level_names(facts)),

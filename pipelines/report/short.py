@@ -16,8 +16,8 @@ def render(facts: Facts) -> str:
         for a in verdict.answers(facts, eval_set):
             low, value, high = a.percent
             worth = f"{a.big} {_plain(a.small)}".strip()
-            lines.append(f"| {a.level} | {a.word} | {value:+.1f}% [{low:+.1f}, {high:+.1f}] | {worth} | {count(unique[a.level])} |")
-        lines += ["", *(f"- {_plain(a.finding)}" for a in verdict.answers(facts, eval_set))]
+            lines.append(f"| {a.level} | {a.direction}, {a.word} | {value:+.1f}% [{low:+.1f}, {high:+.1f}] | {worth} | {count(unique[a.level])} |")
+        lines += ["", *(f"- {_plain(a.full)}" for a in verdict.answers(facts, eval_set))]
         told = trust.warnings(facts, eval_set)
         lines += ["", *(f"> {_plain(warning)}" for warning in told)] if told else []
     made = facts.provenance

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.report import law_tables
 from pipelines.report.facts import Facts
-from pipelines.report.wording import count, eval_words, probability, times
+from pipelines.report.wording import count, eval_words, interval, probability, times
 
 MOVED = {
     "exponent": "the exponent moved",
@@ -20,6 +20,9 @@ MOVED = {
 """Kinds of verdict as scaling_fit gives them, in a few plain words."""
 
 
+DIRECTION = {"better": ("lower loss", "moved"), "worse": ("higher loss", "worse"), "unclear": ("no clear difference", "unclear")}
+
+
 @dataclass(frozen=True)
 class Answer:
     """One level against the baseline on one evaluation set. Strips are (low, value, high) placed on a shared 0 to 1 axis."""
@@ -27,8 +30,10 @@ class Answer:
     level: str
     kind: str
     word: str
+    direction: str
     tone: str
     finding: str
+    full: str
     reading: str
     big: str
     small: str
@@ -50,18 +55,45 @@ def answers(facts: Facts, eval_set: str) -> list[Answer]:
     for level in order:
         verdict = fit["verdicts"][level]
         big, small = _worth(facts, fit, level)
-        tone = {"better": "moved", "worse": "worse"}.get(verdict["direction"], "unclear")
+        direction, tone = DIRECTION.get(verdict["direction"], DIRECTION["unclear"])
         made.append(Answer(
-            level, verdict["kind"], MOVED.get(verdict["kind"], verdict["kind"]), tone, verdict["sentence"],
+            level, verdict["kind"], MOVED.get(verdict["kind"], verdict["kind"]), direction, tone, _finding(facts, fit, level), verdict["sentence"],
             " ".join(part for part in (verdict["reading"], crossing_words(facts, fit, level)) if part), big, small,
             found[level], _place(found[level], low, span), (0.0 - low) / span,
         ))  # fmt: skip
     return made
 
 
-def _ends(interval: dict[str, Any]) -> tuple[float, float, float]:
-    value = interval["value"] or 0.0
-    return (value if interval["low"] is None else interval["low"], value, value if interval["high"] is None else interval["high"])
+def _finding(facts: Facts, fit: dict[str, Any], level: str) -> str:
+    """What moved, with its interval and its test, in one short sentence."""
+    verdict, test = fit["verdicts"][level], fit["tests"][level]
+    asked = {contrast["name"]: contrast for contrast in test["contrasts"]}
+    beta, floor = interval(test["delta_beta"], "%+.3f"), interval(verdict["floor_nats"], "%+.2f")
+    worth = interval(test["multiplier"], "%.2f")
+    p, p_any = _cell(asked.get("exponent, floor free")), _cell(asked.get("any shift"))
+    within = f"the exponents agree to within {test['equivalence']['margin_beta']:g}"
+    span = f"between {_open(test['delta_beta']['low'])} and {_open(test['delta_beta']['high'])}"
+    told = {
+        "exponent": f"The exponent moved by {beta}, with the floor left free ({p}).",
+        "floor": f"The floor moved by {floor} nats/token ({_cell(asked.get('floor, exponent free'))}); {within}.",
+        "exponent and floor": f"The exponent moved by {beta} ({p}) and the floor by {floor} nats/token.",
+        "multiplier": f"A constant discount ({p_any}): one token is worth {worth} of {facts.baseline} at every scale tested; {within}.",
+        "none": f"The same law as {facts.baseline}: {within}, and one token is worth {worth}.",
+        "undetected": f"No difference is shown ({p_any}); {within}, but one token may be worth {worth} of {facts.baseline}.",
+        "not identifiable": f"The loss differs ({p_any}), but what moved cannot be told: the exponent may differ by anything {span}."
+        if verdict["shifted"]
+        else f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by anything {span}.",
+    }
+    return told.get(verdict["kind"], verdict["sentence"])
+
+
+def _open(end: float | None) -> str:
+    return "no limit" if end is None else f"{end:+.3f}"
+
+
+def _ends(found: dict[str, Any]) -> tuple[float, float, float]:
+    value = found["value"] or 0.0
+    return (value if found["low"] is None else found["low"], value, value if found["high"] is None else found["high"])
 
 
 def _place(ends: tuple[float, float, float], low: float, span: float) -> tuple[float, float, float]:
@@ -77,8 +109,8 @@ def _worth(facts: Facts, fit: dict[str, Any], level: str) -> tuple[str, str]:
     D, value, low, high = (curve[key][-1] for key in ("D", "multiplier", "low", "high"))
     if value is None:
         return "∞", f"{facts.baseline} never reaches its loss at {count(D)} tokens"
-    interval = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
-    return times(value), f"{facts.baseline} tokens per token{interval} at {count(D)}"
+    ends = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
+    return times(value), f"the tokens{ends} for {facts.baseline} to match it at {count(D)}"
 
 
 def _last(curves: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -93,9 +125,9 @@ def crossing_words(facts: Facts, fit: dict[str, Any], level: str) -> str:
         return ""
     ahead = level if crossing["after"] == "level" else facts.baseline
     known = crossing["low"] is not None and crossing["high"] is not None
-    interval = f" [{crossing['low']:.1e}, {crossing['high']:.1e}]" if known else ""
+    ends = f" [{crossing['low']:.1e}, {crossing['high']:.1e}]" if known else ""
     outside = "" if crossing["inside_observed"] else ", beyond what was tested"
-    return f"Past {crossing['at']:.1e} FLOPs{interval}{outside} {ahead} is ahead."
+    return f"Past {crossing['at']:.1e} FLOPs{ends}{outside} {ahead} is ahead."
 
 
 def headline(facts: Facts) -> tuple[str, str]:
@@ -108,16 +140,18 @@ def headline(facts: Facts) -> tuple[str, str]:
     told = [answer for answer in answers(facts, first) if answer.level not in controls]
     better = [answer for answer in told if answer.percent[2] < 0]
     base = facts.baseline
+    practical = ""
     if better:
         best = min(better, key=lambda answer: answer.percent[1])
         near = [a.level for a in better if a.level != best.level and a.percent[0] < best.percent[2]]
         tie = f", not clearly ahead of {_listed(near)}" if near else ""
         head = f"Train on {best.level}{tie}: {-best.percent[1]:.1f}% lower loss than {base} at the budgets tested."
+        practical = f"{base[:1].upper()}{base[1:]} needs {best.big} {best.small.replace(f' for {base} to match it', ' to match it')}." if best.big and best.big != "∞" else ""
     elif any(answer.percent[0] > 0 for answer in told):
         head = f"Stay with {base}: no level has a lower loss at the budgets tested."
     else:
         head = f"No level is shown to differ from {base} at the budgets tested."
-    return head, f"{_moved(told, base)} {_planned(facts, fit)}".strip()
+    return head, " ".join(part for part in (practical, _moved(told, base), _planned(facts, fit)) if part)
 
 
 def _moved(told: list[Answer], base: str) -> str:
