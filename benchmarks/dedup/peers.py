@@ -2,7 +2,7 @@
 
     python benchmarks/dedup/peers.py DOCUMENTS.jsonl[.zst] ... [--documents 10000] [--text-dedup PYTHON]
 
-Files hold one JSON object with `text` a line. Documents of 400 to 6,000 characters are taken, by hash of their text. `PYTHON` is
+Files hold one JSON object with `text` a line. Documents of 400 to 20,000 characters are taken, by hash of their text. `PYTHON` is
 an interpreter of an environment that has text-dedup (its pins do not agree with ours).
 
 1. Signatures, 14 x 8 over word 5-grams: ours from Arrow text; datatrove from text; rensa from 5-gram strings and from our shingle
@@ -50,12 +50,12 @@ THRESHOLD = 0.7
 
 
 def documents(paths: list[str], wanted: int) -> list[str]:
-    texts: set[str] = set()
+    texts: list[str] = []
     for path in paths:
         data = Path(path).read_bytes()
         if path.endswith(".zst"):
             data = subprocess.run(["zstdcat", path], check=True, capture_output=True).stdout
-        texts.update(t for line in data.splitlines() if 400 <= len(t := json.loads(line)["text"]) <= 6000)
+        texts += [t for line in data.splitlines() if 400 <= len(t := json.loads(line)["text"]) <= 20_000]
     return sorted(texts, key=lambda t: xxhash.xxh3_64_intdigest(t.encode()))[:wanted]
 
 
@@ -174,7 +174,7 @@ def by_text_dedup(texts: list[str], folder: str, python: str) -> np.ndarray:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
-    script = "import json, pickle, sys; print(json.dumps([[str(k), str(v)] for k, v in pickle.load(open(sys.argv[1], 'rb')).items()]))"
+    script = "import json, pickle, sys; print(json.dumps([[str(k), str(v)] for k, v in pickle.load(open(sys.argv[1], 'rb')).parent.items()]))"
     dumped = subprocess.run([python, "-c", script, f"{folder}/out/uf.pkl"], capture_output=True, text=True, check=True).stdout
     parent = {int(k): int(v) for k, v in json.loads(dumped)}
     label = np.arange(len(texts))

@@ -49,19 +49,20 @@ def numbers(shard: Any) -> np.ndarray:
     return np.arange(SHARD, dtype=np.int64) + shard.index * SHARD
 
 
-def keys(workdir: Workdir, shard: Any, bands: Any, scope: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def keys(shard: Any, declared: Duplicates) -> tuple[np.ndarray, ...]:
     row = numbers(shard)
     family = families(row)
-    key_DB = np.empty((SHARD, bands.bands), np.uint64)
-    for band in range(bands.bands):
+    key_DB = np.empty((SHARD, declared.bands), np.uint64)
+    for band in range(declared.bands):
         own = mix64(band + 100, row.astype(np.uint64))
         key_DB[:, band] = np.where(band < 9, mix64(band + 100, family.astype(np.uint64)), own) & EVEN
     strangers = row % 50 == 11
     key_DB[strangers, 13] = mix64(9, (row[strangers] // 200).astype(np.uint64)) & EVEN
-    return key_DB, np.ones(SHARD, bool), mix64(7, row.astype(np.uint64)) | np.uint64(1)
+    every = np.ones(SHARD, bool)
+    return key_DB, every, mix64(7, row.astype(np.uint64)) | np.uint64(1), every
 
 
-def sets(workdir: Workdir, shard: Any, row_C: np.ndarray, reads_C: np.ndarray, declared: Any) -> tuple[np.ndarray, ...]:
+def sets(shard: Any, row_C: np.ndarray, reads_C: np.ndarray, declared: Any) -> tuple[np.ndarray, ...]:
     row = numbers(shard)[row_C]
     family = families(row)
     column = np.arange(SHINGLES, dtype=np.uint64)

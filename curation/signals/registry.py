@@ -37,6 +37,7 @@ SIGNALS: dict[str, Signal] = {
             {name: web.C4_RULES[name] for name in ("c4_datatrove", "c4_fineweb")},
         ),
         Signal("exact", signatures.exact),
+        Signal("url", signatures.url, needs=("url",)),
         Signal("minhash", signatures.minhash, {"num_perm": 112, "seed": 1, "ngram": 5, "unit": "word"}),
         Signal("fineweb", web.fineweb, rules={"fineweb": web.FINEWEB_RULES}),
     )

@@ -1,4 +1,4 @@
-"""Signatures: MinHash of word or character shingles, and the hash of the normalised text.
+"""Signatures: MinHash of word or character shingles, and the hashes of the normalised text and of the URL.
 
 A signature equals, bit for bit, ``datasketch.MinHash(num_perm, seed, scheme="affine32")`` fed the same 32-bit shingle hashes,
 so ``datasketch.MinHash(hashvalues=row, seed=seed, scheme="affine32")`` loads one.
@@ -14,7 +14,9 @@ from typing import Literal
 
 import numba
 import numpy as np
+import polars as pl
 import pyarrow as pa
+import xxhash
 
 from curation.document import Batch, mix64
 from curation.words import Words
@@ -75,6 +77,19 @@ def exact(batch: Batch) -> pa.Table:
     hash_D = np.empty(len(words.bounds) - 1, np.uint64)
     _exact(words.hash_W, words.bounds, words.utf8_N, words.text_bounds, hash_D)
     return pa.table({"hash": hash_D})
+
+
+def url(batch: Batch) -> pa.Table:
+    """The signal `url`: `hash` uint64 of the normalised URL; null for a document without one.
+
+    Scheme, `www.`, default port, fragment and a slash at the end do not count, nor does the case of the host; path and query do.
+    """
+    address = pl.Series(batch.documents["url"]).str.strip_chars().str.replace(r"^[A-Za-z][\w+.-]*://", "")
+    parts = address.str.replace(r"#.*$", "").str.extract_groups(r"^([^/?]*)(.*)$")
+    host = parts.struct.field("1").str.to_lowercase().str.replace(r"^www\.", "").str.replace(r":(80|443)$", "")
+    normal = (host + parts.struct.field("2").str.strip_chars_end("/")).to_list()
+    hashes = [xxhash.xxh3_64_intdigest(text.encode()) if text else None for text in normal]
+    return pa.table({"hash": pa.array(hashes, pa.uint64())})
 
 
 def shingle_hashes(cut: Units, document: int, ngram: int) -> np.ndarray:

@@ -21,17 +21,16 @@ IN_MEMORY = 10_000_000  # edges: about 1 GB in one task
 EDGES_PER_PARTITION = 4_000_000
 
 
-def label_components(context: Context, edges: Manifest, starts: tuple[int, ...]) -> Manifest:
-    """Labels of all documents in an edge: file r has (doc_id ascending, component) of the r-th range of pool shards, which
-    begins at shard number `starts[r]`.
+def label_components(context: Context, edges: Manifest, ranges: int, shards_per_range: int) -> Manifest:
+    """Labels of all documents in an edge: file r has (place ascending, component) of the r-th range of pool shards.
 
-    `edges` holds files of (root, node). A component is named by its lowest doc_id. The parts count `documents`.
+    `edges` holds files of (root, node). A component is named by its lowest place. The parts count `documents`.
     """
     total = edges.total("edges")
-    config = {"ranges": starts}
+    config = {"ranges": ranges, "shards_per_range": shards_per_range}
     if total <= IN_MEMORY:
         step = Step("duplicates/components", config, {"edges": edges.digest})
-        return run_step(context, step, label_in_memory, [(edges.files(), starts)], unit="tasks")
+        return run_step(context, step, label_in_memory, [(edges.files(), ranges, shards_per_range)], unit="tasks")
     partitions = ceil(total / EDGES_PER_PARTITION)
     last = run_step(
         context, Step("duplicates/stars-start", {"partitions": partitions}, {"edges": edges.digest}), spread_edges,
@@ -48,31 +47,26 @@ def label_components(context: Context, edges: Manifest, starts: tuple[int, ...])
         moved, sum_now = sum_now != last.total("sum") % 2**64, last.total("sum") % 2**64
     spread = run_step(
         context, Step("duplicates/components-spread", config, {"edges": last.digest}), spread_labels,
-        [(last.files(), p, starts) for p in range(partitions)], unit="partitions",
+        [(last.files(), p, ranges, shards_per_range) for p in range(partitions)], unit="partitions",
     )  # fmt: skip
     return run_step(
         context, Step("duplicates/components", config, {"labels": spread.digest}), gather_labels,
-        [(spread.files(), r) for r in range(len(starts))], unit="ranges",
+        [(spread.files(), r) for r in range(ranges)], unit="ranges",
     )  # fmt: skip
-
-
-def range_of(doc_id: np.ndarray, starts: tuple[int, ...]) -> np.ndarray:
-    """int64: which range of pool shards a document is in; range r begins at shard number `starts[r]`."""
-    return np.searchsorted(starts, (doc_id >> np.uint64(32)).astype(np.int64), side="right") - 1
 
 
 def write_labels(out: Output, node: np.ndarray, root: np.ndarray, number: int) -> int:
     order = np.argsort(node)
-    table = pa.table({"doc_id": node[order], "component": root[order]})
+    table = pa.table({"place": node[order], "component": root[order]})
     with out.writing(f"labels-{number:05d}.parquet", rows=len(node)) as stream:
         pq.write_table(table, stream, **PARQUET)
     return len(node)
 
 
-def label_in_memory(out: Output, files: list[str], starts: tuple[int, ...]) -> dict[str, Any]:
+def label_in_memory(out: Output, files: list[str], ranges: int, shards_per_range: int) -> dict[str, Any]:
     edges = pa.concat_tables([out.workdir.read_table(file) for file in files])
     node, root = components(edges["root"].to_numpy(), edges["node"].to_numpy())
-    inner = np.array([start << 32 for start in starts[1:]], np.uint64)
+    inner = np.array([r * shards_per_range << 32 for r in range(1, ranges)], np.uint64)
     cuts = [0, *np.searchsorted(node, inner).tolist(), len(node)]
     return {"documents": sum(write_labels(out, node[a:b], root[a:b], r) for r, (a, b) in enumerate(pairwise(cuts)))}
 
@@ -95,16 +89,17 @@ def turn_stars(out: Output, files: list[str], partition: int, partitions: int, k
     return {"sum": edge_sum(a, b)}
 
 
-def spread_labels(out: Output, files: list[str], partition: int, starts: tuple[int, ...]) -> dict[str, Any]:
+def spread_labels(out: Output, files: list[str], partition: int, ranges: int, shards_per_range: int) -> dict[str, Any]:
     """Labels of one partition's nodes: a leaf's only neighbour is its root, a root is lower than its neighbours."""
     rows = receive(out.workdir, files, partition)
     u, v = rows["u"].to_numpy(), rows["v"].to_numpy()
     root = np.unique(u[u < v])
-    table = pa.table({"doc_id": np.concatenate([u[u > v], root]), "component": np.concatenate([v[u > v], root])})
-    send_by(out, f"spread-{out.index:05d}.parquet", table, range_of(table["doc_id"].to_numpy(), starts), len(starts))
+    table = pa.table({"place": np.concatenate([u[u > v], root]), "component": np.concatenate([v[u > v], root])})
+    shard = (table["place"].to_numpy() >> np.uint64(32)).astype(np.int64)
+    send_by(out, f"spread-{out.index:05d}.parquet", table, shard // shards_per_range, ranges)
     return {}
 
 
 def gather_labels(out: Output, files: list[str], number: int) -> dict[str, Any]:
     table = receive(out.workdir, files, number)
-    return {"documents": write_labels(out, table["doc_id"].to_numpy(), table["component"].to_numpy(), number)}
+    return {"documents": write_labels(out, table["place"].to_numpy(), table["component"].to_numpy(), number)}

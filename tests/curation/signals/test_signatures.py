@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.document import Batch
-from curation.signals.signatures import BLOCK, EMPTY, exact, minhash, permutations, shingle_hashes, shingle_sets, units
+from curation.signals.signatures import BLOCK, EMPTY, exact, minhash, permutations, shingle_hashes, shingle_sets, units, url
 
 
 def batch(*texts: str) -> Batch:
@@ -116,3 +116,18 @@ def test_documents_without_words_are_hashed_by_their_bytes():
     hashes = exact(batch("!", "?", "", "!", "??"))["hash"].to_pylist()
     assert hashes[0] == hashes[3]
     assert len(set(hashes)) == 4
+
+
+def test_urls_that_name_one_page_have_one_hash():
+    same = ["https://www.Example.com/a/b?q=1", "http://example.com:80/a/b?q=1#top", " EXAMPLE.COM/a/b?q=1 "]
+    other = [
+        "https://example.com/a/B?q=1",
+        "https://example.com/a/b",
+        "https://example.com/a/b?q=2",
+        "https://example.org/a/b?q=1",
+    ]
+    hashes = url(Batch(pa.table({"url": [*same, *other, None, "", "https://example.com/", "example.com"]})))["hash"].to_pylist()
+    assert len(set(hashes[:3])) == 1
+    assert len(set(hashes[:7])) == 5
+    assert hashes[7:9] == [None, None]
+    assert hashes[9] == hashes[10]

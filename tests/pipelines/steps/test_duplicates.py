@@ -21,13 +21,13 @@ from rich.console import Console
 
 from curation.document import SCHEMA, Batch, doc_id, uid
 from curation.duplicates.clusters import components
-from curation.signals.signatures import exact, minhash, shingle_sets, units
+from curation.signals.signatures import exact, minhash, shingle_sets, units, url
 from pipelines.executor import InProcess, OnRay, Resources
 from pipelines.progress import Progress
 from pipelines.run_step import Context, run_step
 from pipelines.steps import components as components_step
 from pipelines.steps import duplicates as duplicates_step
-from pipelines.steps.duplicates import Duplicates, find_duplicates
+from pipelines.steps.duplicates import Duplicates, Part, find_duplicates
 from pipelines.workdir import Step, Workdir
 
 
@@ -55,7 +55,7 @@ def corpus(documents: int = 400, seed: int = 0) -> pa.Table:
             "text": pa.array(texts, pa.large_string()),
             "source": [f"source{d % 2}" for d in range(documents)],
             "domain": ["web"] * documents,
-            "url": [None] * documents,
+            "url": [f"http://site.org/{d % 90}" if d % 3 else None for d in range(documents)],
             "date": [f"20{d % 20:02d}" for d in range(documents)],
             "meta": [None] * documents,
         }
@@ -81,7 +81,7 @@ def prepare(context: Context, documents: pa.Table, shards: int, declared: Duplic
     pool = run_step(context, Step("pool", {"shards": shards}), write_shard, [(part,) for part in parts])
     signals = {}
     for name, params in declared.signals().items():
-        compute = {"minhash": minhash, "exact": exact}[name]
+        compute = {"minhash": minhash, "exact": exact, "url": url}[name]
         tables = [(part, compute(Batch(part), **params)) for part in parts]
         signals[name] = run_step(context, Step(f"signals/{name}", params, {"pool": pool.digest}), write_shard, tables)
     return pool, signals
@@ -117,7 +117,7 @@ def brute_force(documents: pa.Table, threshold: float) -> dict[int, int]:
 
 
 def test_clusters_equal_all_pairs_and_the_counts_agree(tmp_path):
-    """64 x 2 bands miss no pair of Jaccard 0.5 (probability of a miss 1e-8), so the clusters must be those of all pairs."""
+    """64 x 2 bands miss no pair of Jaccard 0.5 (one in 1e8), so the clusters must be those of all pairs."""
     declared, documents = Duplicates(bands=64, rows=2, threshold=0.5), corpus()
     context = context_at(tmp_path)
     manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
@@ -197,6 +197,45 @@ def test_verification_off_keeps_whole_components(tmp_path, reference):
         assert rows[reference[u]["cluster"]]["cluster"] == row["cluster"]
 
 
+def test_urls_make_clusters_of_their_own(tmp_path):
+    declared, documents = Duplicates(by="url", survivor=("-date",)), corpus(300)
+    context = context_at(tmp_path)
+    manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
+    assert manifest.step.name == "signals/duplicates_url"
+    rows = result(context, manifest, documents)
+    by_url: dict[str, list[tuple[str, int]]] = {}
+    for row in documents.to_pylist():
+        by_url.setdefault(row["url"] or str(row["uid"]), []).append((row["date"], row["uid"]))
+    for copies in by_url.values():
+        assert {rows[u]["cluster"] for _, u in copies} == {min(u for _, u in copies)}
+        assert [u for _, u in copies if rows[u]["survivor"]] == [min(copies)[1]]
+    assert len(by_url) < 300
+
+
+def test_new_shards_join_as_if_they_had_been_there(tmp_path, reference):
+    """The first 250 documents are deduplicated; the rest come later, as a pool with shard numbers of its own."""
+    declared, documents = Duplicates(), corpus()
+    context, later = context_at(tmp_path), context_at(tmp_path / "later")
+    old = Part(*prepare(context, documents.slice(0, 250), 3, declared))
+    find_duplicates(context, old.pool, old.signals, declared)
+    shutil.copytree(tmp_path, tmp_path / "later", ignore=shutil.ignore_patterns("later", "duplicates"))
+    written = {p: p.stat().st_mtime_ns for p in (tmp_path / "later").rglob("*.parquet")}
+    new = prepare(later, documents.slice(250), 2, declared)
+    manifest = find_duplicates(later, *new, declared, earlier=[old])
+    assert {p: p.stat().st_mtime_ns for p in written} == written
+    rows = pa.concat_tables([later.workdir.read_table(file) for file in manifest.files()]).to_pylist()
+    listed = [{k: v for k, v in row.items() if k != "doc_id"} for row in rows]
+    assert dict(zip(documents["uid"].to_pylist(), listed, strict=True)) == reference
+
+
+def test_survivor_of_an_unknown_signal_is_refused_before_anything_runs(tmp_path):
+    context, declared = context_at(tmp_path), Duplicates(survivor=("quality.score",))
+    inputs = prepare(context, corpus(20), 1, declared)
+    with pytest.raises(ValueError, match=r"the signal 'quality' is needed"):
+        find_duplicates(context, *inputs, declared)
+    assert context.workdir.listing("duplicates") == []
+
+
 class BreaksAfter(InProcess):
     """Runs so many units and then is gone, as a driver that was killed."""
 
@@ -234,7 +273,7 @@ def snapshot(root) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A pool of 12 shards with its signals, and all manifests of a quiet in-process run with several partitions in each phase."""
+    """A pool of 12 shards with its signals, and all manifests of a quiet in-process run, many partitions in each phase."""
     root, declared = tmp_path_factory.mktemp("prepared"), Duplicates()
     inputs = prepare(context_at(root / "pool"), corpus(), 12, declared)
     shutil.copytree(root / "pool", root / "quiet")
