@@ -83,7 +83,7 @@ def _counts(entered: str, rows: pl.DataFrame, categories: list[str]) -> pl.DataF
     counts = [
         rows.select(reason=pl.lit(entered), documents=documents, bytes=n_bytes.sum(), tokens=n_tokens.sum()),
         dropped.group_by(pl.col("reason").cast(pl.String)).agg(documents=documents, bytes=n_bytes.sum(), tokens=n_tokens.sum()),
-        edited.group_by(reason=pl.lit(EDITED_AWAY)).agg(**lost("n_", "edited_")),
+        edited.with_columns(reason=pl.lit(EDITED_AWAY)).group_by("reason").agg(**lost("n_", "edited_")),
         partly.group_by(reason="why").agg(**lost("edited_", "")),
         kept.select(reason=pl.lit(KEPT), documents=documents, bytes=pl.col("bytes").sum(), tokens=pl.col("tokens").sum()),
     ]

@@ -33,6 +33,7 @@ def test_everything_is_kept_or_has_a_reason(make_pool, run_level, seed, piece_to
     assert kept["tokens"] == outcome.stream["tokens"].list.len().sum()
     assert kept["bytes"] == outcome.stream["n_bytes"].sum()
     rows = outcome.funnel["reason"].to_list()
+    assert EDITED_AWAY not in rows
     assert rows[0] == IN
     assert rows[-1] == KEPT
     order = ["reference", "held out", "no tokens", "near duplicate", "heuristics.n_words > 5", "top 0.5 by quality.score"]
