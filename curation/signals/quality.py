@@ -140,10 +140,12 @@ def score(model: Any, texts: Sequence[str] | pa.ChunkedArray | pa.Array, label: 
     known = model.labels
     if label not in known:
         raise ValueError(f"the classifier has no label {label!r}; it has {', '.join(known[:8])}; set `label`")
-    lines = [one_line(text) for text in (texts if isinstance(texts, list) else texts.to_pylist())]  # type: ignore[union-attr]
-    if not lines:
+    if not len(texts):
         return np.empty(0, np.float32)
-    labels_D, probabilities_D = model.predict(lines, k=len(known))
+    array = pa.array(texts, pa.large_string()) if isinstance(texts, list) else texts
+    # UTF-8 goes from Arrow's buffer to the C++ library as it is: `model.predict` would take it through str and back
+    lines = [text.replace(b"\n", b" ") + b"\n" for text in array.cast(pa.large_binary()).to_pylist()]  # type: ignore[union-attr]
+    labels_D, probabilities_D = model.f.multilinePredict(lines, len(known), 0.0, "strict")
     scores = [
         found[names.index(label)] if label in names else 0.0 for names, found in zip(labels_D, probabilities_D, strict=True)
     ]
