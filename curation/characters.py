@@ -27,6 +27,7 @@ SYMBOL = 2048  # datatrove's PUNCTUATION_SET: a token of these alone is no word
 TERMINAL = 4096  # ends a sentence: datatrove's TERMINAL_PUNCTUATION, which is Unicode's Sentence_Terminal
 AFFIX = 8192  # split off at both ends of a token by spaCy's English rules
 QUOTE = 16384  # spaCy's quotes
+DECIMAL = 32768  # str.isdecimal: general category Nd
 
 TABLE_END = 0x323B0  # above it only tags and variation selectors are assigned; they are of no class
 
@@ -60,7 +61,7 @@ def code_points(ranges: str) -> list[int]:
 @cache
 def flags() -> np.ndarray:
     """The classes of every code point below TABLE_END: uint16[C], a sum of the constants above. Built once (0.2 s)."""
-    by_category = {"M": MARK, "N": NUMBER, "P": PUNCTUATION, "So": ICON | AFFIX, "Sc": CURRENCY}
+    by_category = {"M": MARK, "N": NUMBER, "Nd": DECIMAL, "P": PUNCTUATION, "So": ICON | AFFIX, "Sc": CURRENCY}
     flags_C = np.zeros(TABLE_END, np.uint16)
     for code in range(TABLE_END):
         character = chr(code)

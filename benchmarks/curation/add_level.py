@@ -2,9 +2,9 @@
 
     python benchmarks/curation/add_level.py [documents] [shards]
 
-The level drops duplicates, keeps by four conditions and a percentile, and takes the best 40 % of the tokens within each domain, at
-pinned domain shares. Timed from reading the columns it needs to the last ledger and token shard, by phase. The yardstick beside it
-is copying the tokens of the pool (read Parquet, write Parquet), which any step that touches them has to do.
+The level drops duplicates, keeps by four conditions and a percentile, and takes the best 40 % of the tokens within each
+domain, at pinned domain shares. Timed from reading the columns it needs to the last ledger and token shard, by phase. The
+yardstick beside it is copying the tokens of the pool (read Parquet, write Parquet), which any step that touches them has to do.
 """
 
 import resource

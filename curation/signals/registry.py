@@ -29,6 +29,7 @@ SIGNALS: dict[str, Signal] = {
     for signal in (
         Signal("gopher_quality", gopher.quality, rules={"gopher_quality": gopher.QUALITY_RULES}),
         Signal("gopher_repetition", gopher.repetition, rules={"gopher_repetition": gopher.REPETITION_RULES}),
+        Signal("gopher_repetition_dclm", dclm.repetition, rules={"gopher_repetition_dclm": dclm.RULES}),
         Signal("c4_tfds", web.c4, {"definition": "tfds"}, {"c4_tfds": web.C4_RULES["c4_tfds"]}),
         Signal(
             "c4_datatrove",
@@ -40,6 +41,8 @@ SIGNALS: dict[str, Signal] = {
         Signal("url", signatures.url, needs=("url",)),
         Signal("minhash", signatures.minhash, {"num_perm": 112, "seed": 1, "ngram": 5, "unit": "word"}),
         Signal("fineweb", web.fineweb, rules={"fineweb": web.FINEWEB_RULES}),
+        Signal("refinedweb", pages.refinedweb, rules={"refinedweb": pages.REFINEDWEB_RULES}),
+        Signal("nemo", pages.nemo, rules={"nemo": pages.NEMO_RULES}),
     )
 }
 

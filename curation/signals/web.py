@@ -71,27 +71,22 @@ def c4(batch: Batch, definition: str = "tfds") -> pa.Table:
     size = int(cuts.text_bounds[-1] - cuts.text_bounds[0])
     line_R, document_R = np.empty(size, np.uint8), np.empty(size // 2, np.int64)  # lines whose citations went
     ends_R, bounds_R = np.empty(size // 2, np.bool_), np.zeros(size // 2 + 1, np.int64)
-    second_A = np.zeros(256, np.uint8)  # of the phrases, by their first letter, which tells it
-    for phrase in PHRASES:
-        second_A[ord(phrase[0])] = ord(phrase[1])
     n = _c4(
         cuts.utf8_N, cuts.text_bounds, cuts.start_W, cuts.length_W, cuts.bounds, flags(),
-        *_strings(PHRASES), second_A, *_strings(CITATIONS), 3 if datatrove else 5, datatrove,
+        *strings(PHRASES), second_letters(PHRASES), *strings(CITATIONS), 3 if datatrove else 5, datatrove,
         line_R, document_R, ends_R, bounds_R, value_DV,
     )  # fmt: skip
     if n:
-        count_R = _recut_sentences(line_R, bounds_R[: n + 1])
+        count_R = sentences_of(pa.LargeStringArray.from_buffers(n, pa.py_buffer(bounds_R), pa.py_buffer(line_R)))
         np.add.at(value_DV[:, C4_COLUMNS.index("n_sentences_any_end")], document_R[:n], count_R)
         np.add.at(value_DV[:, C4_COLUMNS.index("n_sentences")], document_R[:n][ends_R[:n]], count_R[ends_R[:n]])
     return pa.table({name: value_DV[:, v] for v, name in enumerate(C4_COLUMNS)})
 
 
-def _recut_sentences(line_R: np.ndarray, bounds_R: np.ndarray) -> np.ndarray:
-    """Sentences of each of some lines of text: int32[R]."""
-    lines = len(bounds_R) - 1
-    text = pa.LargeStringArray.from_buffers(lines, pa.py_buffer(bounds_R), pa.py_buffer(line_R))
+def sentences_of(text: pa.Array) -> np.ndarray:
+    """Sentences of each text, by the rule of spaCy's sentencizer: int32[len(text)]."""
     cuts = segments(text)
-    count_R = np.empty(lines, np.int32)
+    count_R = np.empty(len(text), np.int32)
     _sentences(cuts.utf8_N, cuts.start_W, cuts.length_W, cuts.bounds, flags(), count_R)
     return count_R
 
@@ -114,10 +109,19 @@ def fineweb(batch: Batch) -> pa.Table:
     return pa.table({"n_lines": n_lines_D, **{name: value_DV[:, v] for v, name in enumerate(names)}})
 
 
-def _strings(strings: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """(bytes run together, bounds): strings as a kernel reads them."""
-    data = np.frombuffer("".join(strings).encode(), np.uint8)
-    return data, np.cumsum([0, *(len(s.encode()) for s in strings)])
+def strings(members: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(uint8, int64[n + 1]): the bytes of some strings run together, and where each begins and ends; as kernels read them."""
+    data = np.frombuffer("".join(members).encode(), np.uint8)
+    return data, np.cumsum([0, *(len(s.encode()) for s in members)])
+
+
+def second_letters(phrases: tuple[str, ...]) -> np.ndarray:
+    """uint8[256]: the second letter of the phrases with a given first letter, which must tell it; 0 where there is none."""
+    second_A = np.zeros(256, np.uint8)
+    for phrase in phrases:
+        assert second_A[ord(phrase[0])] in (0, ord(phrase[1]))
+        second_A[ord(phrase[0])] = ord(phrase[1])
+    return second_A
 
 
 @numba.njit(_nrt=False)

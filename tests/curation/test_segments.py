@@ -21,7 +21,7 @@ from curation.segments import segments
         ("end.Next one,two 1,000", ["end", ".", "Next", "one", ",", "two", "1,000"]),
         ("- item :) ...and", ["-", "item", ":)", "...", "and"]),
         ("\u4f60\u597d\u3002\u518d\u89c1", ["\u4f60\u597d\u3002\u518d\u89c1"]),
-        ("(\u0645\u0631\u062d\u0628\u0627\u060c \u05e9\u05dc\u05d5\u05dd)", ["(", "\u0645\u0631\u062d\u0628\u0627", "\u060c", "\u05e9\u05dc\u05d5\u05dd", ")"]),
+        ("(\u0645\u0631\u060c \u05e9\u05dc)", ["(", "\u0645\u0631", "\u060c", "\u05e9\u05dc", ")"]),
         ("nice\U0001f600\U0001f600 day", ["nice", "\U0001f600", "\U0001f600", "day"]),
     ],
 )  # fmt: skip

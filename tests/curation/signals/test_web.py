@@ -30,7 +30,10 @@ C4_GOLDEN = {
     "curly bracket behind javascript": ("A javascript line { like this one.", {"curly_bracket": 0, "lines_javascript": 1}),
     "long word": ("a b c d e " + "x" * 1001 + ".", {"lines_long_word": 1, "n_sentences": 0}),
     "longest word": ("a b c d e " + "x" * 999 + ".", {"lines_long_word": 0, "n_sentences": 1}),
-    "line breaks": ("One two three four five.\r\nOne two three four five.\x85 One two three four five. \n\n", {"n_lines": 4, "n_sentences": 3}),
+    "line breaks": (
+        "One two three four five.\r\nOne two three four five.\x85 One two three four five. \n\n",
+        {"n_lines": 4, "n_sentences": 3},
+    ),
     "right to left": ("\u05d0 \u05d1 \u05d2 \u05d3 \u05d4. \u05d5.", {"n_sentences": 2}),
     "emoji": ("\U0001f600 \U0001f600 \U0001f600 \U0001f600 \U0001f600!", {"n_sentences": 1}),
     "no spaces": ("x" * 900 + ".", {"lines_few_words": 1}),
