@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from curation.signals import gopher, signatures, web
+from curation.signals import dclm, gopher, pages, signatures, web
 
 
 @dataclass(frozen=True)
