@@ -44,7 +44,7 @@ def listing(pattern: str) -> tuple[str, list[dict[str, Any]]] | None:
     with _naming(pattern):
         fs.invalidate_cache()
         if has_magic(path):
-            directory, infos = "", [info for info in fs.glob(path, detail=True).values() if info["type"] == "file"]
+            directory, infos = "", _glob(fs, path)
         elif (info := _info(fs, path)) is None:
             return None
         elif info["type"] == "directory":
@@ -195,6 +195,13 @@ def _naming(location: str) -> Iterator[None]:
             raise
         reason = f"no answer within {TIMEOUT:g} s" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
         raise OSError(f"{location} could not be read: {reason}; check the address, the credentials and the store") from error
+
+
+def _glob(fs: Any, path: str) -> list[dict[str, Any]]:
+    try:
+        return [info for info in fs.glob(path, detail=True).values() if info["type"] == "file"]
+    except FileNotFoundError:  # some stores say so of the folder
+        return []
 
 
 def _info(fs: Any, path: str) -> dict[str, Any] | None:

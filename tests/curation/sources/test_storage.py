@@ -5,10 +5,12 @@ import io
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
@@ -216,6 +218,50 @@ def test_a_host_that_falls_silent_is_not_a_truncated_file(monkeypatch: pytest.Mo
             list(read(piece))
     for connection in held:
         connection.close()
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the Hugging Face Hub as its client asks for: one data set of one file."""
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        file = {"type": "file", "path": "data/a.jsonl", "size": len(DATA), "oid": "f00"}
+        known = {
+            "/api/datasets/owner/name": {"id": "owner/name", "sha": "0" * 40, "siblings": []},
+            "/api/datasets/owner/name/tree/main": [{"type": "directory", "path": "data", "oid": "d00"}],
+            "/api/datasets/owner/name/tree/main/data": [file],
+        }
+        status, body = (200, json.dumps(known[path]).encode()) if path in known else (404, b"{}")
+        if path == "/datasets/owner/name/resolve/main/data/a.jsonl":
+            start, _, stop = self.headers.get("Range", f"bytes=0-{len(DATA) - 1}").removeprefix("bytes=").partition("-")
+            status, body = 206, DATA[int(start) : int(stop or len(DATA) - 1) + 1]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+
+def test_hugging_face_data_sets() -> None:
+    """In a process of its own, since the client takes its address from the environment when it is imported."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    script = """if True:
+        from curation.sources import Source, read, slices
+        for path in ("data/a.jsonl", "data/*.jsonl", "data"):
+            plan = slices(Source("h", "jsonl", ("hf://datasets/owner/name/" + path,), slice_megabytes=0.05))
+            assert len(plan) > 1 and plan[0].parts[0].path == "a.jsonl" and plan[0].parts[0].stamp == "f00", plan
+            print(*(record.text for piece in plan for record in read(piece)), sep="\\n")
+    """
+    environment = os.environ | {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    server.shutdown()
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [json.loads(line)["text"] for line in LINES] * 3
 
 
 def test_an_unknown_protocol_is_an_error() -> None:
