@@ -28,6 +28,8 @@ COMPARISONS = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+SIGNS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+MIRRORED = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
 ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
@@ -56,13 +58,23 @@ class Expression:
         """As a Polars expression; `percentiles` gives the value of every percentile it names."""
         return _polars(self.node, percentiles or {})
 
+    def sides(self, percentiles: Mapping[Percentile, float] | None = None) -> tuple[pl.Expr, str, pl.Expr] | None:
+        """A comparison of a document's value with a limit as (value, operator, limit), the value first; else None."""
+        node = self.node
+        if not isinstance(node, ast.Compare) or len(node.ops) > 1 or type(node.ops[0]) not in COMPARISONS:
+            return None
+        left, right, op = node.left, node.comparators[0], type(node.ops[0])
+        if _columns(left) and not _columns(right):
+            return _polars(left, percentiles or {}), SIGNS[op], _polars(right, percentiles or {})
+        if _columns(right) and not _columns(left):
+            return _polars(right, percentiles or {}), SIGNS[MIRRORED.get(op, op)], _polars(left, percentiles or {})
+        return None
+
     def observed(self, percentiles: Mapping[Percentile, float] | None = None) -> pl.Expr:
         """What was seen, as a string column: the compared value, or `column=value, ...` where several play a part."""
-        node = self.node
-        if isinstance(node, ast.Compare) and len(node.ops) == 1:
-            for side, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
-                if _columns(side) and not _columns(other):
-                    return _polars(side, percentiles or {}).cast(pl.String)
+        compared = self.sides(percentiles)
+        if compared is not None:
+            return compared[0].cast(pl.String)
         if len(self.columns) == 1:
             return pl.col(self.columns[0]).cast(pl.String)
         named = [pl.concat_str(pl.lit(f"{name}="), pl.col(name).cast(pl.String).fill_null("null")) for name in self.columns]

@@ -119,6 +119,14 @@ def ranking_key(score_N: np.ndarray, uid_N: np.ndarray, seed: int = 0) -> np.nda
     return order_N.astype(np.uint64) << np.uint64(32) | mix64(seed, uid_N) >> np.uint64(32)
 
 
+def ranking_score(key: int) -> float:
+    """The float32 score of a `ranking_key`."""
+    order = ~np.uint32(key >> 32)
+    sign = np.uint32(1 << 31)
+    bits = order ^ sign if order & sign else ~order
+    return float(bits.view(np.float32))
+
+
 def value_key(value_N: np.ndarray) -> np.ndarray:
     """Keys in the order of float64 values: uint64, undone by `key_value`."""
     return _ascending((np.asarray(value_N, np.float64) + 0.0).view(np.uint64), np.uint64(63))

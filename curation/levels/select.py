@@ -61,10 +61,8 @@ def statistics(level: Level) -> list[Statistic]:
 def measure(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: pl.Series) -> pl.DataFrame:
     """Map: a shard's part of the next statistic; `search.merge` adds parts up."""
     state, statistic = _current(level, thresholds)
-    frame = _prepared(frame)
-    survives_D = (
-        withheld.is_null().to_numpy() & ~_is_empty(frame) & _passes(level, frame, thresholds, statistic.rule).all(axis=0)
-    )
+    frame = prepared(frame)
+    survives_D = withheld.is_null().to_numpy() & ~_is_empty(frame) & holds(level, frame, thresholds, statistic.rule).all(axis=0)
     here = frame.filter(pl.Series(survives_D))
     if statistic.percentile is not None:
         here = here.filter(pl.col(statistic.percentile.column).is_not_null())
@@ -94,11 +92,11 @@ def select(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: 
     `reason` is the first failing rule and `value` what was observed there ("missing" where the signal has no value); every
     rule is tried on every document.
     """
-    frame = _prepared(frame)
+    frame = prepared(frame)
     why = withheld.cast(pl.String)
     shut_RD = np.stack([(why == reason).fill_null(False).to_numpy() for reason in WITHHELD])
     shut_RD[WITHHELD.index(EMPTY)] |= _is_empty(frame)
-    failed_RD = np.concatenate([shut_RD, ~_passes(level, frame, thresholds, len(level.rules))])
+    failed_RD = np.concatenate([shut_RD, ~holds(level, frame, thresholds, len(level.rules))])
     reasons = [*WITHHELD, *(rule.reason for rule in level.rules)]
     dropped_D = failed_RD.any(axis=0)
     first_D = np.where(dropped_D, failed_RD.argmax(axis=0), len(reasons))
@@ -106,8 +104,8 @@ def select(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: 
     for index in range(len(level.rules)):
         here_D = pl.Series(first_D == len(WITHHELD) + index)
         if here_D.any():
-            observed = frame.select(x=_observed(level, thresholds, index).fill_null("missing")).to_series()
-            value = observed.zip_with(here_D, value)
+            seen = frame.select(x=observed(level, thresholds, index).fill_null("missing")).to_series()
+            value = seen.zip_with(here_D, value)
     names = pl.Enum(list(dict.fromkeys(reasons)))
     rule_F = np.nonzero(failed_RD.T)[1]
     bounds_D = np.concatenate([[0], np.cumsum(failed_RD.sum(axis=0))])
@@ -125,7 +123,7 @@ def select(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: 
 
 def passes(level: Level, frame: pl.DataFrame, thresholds: Thresholds) -> np.ndarray:
     """Which documents satisfy all rules, withheld or not: bool[D]. What `own:<level>` evaluation sets are made of."""
-    return _passes(level, _prepared(frame), thresholds, len(level.rules)).all(axis=0)  # pyright: ignore[reportReturnType]
+    return holds(level, prepared(frame), thresholds, len(level.rules)).all(axis=0)  # pyright: ignore[reportReturnType]
 
 
 def _current(level: Level, thresholds: Thresholds) -> tuple[Search, Statistic]:
@@ -157,7 +155,7 @@ def _keys(rule: Rule, percentile: Percentile | None, frame: pl.DataFrame) -> tup
     return ranking_key(score_D, uid_D), frame["domain"] if rule.top.within else everywhere
 
 
-def _percentiles(level: Level, thresholds: Thresholds, rule: int) -> dict[Percentile, float]:
+def percentiles(level: Level, thresholds: Thresholds, rule: int) -> dict[Percentile, float]:
     """The percentiles found for a rule.
 
     The same words in two rules are two percentiles: fewer documents are left at the second.
@@ -170,34 +168,36 @@ def _percentiles(level: Level, thresholds: Thresholds, rule: int) -> dict[Percen
     }
 
 
-def _passes(level: Level, frame: pl.DataFrame, thresholds: Thresholds, n_rules: int) -> np.ndarray:
-    """Whether each document passes each of the first `n_rules` rules: bool[R, D]."""
-    passes_RD = np.ones((n_rules, len(frame)), bool)
+def holds(level: Level, frame: pl.DataFrame, thresholds: Thresholds, n_rules: int) -> np.ndarray:
+    """Whether each document satisfies each of the first `n_rules` rules: bool[R, D]."""
+    holds_RD = np.ones((n_rules, len(frame)), bool)
     conditions = {}
     for index, rule in enumerate(level.rules[:n_rules]):
         if rule.condition is not None:
-            conditions[str(index)] = rule.condition.polars(_percentiles(level, thresholds, index))
+            conditions[str(index)] = rule.condition.polars(percentiles(level, thresholds, index))
         else:
             key_D, group_D = _keys(rule, None, frame)
-            passes_RD[index] = taken(_search(level, thresholds, index), key_D, group_D)
+            holds_RD[index] = taken(rule_search(level, thresholds, index), key_D, group_D)
     # one query for all conditions: Polars shares what they have in common
     answers = frame.select(**{name: condition.fill_null(False) for name, condition in conditions.items()})
     for name in answers.columns:
-        passes_RD[int(name)] = answers[name].to_numpy()
-    return passes_RD
+        holds_RD[int(name)] = answers[name].to_numpy()
+    return holds_RD
 
 
-def _search(level: Level, thresholds: Thresholds, rule: int) -> Search:
+def rule_search(level: Level, thresholds: Thresholds, rule: int) -> Search:
+    """The search that settled a `top` or `random` rule."""
     found = zip(statistics(level), thresholds.searches, strict=False)
     return next(search for statistic, search in found if statistic.rule == rule)
 
 
-def _observed(level: Level, thresholds: Thresholds, index: int) -> pl.Expr:
+def observed(level: Level, thresholds: Thresholds, index: int) -> pl.Expr:
+    """What rule number `index` looks at, as text: the value of its ledger entries."""
     rule = level.rules[index]
     if rule.condition is not None:
         if rule.reason in DUPLICATE_REASONS:
             return pl.format("cluster {}", pl.col(CLUSTER))
-        return rule.condition.observed(_percentiles(level, thresholds, index))
+        return rule.condition.observed(percentiles(level, thresholds, index))
     if rule.by is not None:
         return rule.by.polars().cast(pl.String)
     return pl.lit(None, pl.String)
@@ -207,6 +207,6 @@ def _is_empty(frame: pl.DataFrame) -> np.ndarray:
     return (frame["n_tokens"] == 0).to_numpy()
 
 
-def _prepared(frame: pl.DataFrame) -> pl.DataFrame:
+def prepared(frame: pl.DataFrame) -> pl.DataFrame:
     """NaN is a missing value: Polars would hold it to be larger than every number."""
     return frame.with_columns(cs.float().fill_nan(None))
