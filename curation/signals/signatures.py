@@ -73,16 +73,20 @@ def exact(batch: Batch) -> pa.Table:
 
     A document without words is hashed by its bytes, so that "!" and "?" differ.
     """
-    words = batch.words
-    hash_D = np.empty(len(words.bounds) - 1, np.uint64)
-    _exact(words.hash_W, words.bounds, words.utf8_N, words.text_bounds, hash_D)
-    return pa.table({"hash": hash_D})
+    return pa.table({"hash": sequence_hashes(batch.words, batch.words.bounds, batch.words.text_bounds)})
+
+
+def sequence_hashes(words: Words, bounds: np.ndarray, text_bounds: np.ndarray) -> np.ndarray:
+    """uint64 per stretch of text: of its words ``bounds[i]:bounds[i + 1]``, or, where it has none, of its bytes."""
+    hash_D = np.empty(len(bounds) - 1, np.uint64)
+    _exact(words.hash_W, bounds, words.utf8_N, text_bounds, hash_D)
+    return hash_D
 
 
 def url(batch: Batch) -> pa.Table:
     """The signal `url`: `hash` uint64 of the normalised URL; null for a document without one.
 
-    Scheme, `www.`, default port, fragment and a slash at the end do not count, nor does the case of the host; path and query do.
+    Scheme, `www.`, default port, fragment, closing slash and the case of the host do not count; path and query do.
     """
     address = pl.Series(batch.documents["url"]).str.strip_chars().str.replace(r"^[A-Za-z][\w+.-]*://", "")
     parts = address.str.replace(r"#.*$", "").str.extract_groups(r"^([^/?]*)(.*)$")
@@ -112,8 +116,8 @@ def shingle_sets(cut: Units, ngram: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit
-def _hash_block(hash_U, first, ngram, h_B):
-    """The hashes of the shingles that begin at units first, first + 1, ...: one term of all polynomials at a time."""
+def hash_block(hash_U, first, ngram, h_B):
+    """The 64-bit hashes of the shingles that begin at units first, first + 1, ...: one term of all polynomials at a time."""
     h_B[:] = np.uint64(ngram)
     for j in range(ngram):
         for i in range(len(h_B)):
@@ -122,7 +126,7 @@ def _hash_block(hash_U, first, ngram, h_B):
         h = h_B[i]
         h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        h_B[i] = (h ^ (h >> np.uint64(31))) >> np.uint64(32)
+        h_B[i] = h ^ (h >> np.uint64(31))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -130,9 +134,9 @@ def _keyed_shingles(hash_U, bounds, ngram, key_S):
     s = 0
     for d in range(len(bounds) - 1):
         size = max(bounds[d + 1] - bounds[d] - ngram + 1, 0)
-        _hash_block(hash_U, bounds[d], ngram, key_S[s : s + size])
+        hash_block(hash_U, bounds[d], ngram, key_S[s : s + size])
         for i in range(s, s + size):
-            key_S[i] |= np.uint64(d) << np.uint64(32)
+            key_S[i] = np.uint64(d) << np.uint64(32) | key_S[i] >> np.uint64(32)
         s += size
 
 
@@ -145,9 +149,9 @@ def _signatures(hash_U, bounds, ngram, a_P, b_P, signature_DP):
         end = bounds[d + 1] - ngram + 1
         for start in range(bounds[d], end, BLOCK):
             size = min(BLOCK, end - start)
-            _hash_block(hash_U, start, ngram, h_B[:size])
+            hash_block(hash_U, start, ngram, h_B[:size])
             for i in range(size):  # datasketch mixes its input once more, with MurmurHash3's finaliser
-                h = np.uint32(h_B[i])
+                h = np.uint32(h_B[i] >> np.uint64(32))
                 h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
                 h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
                 block[i] = h ^ (h >> np.uint32(16))
