@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from pipelines.workdir import Workdir
+from pipelines.workdir import Manifest, Step, Workdir
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -75,9 +75,15 @@ class Progress:
     def cached(self, name: str) -> None:
         self.event("cached", step=name)
 
-    def finished(self, name: str, seconds: float, **facts: Any) -> None:
-        self.event("finished", step=name, seconds=round(seconds, 3), **facts)
-        self.console.print(f"[green]done[/] {name:<28} {seconds:7.1f} s")
+    def finished(self, step: Step, manifest: Manifest, seconds: float) -> None:
+        """Record that a step was made, in how long."""
+        size = sum(record["bytes"] for record in manifest.records())
+        self.event("finished", step=step.name, id=step.id, digest=manifest.digest, bytes=size, seconds=round(seconds, 3))
+
+    def timed(self, label: str, seconds: float) -> None:
+        """Say that something took its time (what was instant needs no line)."""
+        if seconds >= 0.5:
+            self.console.print(f"[green]done[/] {label:<28} {seconds:7.1f} s")
 
     def say(self, text: str) -> None:
         self.console.print(text)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.executor import Executor, Resources
@@ -17,6 +17,35 @@ class Context:
     workdir: Workdir
     executor: Executor
     progress: Progress
+
+    def only_reading(self, command: str) -> "Context":
+        """The same work directory, but a step that is not there is an error that says which `command` makes it."""
+        return replace(self, executor=NotMade(command), progress=Progress(None, self.progress.console))
+
+
+@dataclass(frozen=True)
+class NotMade:
+    """An executor that computes nothing."""
+
+    command: str
+
+    def map(
+        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+    ) -> Any:
+        step = next((arg for arg in (arguments[0] if arguments else ()) if isinstance(arg, Step)), None)
+        name = step.name if step else getattr(function, "__name__", "a step")
+        raise StepMissingError(f"{name} is not in the work directory; run `{self.command}` first", name)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class StepMissingError(ValueError):
+    """A step whose results are asked for has not been made."""
+
+    def __init__(self, message: str, step: str):
+        super().__init__(message)
+        self.step = step
 
 
 def run_part(
@@ -61,5 +90,7 @@ def run_step(
             bar.advance(weight(missing[position]))
     parts = [records[i] for i in range(len(units))]
     manifest = context.workdir.commit(step, parts, summarise(parts))
-    context.progress.finished(step.name, time.monotonic() - started, computed=len(missing), parts=len(parts))
+    seconds = time.monotonic() - started
+    context.progress.finished(step, manifest, seconds)
+    context.progress.timed(step.name, seconds)
     return manifest

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.signals import signatures
 from pipelines.run_step import Context
 from pipelines.steps import classifiers, evaluation, fit, levels, observations, pool, signals, tokens, train, withheld
 from pipelines.steps.duplicates import Duplicates, find_duplicates
 from pipelines.study import Study
-from pipelines.workdir import Manifest, Step
+from pipelines.workdir import Manifest
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,9 @@ class Curated:
 
 @dataclass(frozen=True)
 class Trained:
+    """What training made: the runs by step name, and their table."""
+
+    cells: list[train.Cell]
     runs: Mapping[str, Manifest]
     observations: Manifest
 
@@ -39,7 +41,7 @@ class Trained:
 def curate(context: Context, study: Study, base: Path) -> Curated:
     """Everything before the first training step; `base` is the folder that relative paths of the study start from."""
     made = pool.pool(context, study, base)
-    known = signals.annotate(context, made, [*signals.declared(made, study.signal_params), *_for_duplicates(study, made)])
+    known = signals.annotate(context, made, signals.declared(made, {**study.signal_params, **_declared(study).signals()}))
     by_name = {name.removeprefix("signals/"): manifest for name, manifest in known.items()}
     by_name["duplicates"] = find_duplicates(context, made, by_name, _declared(study))
     by_name["withheld"] = withheld.withheld(context, study, made, by_name["duplicates"])
@@ -60,7 +62,7 @@ def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
     digest = curated.tokenizer.summary["tokenizer"]
     cells = train.cells(study, curated.levels, curated.evaluation, digest)
     runs = train.train(context, study, curated.levels, curated.evaluation, digest)
-    return Trained(runs, observations.gather(context, cells, runs, curated.own))
+    return Trained(cells, runs, observations.gather(context, cells, runs, curated.own))
 
 
 def fit_observations(context: Context, study: Study, trained: Trained) -> Manifest:
@@ -73,12 +75,3 @@ def _declared(study: Study) -> Duplicates:
         ngram=declared.ngram, bands=declared.bands, rows=declared.rows, seed=declared.seed, verify=declared.verify,
         threshold=declared.threshold, survivor=tuple(declared.survivor),
     )  # fmt: skip
-
-
-def _for_duplicates(study: Study, made: Manifest) -> list[signals.Signal]:
-    """The signals that duplicates are found by."""
-    computes = {"minhash": signatures.minhash, "exact": signatures.exact}
-    return [
-        signals.Signal(Step(f"signals/{name}", dict(params), {"pool": made.digest}), computes[name], dict(params))
-        for name, params in _declared(study).signals().items()
-    ]

@@ -73,10 +73,13 @@ def annotate(context: Context, pool: Manifest, signals: list[Signal], label: str
             for name, record in made.items():
                 records[name][record["part"]] = record
             bar.advance(bytes_of[jobs[position][2]])
+    seconds = time.monotonic() - started
     for signal in todo:
         parts = [records[signal.step.name][i] for i in range(len(shards))]
         done[signal.step.name] = workdir.commit(signal.step, parts, {})
-    context.progress.finished(label, time.monotonic() - started, signals=[s.step.name for s in todo], megabytes=sum(bytes_of))
+        # the signals of one pass share its time: it is said once, and counted in equal parts
+        context.progress.finished(signal.step, done[signal.step.name], seconds / len(todo))
+    context.progress.timed(label, seconds)
     return done
 
 

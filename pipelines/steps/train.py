@@ -76,9 +76,19 @@ def train(
             for _ in context.executor.map(train_stack, jobs, needed):
                 pass
             bar.advance(total - bar.done)
-        context.progress.finished("train", time.monotonic() - started, runs=sum(map(len, stacks)), tokens=total)
-    manifests = {cell.step.name: workdir.manifest(cell.step) for cell in all_cells}
-    return {name: manifest for name, manifest in manifests.items() if manifest is not None}
+        seconds = time.monotonic() - started
+        for cell in (cell for stack in stacks for cell in stack):
+            done[cell.step.name] = _made(workdir, cell)
+            share = cell.rung.trained_tokens(study) * cell.rung.flops_per_token(study) / sum(_cost(study, s) for s in stacks)
+            context.progress.finished(cell.step, done[cell.step.name], seconds * share)
+        context.progress.timed("train", seconds)
+    return {cell.step.name: done[cell.step.name] for cell in all_cells}
+
+
+def _made(workdir: Workdir, cell: Cell) -> Manifest:
+    manifest = workdir.manifest(cell.step)
+    assert manifest is not None, cell.step.path
+    return manifest
 
 
 def check_tokens(study: Study, levels: Mapping[str, Manifest]) -> None:

@@ -1,0 +1,96 @@
+"""What the terminal shows of a study: the plan before, the funnel after curation."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from curation.levels.ledger import IN, KEPT
+from pipelines import run_study
+from pipelines.run_step import Context, StepMissingError
+from pipelines.run_study import Curated
+from pipelines.steps.ladder import rungs
+from pipelines.study import Study
+
+
+def funnel(context: Context, curated: Curated) -> None:
+    """Where the documents, bytes and tokens of the pool went: one row per level and kind of reason.
+
+    The rules of one signal are shown as one row; the level's ledger and the report have each rule.
+    """
+    table = Table(title="Where the pool went", title_justify="left", box=None, header_style="bold")
+    for column in ("level", "reason"):
+        table.add_column(column, overflow="fold")
+    for column in ("documents", "MB", "tokens"):
+        table.add_column(column, justify="right")
+    for name, ledgers in curated.ledgers.items():
+        shown = name
+        for reason, (documents, size, tokens) in _by_kind(ledgers.summary["funnel"]).items():
+            style = "bold" if reason == KEPT else "dim" if reason == IN else ""
+            table.add_row(shown, reason, f"{documents:,}", f"{size / 1e6:,.2f}", f"{tokens:,}", style=style)
+            shown = ""
+    context.progress.console.print(table)
+    malformed = sum(source["malformed"] for source in curated.pool.manifest.summary["sources"].values())
+    if malformed:
+        context.progress.say(
+            f"{malformed} malformed records in quarantine: {curated.pool.manifest.step.path}/quarantine-*.jsonl"
+        )
+
+
+def _by_kind(rows: list[dict[str, Any]]) -> dict[str, list[int]]:
+    """Documents, bytes and tokens by reason, the rules over one signal together; rows of nothing left out."""
+    kinds: dict[str, list[int]] = {}
+    for row in rows:
+        signal = re.match(r"(?:not )?\(?([a-z]\w*)\.\w+ ", row["reason"])
+        reason = f"{signal[1]} rules" if signal else re.sub(r"^mixture: .*", "no room in the mixture", row["reason"])
+        if row["tokens"] or row["documents"]:
+            counts = kinds.setdefault(reason, [0, 0, 0])
+            kinds[reason] = [a + b for a, b in zip(counts, (row["documents"], row["bytes"], row["tokens"]), strict=True)]
+    return kinds
+
+
+def plan(context: Context, study: Study, base: Path) -> None:
+    """Levels, runs, tokens, FLOPs, and what of it all is cached, without computing anything."""
+    console, cached = context.progress.console, _Cached()
+    reading = context.only_reading("assay run")
+    reading.progress.cached = cached  # pyright: ignore[reportAttributeAccessIssue]
+    missing = "nothing"
+    try:
+        curated = run_study.curate(reading, study, base)
+        trained = run_study.train_levels(reading, study, curated)
+        run_study.fit_observations(reading, study, trained)
+    except StepMissingError as error:
+        missing = f"{error.step} and what follows from it"
+    console.print(f"[bold]{study.name}[/]: {len(study.levels)} levels, in {context.workdir.root}")
+    for name, level in study.levels.items():
+        declared = level.model_dump(exclude_defaults=True)
+        console.print(f"  {name:<16} " + (", ".join(f"{k}: {v}" for k, v in declared.items()) or "the whole pool"))
+    table = Table(box=None, header_style="bold")
+    for column in ("shape", "body", "head", "lr", "batch", "longest D", "runs", "tokens trained", "FLOPs"):
+        table.add_column(column, justify="left" if column == "shape" else "right")
+    total = 0.0
+    for rung in rungs(study):
+        runs = len(study.levels) * study.ladder.seeds
+        tokens = runs * rung.trained_tokens(study)
+        flops = tokens * rung.flops_per_token(study)
+        total += flops
+        body, head = rung.shape.params_body, rung.shape.params_head(study.tokenizer.vocab_size)
+        table.add_row(
+            rung.name, f"{body:,}", f"{head:,}", f"{rung.lr:g}", f"{rung.batch_tokens:,}", f"{rung.tokens[-1]:,}", str(runs),
+            f"{tokens:,}", f"{flops:.2e}",
+        )  # fmt: skip
+    console.print(table)
+    console.print(f"training: {total:.2e} FLOPs in all")
+    console.print(f"cached: {', '.join(cached.names) or 'nothing'}")
+    console.print(f"to be made: {missing}")
+
+
+class _Cached:
+    """Collects the names of cached steps."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __call__(self, name: str) -> None:
+        self.names.append(name)
