@@ -12,7 +12,7 @@ from curation.sources import html, python_environment, storage, warc
 from curation.sources.source import Malformed, Part, Record, Records, Slice, Source
 
 BLOCK = 1 << 20  # bytes read at a time
-ROWS = 64  # Parquet rows decoded at a time: with the record limit this bounds the memory
+ROWS = 32  # Parquet rows decoded at a time: with the record limit this bounds the memory
 
 
 def read(piece: Slice) -> Records:
@@ -148,18 +148,28 @@ def _parquet(part: Part, source: Source) -> Records:
             yield Malformed(part.path, "file", f"not Parquet: {error}")
             return
         columns = _columns(file.schema_arrow, part, source)
-        groups = range(part.start, file.num_row_groups if part.stop is None else part.stop)
         row = sum(file.metadata.row_group(group).num_rows for group in range(part.start))
-        try:
-            for batch in file.iter_batches(ROWS, row_groups=list(groups), columns=columns):
-                for value in _rows(batch, source.fields.text):
-                    found = _record(part.path, row, value, source)
-                    yield found if isinstance(found, Record) else Malformed(part.path, f"row {row}", found)
-                    row += 1
-        except (pa.ArrowInvalid, OSError) as error:
-            if stored.failed:
-                raise
-            yield Malformed(part.path, f"after row {row}", f"broken Parquet: {error}; the rest of the file is not read")
+        for group in range(part.start, file.num_row_groups if part.stop is None else part.stop):
+            after = row + file.metadata.row_group(group).num_rows
+            try:
+                _refuse_bomb(file.metadata.row_group(group))
+                for batch in file.iter_batches(ROWS, row_groups=[group], columns=columns):
+                    for value in _rows(batch, source.fields.text):
+                        found = _record(part.path, row, value, source)
+                        yield found if isinstance(found, Record) else Malformed(part.path, f"row {row}", found)
+                        row += 1
+            except (pa.ArrowInvalid, OSError, storage.BrokenFileError) as error:
+                if stored.failed:
+                    raise
+                yield Malformed(part.path, f"rows {row} to {after - 1}", f"broken Parquet: {error}")
+            row = after
+
+
+def _refuse_bomb(group: pq.RowGroupMetaData) -> None:
+    columns = [group.column(i) for i in range(group.num_columns)]
+    stored, expanded = (sum(getattr(c, f"total_{kind}_size") for c in columns) for kind in ("compressed", "uncompressed"))
+    if expanded > max(storage.FREE_EXPANSION, storage.MAX_EXPANSION * stored):
+        raise storage.BrokenFileError(f"expands over {storage.MAX_EXPANSION}-fold: taken for a decompression bomb")
 
 
 def _rows(batch: pa.RecordBatch, text: str) -> Iterator[dict[str, Any]]:

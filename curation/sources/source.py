@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import NamedTuple
 
 SUFFIXES = {
@@ -12,6 +13,7 @@ SUFFIXES = {
     "warc": (".warc", ".wet"),
 }
 EXTRACTORS = ("resiliparse", "trafilatura")
+NEEDED = {"html": ("resiliparse",), "warc": ("fastwarc", "resiliparse")}  # packages of the extra `web`
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 KINDS = ("python_environment", *SUFFIXES)
 
@@ -66,6 +68,9 @@ class Source:
             raise ValueError(f"source {self.name!r} of kind {self.kind} has {len(self.paths)} paths; {fix}")
         if self.extract not in EXTRACTORS:
             raise ValueError(f"source {self.name!r}: extract {self.extract!r} is not known; use one of {', '.join(EXTRACTORS)}")
+        for package in (*NEEDED[self.kind], self.extract) if self.kind in NEEDED else ():
+            if find_spec(package) is None:
+                raise ValueError(f"source {self.name!r} of kind {self.kind} needs {package}: pip install 'assay[web]'")
         for limit in ("slice_megabytes", "max_record_megabytes"):
             if not getattr(self, limit) > 0:
                 raise ValueError(f"source {self.name!r}: {limit} is {getattr(self, limit)}; it must be above 0")

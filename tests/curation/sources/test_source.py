@@ -25,3 +25,9 @@ def test_limits_are_positive() -> None:
 def test_a_source_travels() -> None:
     source = Source("web", "jsonl", ("a",))
     assert pickle.loads(pickle.dumps(source)) == source
+
+
+def test_a_missing_extra_is_named_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("curation.sources.source.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"'crawl' of kind warc needs fastwarc: pip install 'assay\[web\]'"):
+        Source("crawl", "warc", ("a.warc",))
