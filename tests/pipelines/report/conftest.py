@@ -1,5 +1,6 @@
 """A small study with known answers, with hostile text in it, and a real browser to open its page in."""
 
+import json
 import math
 import random
 import shutil
@@ -8,30 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from pipelines.report import page
 from pipelines.report.facts import Facts
+from scaling_fit import Analysis, analyse
 
 HOSTILE = (
     "<script>window.pwned = true; fetch('https://example.com/')</script><img src=x onerror='window.pwned=true'>"
     "</script></textarea><!-- {{ 7*7 }} \u202egnp.exe\u2066 \u200f\x00\x1b[31m ]]> & \u2028 end"
 )
 LEVELS = {"raw": 1.0, "deduplicated": 1.12, "filtered": 1.45, "top": 1.9}
-EVAL_SETS = ["heldout", "domain:docs", "domain:modules", "reference:clean", "own:filtered"]
+EVAL_SETS = ["heldout", "domain:docs"]
 SHAPES = {"s": 400_000, "m": 1_600_000}
 TOKENS = [250_000, 500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000]
 
 
-def observations(noise: float = 0.002) -> list[dict[str, Any]]:
+def observations(shapes: dict[str, int] = SHAPES, eval_sets: list[str] = EVAL_SETS, noise: float = 0.002) -> list[dict[str, Any]]:
     """Losses from a law in which curation multiplies the tokens and moves no exponent, with seed noise."""
     draw = random.Random(7)
     rows = []
     for level, multiplier in LEVELS.items():
-        for shape, params in SHAPES.items():
+        for shape, params in shapes.items():
             for seed in (0, 1):
                 for tokens in TOKENS:
-                    for i, eval_set in enumerate(EVAL_SETS):
+                    for i, eval_set in enumerate(eval_sets):
                         loss = 1.6 + 0.1 * i + 130 / params**0.36 + 190 / (tokens * multiplier) ** 0.4
                         loss *= math.exp(draw.gauss(0, noise))
                         rows.append({
@@ -56,7 +59,7 @@ def _funnel(level: int) -> list[dict[str, Any]]:
     return [{"level": name, "reason": r, "documents": n // 50, "bytes": n * 40, "tokens": n * 12} for r, n in rows]
 
 
-def make_facts(fit: dict[str, Any]) -> Facts:
+def planted(fit: dict[str, Any], rows: list[dict[str, Any]] | None = None) -> Facts:
     names = list(LEVELS)
     declarations: list[dict[str, Any]] = [
         {}, {"drop": ["exact", "near"]}, {"keep": ["gopher_quality", "c4"]}, {"top": {"fraction": 0.25, "by": "quality.score", "within": "domain"}},
@@ -81,7 +84,7 @@ def make_facts(fit: dict[str, Any]) -> Facts:
         name="planted", title="Python environment, four levels", baseline="raw",
         levels=[{"name": n, "kind": "level", "extends": names[i - 1] if i else None, "declaration": declarations[i],
                  "unique_tokens": kept[n]["tokens"], "documents": kept[n]["documents"], "bytes": kept[n]["bytes"]} for i, n in enumerate(names)],
-        fit=fit, observations=observations(),
+        fit=fit, observations=observations() if rows is None else rows,
         provenance={"created": "2026-11-22T07:00:00Z", "command": "assay run configs/quickstart.yaml", "study_file": "name: planted\n",
                     "study_hash": "0123456789ab", "commit": "abcdef0", "versions": {"python": "3.11.9", "torch": "2.9.1"},
                     "machine": {"cpu": "x86-64", "cores": "2", "memory": "6 GiB", "device": "cpu float32"}},
@@ -110,9 +113,25 @@ def make_facts(fit: dict[str, Any]) -> Facts:
     )  # fmt: skip
 
 
+def _analysed(rows: list[dict[str, Any]]) -> Analysis:
+    return analyse(pl.DataFrame(rows), baseline="raw", eval_set="heldout", replicates=100, test_replicates=79)
+
+
 @pytest.fixture(scope="session")
-def facts() -> Facts:
-    return make_facts({})
+def analysis() -> Analysis:
+    """scaling_fit's own answer on the planted study: two sizes, so every size has its floor."""
+    return _analysed(observations())
+
+
+@pytest.fixture(scope="session")
+def facts(analysis: Analysis) -> Facts:
+    return planted(json.loads(analysis.to_json()))
+
+
+@pytest.fixture(scope="session")
+def wide_analysis() -> Analysis:
+    """Three sizes: the additive law, N continuous."""
+    return _analysed(observations({**SHAPES, "l": 6_400_000}, ["heldout"]))
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +156,12 @@ class Opened:
     tab: Any
     said: list[str]
     asked: list[str]
+
+
+@pytest.fixture(scope="session")
+def plant() -> Callable[..., Facts]:
+    """The planted study around any fit."""
+    return planted
 
 
 @pytest.fixture(scope="session")

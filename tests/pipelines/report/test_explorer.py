@@ -1,0 +1,87 @@
+"""The explorer's arithmetic is scaling_fit's, and the sliders move it."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.report import explorer, page
+from pipelines.report.facts import Facts
+from scaling_fit import Analysis
+from scaling_fit.budget import plan, price, worth
+
+PREDICT = "([set, level, shape, N, D, U]) => explorer.predict(set, level, shape, N, D, U ?? Infinity)"
+
+
+def test_predictions_equal_scaling_fit_where_each_size_has_its_floor(analysis: Analysis, written: Path, open_page):
+    tab = open_page(written / "index.html").tab
+    for eval_set, whole in analysis.comparisons.items():
+        for level in whole.levels:
+            for shape, N in whole.shapes.items():
+                for D in (2.5e5, 1.7e6, 8e6, 3e8):
+                    ours = tab.evaluate(PREDICT, [eval_set, level, shape, N, D, None])
+                    assert ours == pytest.approx(analysis.predict(level, shape, D, eval_set)[0], abs=5e-5), (eval_set, level, shape, D)
+
+
+def test_predictions_and_optimum_equal_scaling_fit_for_any_size(wide_analysis: Analysis, plant: Callable, tmp_path: Path, open_page):
+    facts = plant(json.loads(wide_analysis.to_json()))
+    tab = open_page(page.write(facts, tmp_path)).tab
+    whole = wide_analysis.comparisons["heldout"]
+    for level in whole.levels:
+        for N in (1e5, 3.3e5, 2e6, 4e7):
+            for D in (2.5e5, 1.7e6, 3e8):
+                theirs = math.exp(whole.log_loss(level, "s", np.array([N]), np.array([D]))[0, 0])
+                assert tab.evaluate(PREDICT, ["heldout", level, "s", N, D, None]) == pytest.approx(theirs, abs=5e-5)
+    budgets = np.array([1e13, 1e14, 1e15])
+    made = plan(whole, budgets, replicates=2)
+    for k, C in enumerate(budgets):
+        best = tab.evaluate("C => explorer.optimum('heldout', 'top', C, Infinity)", C)
+        assert best["loss"] == pytest.approx(math.exp(made.loss["top"][0, k]), abs=5e-5)
+        assert best["N"] == pytest.approx(made.size["top"][0, k], rel=0.05), "the same grid of sizes"
+
+
+def test_repeats_and_prices_equal_scaling_fit(analysis: Analysis, facts: Facts, written: Path, open_page):
+    tab = open_page(written / "index.html").tab
+    for D, unique in ((1e6, 5e6), (2e7, 5e6), (5e9, 5e6)):
+        theirs = float(worth(np.array([D]), unique, facts.fit["sets"]["heldout"]["budget"]["r_star"])[0])
+        assert tab.evaluate("([D, U]) => explorer.worth(D, U)", [D, unique]) == pytest.approx(theirs, rel=1e-9)
+    cost = explorer.cost(facts.fit["sets"]["heldout"]["budget"])
+    theirs = price(analysis.comparisons["heldout"]).per_token(np.array([3e5, 1.2e6]))
+    assert np.exp(cost["intercept"]) * np.array([3e5, 1.2e6]) ** cost["slope"] == pytest.approx(theirs, rel=1e-6)
+
+
+def test_interval_at_a_tested_size_is_the_fitted_band(facts: Facts, written: Path, open_page):
+    tab = open_page(written / "index.html").tab
+    curve = next(c for c in facts.fit["sets"]["heldout"]["curves"] if c["level"] == "top" and c["shape"] == "m")
+    for k in (0, 9, 20):
+        ends = tab.evaluate("D => explorer.interval('heldout', 'top', 'm', 1.2e6, D, Infinity)", curve["D"][k])
+        assert ends == pytest.approx([curve["low"][k], curve["high"][k]], abs=2e-3)
+    assert tab.evaluate("explorer.interval('heldout', 'top', 'm', 1.2e6, 1e13, Infinity)") is None, "no ground that far out"
+
+
+def test_sliders_move_the_numbers_and_the_chart(written: Path, analysis: Analysis, open_page):
+    opened = open_page(written / "index.html")
+    tab = opened.tab
+    tab.wait_for_function("document.documentElement.dataset.explorer === 'ready'")
+    tab.select_option("#dial-level", "top")
+    tab.select_option("#dial-shape", "s")
+    chart = tab.inner_html("#explorer-chart svg")
+    for slider, place in (("#dial-d", 250), ("#dial-d", 700), ("#dial-c", 300), ("#dial-u", 100)):
+        before = tab.inner_text("#say-loss")
+        tab.fill(slider, str(place))
+        tab.wait_for_function("before => document.getElementById('say-loss').textContent !== before", arg=before)
+        state = tab.evaluate("({...explorer.state, U: Math.min(explorer.state.U, 1e18)})")
+        fresh = float(worth(np.array([state["D"]]), state["U"])[0])
+        assert float(tab.inner_text("#say-loss")) == pytest.approx(analysis.predict("top", "s", fresh)[0], abs=1.01e-4)
+    tab.wait_for_function("before => document.querySelector('#explorer-chart svg').innerHTML !== before", arg=chart)
+    before = tab.inner_text("#say-loss")
+    tab.select_option("#eval-set", "domain:docs")
+    tab.wait_for_function("before => document.getElementById('say-loss').textContent !== before", arg=before)
+    tab.focus("#dial-d")
+    before = tab.inner_text("#out-d")
+    tab.keyboard.press("ArrowRight")
+    assert tab.inner_text("#out-d") != before, "the keyboard moves a slider"
+    assert opened.said == []
