@@ -6,8 +6,8 @@ Stated where the original leaves it open or its modes differ: paragraphs of fewe
 paragraphs, and the filter learns the n-grams of what was kept, once, when the document ends (learning them twice made one mode
 of BFF remove over 90 %: mlfoundations/dclm issue 83).
 
-The filter is blocked (Putze, Sanders, Singler 2007, "Cache-, Hash- and Space-Efficient Bloom Filters"): all bits of an n-gram lie
-in one cache line, chosen by the upper half of its hash, so a look-up costs one miss.
+The filter is blocked (Putze, Sanders, Singler 2007, "Cache-, Hash- and Space-Efficient Bloom Filters"): all bits of an n-gram
+lie in one cache line, chosen by the upper half of its hash, so a look-up costs one miss.
 
 Shapes: Q paragraphs, W words, G n-grams.
 """
