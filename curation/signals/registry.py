@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from curation.signals import dclm, gopher, pages, signatures, web
+from curation.signals import dclm, gopher, language, pages, signatures, web
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ SIGNALS: dict[str, Signal] = {
         Signal("minhash", signatures.minhash, {"num_perm": 112, "seed": 1, "ngram": 5, "unit": "word"}),
         Signal("fineweb", web.fineweb, rules={"fineweb": web.FINEWEB_RULES}),
         Signal("refinedweb", pages.refinedweb, rules={"refinedweb": pages.REFINEDWEB_RULES}),
+        Signal("language", language.language, language.PARAMS, {"language": language.RULES}),
         Signal("nemo", pages.nemo, rules={"nemo": pages.NEMO_RULES}),
     )
 }

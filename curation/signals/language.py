@@ -1,0 +1,130 @@
+"""The language of each document, by a model that its library ships, or by any fastText model.
+
+py3langid 0.4 (Barbaresi; after Lui and Baldwin 2012, langid.py; BSD licence) is a naive Bayes over byte n-grams found by a
+finite automaton: 140 languages, no download. Its model is read from the installed library; the automaton runs here, compiled.
+
+Shapes: N bytes, D documents, L languages, F features, Q states of the automaton.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numba
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.document import Batch
+from curation.signals.quality import load
+from curation.words import utf8_buffer
+
+BUNDLED = "py3langid"
+PARAMS = {"model": BUNDLED, "languages": ["en"]}
+RULES = "language.en >= 0.65"  # FineWeb's and RefinedWeb's threshold, which they set for fastText's lid.176
+
+
+def language(batch: Batch, model: str = BUNDLED, languages: Sequence[str] = ("en",)) -> pa.Table:
+    """Columns: language (the likeliest, in the model's own codes), score float32 (its probability), and a float32 column
+    with the probability of each of `languages`.
+
+    `model` is "py3langid" (ISO 639-1 codes such as "de"; probabilities as its norm_probs=True) or the path of a fastText model
+    with labels "__label__en", such as lid.176.bin or GlotLID; line feeds are then read as spaces. Raises ValueError for a
+    language that the model does not know.
+    """
+    names, probability_DL = _bundled(batch) if model == BUNDLED else _fasttext(batch, model)
+    for wanted in languages:
+        if wanted not in names:
+            some = ", ".join(names[:8])
+            raise ValueError(f"language: {wanted!r} is none of the {len(names)} languages of {model} ({some}, ...)")
+    best_D = probability_DL.argmax(axis=1)
+    columns = {wanted: probability_DL[:, names.index(wanted)].astype(np.float32) for wanted in languages}
+    score_D = probability_DL[np.arange(len(best_D)), best_D].astype(np.float32)
+    return pa.table({"language": pa.array(names).take(pa.array(best_D)), "score": score_D, **columns})
+
+
+@dataclass(frozen=True)
+class _Automaton:
+    names: list[str]
+    label_L: np.ndarray  # int64, index of the name of each class: some have two
+    weight_FL: np.ndarray  # float32, log-probabilities
+    prior_L: np.ndarray  # float32
+    next_Q: np.ndarray  # uint32, rows of 256 next states
+    row_Q: np.ndarray  # int64, where the row of a state begins
+    feature_Q: np.ndarray  # int32, the feature that a state completes, or -1
+
+
+@cache
+def _automaton() -> _Automaton:
+    from py3langid import langid
+
+    model = langid._load_identifier(norm_probs=True)
+    names = list(dict.fromkeys(model.nb_classes))
+    return _Automaton(
+        names,
+        np.array([names.index(name) for name in model.nb_classes]),
+        np.asarray(model.nb_ptc, np.float32),
+        np.asarray(model.nb_pc, np.float32),
+        np.asarray(model.tk_nextmove, np.uint32),
+        np.asarray(model.tk_row, np.int64) << 8,
+        np.asarray(model.tk_output, np.int32),
+    )
+
+
+def _bundled(batch: Batch) -> tuple[list[str], np.ndarray]:
+    """(names, probability_DL) by py3langid: text in upper case is lowered, and Unicode composed, as it does."""
+    text = batch.text.combine_chunks()
+    for changes, change in (
+        (pc.invert(pc.string_is_ascii(text)), lambda some: pc.utf8_normalize(some, form="NFC")),
+        (pc.utf8_is_upper(text), pc.utf8_lower),
+    ):
+        text = pc.replace_with_mask(text, changes, change(text.filter(changes)))
+    utf8_N, text_bounds = utf8_buffer(text)
+    model = _automaton()
+    score_DL = np.empty((len(text_bounds) - 1, len(model.prior_L)), np.float32)
+    count_F, found_F = np.zeros(len(model.weight_FL), np.int64), np.empty(len(model.weight_FL), np.int64)
+    _scores(
+        utf8_N, text_bounds, model.next_Q, model.row_Q, model.feature_Q, model.weight_FL, model.prior_L, count_F, found_F,
+        score_DL,
+    )  # fmt: skip
+    score_DL /= np.sqrt(np.maximum(np.diff(text_bounds), 1))[:, None]  # py3langid's temperature, for any length
+    probability_DL = np.exp(score_DL - score_DL.max(axis=1, keepdims=True))
+    probability_DL /= probability_DL.sum(axis=1, keepdims=True)
+    merged_DL = np.zeros((len(score_DL), len(model.names)), np.float64)
+    np.add.at(merged_DL.T, model.label_L, probability_DL.T)
+    return model.names, merged_DL
+
+
+def _fasttext(batch: Batch, path: str) -> tuple[list[str], np.ndarray]:
+    """(names, probability_DL) by a fastText model."""
+    model = load(path)
+    labels = [label.removeprefix("__label__") for label in model.get_labels()]
+    index = {f"__label__{name}": k for k, name in enumerate(labels)}
+    probability_DL = np.zeros((len(batch.text), len(labels)), np.float64)
+    for d, text in enumerate(batch.text.to_pylist()):
+        for probability, label in model.f.predict(text.replace("\n", " ") + "\n", -1, 0.0, "strict"):
+            probability_DL[d, index[label]] = min(probability, 1.0)
+    return labels, probability_DL
+
+
+@numba.njit(cache=True, nogil=True, _nrt=False)
+def _scores(utf8_N, text_bounds, next_Q, row_Q, feature_Q, weight_FL, prior_L, count_F, found_F, score_DL):
+    for d in range(len(text_bounds) - 1):
+        state = np.int64(0)
+        found = 0
+        for i in range(text_bounds[d], text_bounds[d + 1]):
+            state = np.int64(next_Q[row_Q[state] + utf8_N[i]])
+            feature = feature_Q[state]
+            if feature >= 0:
+                if count_F[feature] == 0:
+                    found_F[found] = feature
+                    found += 1
+                count_F[feature] += 1
+        for k in range(len(prior_L)):
+            score_DL[d, k] = prior_L[k] if found else 0.0  # without a feature: every language alike
+        for f in range(found):
+            feature = found_F[f]
+            weight = np.float32(np.log1p(count_F[feature]))
+            count_F[feature] = 0
+            for k in range(len(prior_L)):
+                score_DL[d, k] += weight * weight_FL[feature, k]

@@ -1,0 +1,54 @@
+import fasttext
+import numpy as np
+import pyarrow as pa
+import pytest
+from py3langid import langid
+
+from curation.document import SCHEMA, Batch
+from curation.signals.language import language
+
+TEXTS = [
+    "The quick brown fox jumps over the lazy dog, and then it sleeps.",
+    "Der schnelle braune Fuchs springt \u00fcber den faulen Hund.",
+    "Cafe\u0301s et the\u0301s: l'\u00e9l\u00e8ve a mange\u0301 une pomme hier soir.",  # not composed
+    "\u042d\u0442\u043e \u043f\u0440\u043e\u0441\u0442\u043e\u0435 \u0441\u043b\u043e\u0432\u043e.",
+    "\u4eca\u5929\u5929\u6c14\u5f88\u597d\uff0c\u6211\u4eec\u53bb\u516c\u56ed\u3002",
+    "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd, \u05de\u05d4 \u05e9\u05dc\u05d5\u05de\u05da?",
+    "THIS SENTENCE IS WRITTEN IN CAPITAL LETTERS.",
+    "",
+    "1234",
+    "\U0001f600\U0001f600",
+    "word " * 50_000,
+]  # fmt: skip
+
+
+def batch(texts: list[str]) -> Batch:
+    return Batch(pa.table({"text": pa.array(texts, SCHEMA.field("text").type)}))
+
+
+def test_it_is_py3langid():
+    model = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
+    table = language(batch(TEXTS), languages=["en", "de", "sr"])
+    for row, text in zip(table.to_pylist(), TEXTS, strict=True):
+        name, score = model.classify(text)
+        ranks = dict(model.rank(text))
+        assert row["language"] == name
+        assert row["score"] == pytest.approx(score, abs=1e-3)
+        assert [row["en"], row["de"], row["sr"]] == pytest.approx([ranks["en"], ranks["de"], ranks["sr"]], abs=1e-3)
+
+
+def test_a_fasttext_model_by_path(tmp_path):
+    lines = [f"__label__{name} {text}" for name, text in (("en", "the dog and the cat"), ("de", "der hund und die katze"))]
+    (tmp_path / "train.txt").write_text("\n".join(lines * 50))
+    model = fasttext.train_supervised(str(tmp_path / "train.txt"), dim=4, bucket=100, epoch=50, lr=1.0, thread=1, verbose=0)
+    model.save_model(str(tmp_path / "lid.bin"))
+    table = language(batch(["the cat\nand the dog", "die katze", ""]), str(tmp_path / "lid.bin"), ["de"])
+    assert table.column_names == ["language", "score", "de"]
+    assert table["language"].to_pylist()[:2] == ["en", "de"]
+    assert (table["de"].to_numpy()[:2] > 0.5).tolist() == [False, True]
+    assert np.all((table["score"].to_numpy() >= 0) & (table["score"].to_numpy() <= 1))
+
+
+def test_an_unknown_language_is_an_error():
+    with pytest.raises(ValueError, match="'klingon' is none of the 140 languages of py3langid"):
+        language(batch(["a"]), languages=["klingon"])
