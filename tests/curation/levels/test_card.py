@@ -1,0 +1,126 @@
+"""The dataset folder: a card that the Hub's own library reads, rows that `datasets` loads."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from curation.levels.card import SCHEMA, CardFacts, LevelFacts, card, file_name, rows, slug, write
+
+FUNNEL = [
+    {"reason": "in", "documents": 10, "bytes": 400, "tokens": 1000},
+    {"reason": "gopher.n_words >= 50", "documents": 4, "bytes": 100, "tokens": 250},
+    {"reason": "kept", "documents": 6, "bytes": 300, "tokens": 750},
+]
+LEVELS = [
+    LevelFacts("raw", {"extends": None}, [FUNNEL[0], {**FUNNEL[0], "reason": "kept"}]),
+    LevelFacts(
+        "best 10%",
+        {"extends": "raw", "keep": ["gopher.n_words >= 50"], "top": {"fraction": 0.1, "by": "q.s"}},
+        FUNNEL,
+        [{"rule": "top 0.1 by q.s", "what": "lowest q.s taken", "group": "", "value": 0.123456789}],
+        "pinned to raw",
+    ),
+]
+FACTS = CardFacts(
+    title="A corpus | with <b>odd</b> characters: [x](y)",
+    levels=LEVELS,
+    default="best 10%",
+    sources={"crawl": None, "wiki": "cc-by-sa-4.0"},
+    command="assay run configs/web.yaml",
+    tokenizer="abc123",
+    heldout="2 % of the duplicate clusters, by hash.",
+    classifiers={"quality": {"positives": "wiki", "held-out AUC": 0.97}},
+    digests={"pool": "ffee"},
+    languages=["en"],
+)
+
+
+def test_the_front_matter_has_a_config_per_level():
+    text = card(FACTS)
+    assert text == card(FACTS)
+    head = yaml.safe_load(text.split("---\n")[1])
+    assert [(c["config_name"], c["data_files"][0]["path"], c.get("default")) for c in head["configs"]] == [
+        ("raw", "data/raw/train-*.parquet", None),
+        ("best-10", "data/best-10/train-*.parquet", True),
+    ]
+    assert head["license"] == "other"
+    alone = yaml.safe_load(card(replace(FACTS, sources={"wiki": "cc-by-sa-4.0"})).split("---\n")[1])
+    assert alone["license"] == "cc-by-sa-4.0"
+
+
+def test_the_hubs_library_reads_the_card():
+    hub = pytest.importorskip("huggingface_hub")
+    read = hub.DatasetCard(card(FACTS))
+    assert read.data.pretty_name == FACTS.title
+    assert len(read.data.configs) == 2
+
+
+def test_the_body_says_what_was_done():
+    body = card(FACTS).split("---\n", 2)[2]
+    assert "| best 10% | 6 | 300 | 750 | 75.0% |" in body
+    assert "| gopher.n\\_words >= 50 | 4 | 100 | 250 |" in body
+    assert "| top 0.1 by q.s | lowest q.s taken | all | 0.123457 |" in body
+    assert "    assay run configs/web.yaml" in body
+    assert "| quality | held-out AUC | 0.97 |" in body
+    assert "| crawl | not declared |" in body
+    assert "Mixture: pinned to raw." in body
+    assert "fraction: 0.1" in body
+
+
+def test_names_cannot_break_the_page():
+    body = card(FACTS).split("---\n", 2)[2]
+    assert "<b>" not in body
+    assert "# A corpus \\| with &lt;b>odd&lt;/b> characters: \\[x\\](y)" in body
+    for table in re.findall(r"(?:^\|.*\n)+", body, re.M):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+def test_the_default_must_be_a_level():
+    with pytest.raises(ValueError, match="the default level 'x' is not among raw"):
+        card(CardFacts("t", LEVELS[:1], "x", {}, "", "", ""))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    documents = pa.table(
+        {
+            "doc_id": pa.array([0, 1, 2], pa.uint64()),
+            "uid": pa.array([255, 2**63, 7], pa.uint64()),
+            "text": pa.array(["one", "two", "three"], pa.large_string()),
+            "source": ["crawl"] * 3,
+            "domain": ["web"] * 3,
+            "url": ["http://a", None, "http://c"],
+        }
+    )
+    ledger = pl.DataFrame({"doc_id": [0, 1, 2], "keep": [True, False, True], "tokens": [1, 0, 2], "bytes": [3, 0, 5]})
+    table = rows(documents, ledger, pl.Series([255, 9, 7], dtype=pl.UInt64))
+    for level in ("raw", "best 10%"):
+        path = tmp_path / file_name(level, 0, 1)
+        path.parent.mkdir(parents=True)
+        write(path, table)
+    (tmp_path / "README.md").write_text(card(FACTS))
+    return tmp_path
+
+
+def test_rows_are_the_kept_documents(folder):
+    table = pq.read_table(folder / file_name("best 10%", 0, 1))
+    assert table.schema.equals(SCHEMA)
+    assert table["id"].to_pylist() == ["00000000000000ff", "0000000000000007"]
+    assert table["text"].to_pylist() == ["one", "three"]
+    assert table["n_tokens"].to_pylist() == [1, 2]
+    assert table["date"].null_count == 2
+    assert slug("best 10%") == "best-10"
+
+
+def test_datasets_loads_the_folder(folder, monkeypatch, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert sorted(datasets.get_dataset_config_names(str(folder))) == ["best-10", "raw"]
+    loaded = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded["text"][:] == ["one", "three"]
