@@ -2,8 +2,8 @@
 
 `repeated_lines` makes the signal `lines` (lines that stand elsewhere too, but for their first occurrence, over the whole pool
 or within a source), `repeated_substrings` the signal `substrings` (paragraphs whose 13-grams were mostly seen, by a Bloom
-filter). Both have the columns of `curation.duplicates.paragraphs.CUTS`: a level may drop by `removed_share`, and `edited_pool` makes the
-pool with the cuts taken out, whose manifest stands wherever a pool's does.
+filter). Both have the columns of `curation.duplicates.paragraphs.CUTS`: a level may drop by `removed_share`, and
+`edited_pool` makes the pool with the cuts taken out, whose manifest stands wherever a pool's does.
 """
 
 from math import ceil
