@@ -7,5 +7,16 @@ from scaling_fit.laws import LAWS, Law, law_named
 from scaling_fit.observations import Observations, observations
 
 __all__ = [
-    "LAWS", "Analysis", "Fault", "Fit", "Law", "Observations", "analyse", "check", "faults_of", "fit", "law_named", "observations",
+    "LAWS",
+    "Analysis",
+    "Fault",
+    "Fit",
+    "Law",
+    "Observations",
+    "analyse",
+    "check",
+    "faults_of",
+    "fit",
+    "law_named",
+    "observations",
 ]

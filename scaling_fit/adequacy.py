@@ -39,9 +39,14 @@ def lack_of_fit(whole: Comparison) -> dict | None:
     whitened = replace(problem, trunks=replace(problem.trunks, ratio=float(ratios[best])))
     law = 2.0 * float(solve(whitened, whole.theta_P[None], tolerance=1e-12).objective_R[0])
     F = max(law - pure, 0.0) / (K - P) / (pure / (n - K))
-    return {"F": float(F), "df1": K - P, "df2": n - K, "p": float(fdtrc(K - P, n - K, F)),
-            "pure_error_percent": float(100 * np.sqrt(pure / (n - K))),
-            "misfit_percent": float(100 * np.sqrt(max(law - pure, 0.0) / n))}
+    return {
+        "F": float(F),
+        "df1": K - P,
+        "df2": n - K,
+        "p": float(fdtrc(K - P, n - K, F)),
+        "pure_error_percent": float(100 * np.sqrt(pure / (n - K))),
+        "misfit_percent": float(100 * np.sqrt(max(law - pure, 0.0) / n)),
+    }
 
 
 def interaction(whole: Comparison) -> dict | None:
@@ -51,12 +56,26 @@ def interaction(whole: Comparison) -> dict | None:
     if whole.by_shape:
         if len(whole.shapes) < 2:
             return None
-        wide = grouped(laid.law, table, np.array([f"{a}{CELL}{b}" for a, b in zip(table.level, table.shape, strict=True)], dtype=object),
-                       dict.fromkeys(laid.law.names, "free"), baseline=laid.groups[0], ratio=ratio, pivot=laid.pivot)
+        wide = grouped(
+            laid.law,
+            table,
+            np.array([f"{a}{CELL}{b}" for a, b in zip(table.level, table.shape, strict=True)], dtype=object),
+            dict.fromkeys(laid.law.names, "free"),
+            baseline=laid.groups[0],
+            ratio=ratio,
+            pivot=laid.pivot,
+        )
         test = "B and beta per shape instead of per level"
     elif laid.law.name == "additive":
-        wide = grouped(LAWS["cross"], table, table.level, dict.fromkeys(LAWS["cross"].names, "free"),
-                       baseline=whole.baseline, ratio=ratio, pivot=laid.pivot)
+        wide = grouped(
+            LAWS["cross"],
+            table,
+            table.level,
+            dict.fromkeys(LAWS["cross"].names, "free"),
+            baseline=whole.baseline,
+            ratio=ratio,
+            pivot=laid.pivot,
+        )
         test = "cross law: B grows as N^kappa"
     else:
         return None
@@ -89,8 +108,16 @@ def residual_map(whole: Comparison) -> list[dict]:
     for key in dict.fromkeys(keys):
         rows = np.array([k for k, other in enumerate(keys) if other == key])
         mean = float(residual_N[rows].mean())
-        out.append({"level": key[0], "shape": key[1], "D": float(key[2]), "percent": 100 * mean,
-                    "z": mean / (sd / np.sqrt(len(rows))) if sd > 0 else 0.0, "runs": len(rows)})
+        out.append(
+            {
+                "level": key[0],
+                "shape": key[1],
+                "D": float(key[2]),
+                "percent": 100 * mean,
+                "z": mean / (sd / np.sqrt(len(rows))) if sd > 0 else 0.0,
+                "runs": len(rows),
+            }
+        )
     return out
 
 
@@ -102,8 +129,10 @@ def adequacy(whole: Comparison) -> dict:
     warning = ""
     lof = tests["lack_of_fit"]
     if lof is not None and lof["p"] < 0.01:
-        warning = (f"The law misses the cell means by {lof['misfit_percent']:.2g} % of loss beside a pure error of "
-                   f"{lof['pure_error_percent']:.2g} % (p = {lof['p']:.1g}): read its exponents as local slopes, not constants. ")
+        warning = (
+            f"The law misses the cell means by {lof['misfit_percent']:.2g} % of loss beside a pure error of "
+            f"{lof['pure_error_percent']:.2g} % (p = {lof['p']:.1g}): read its exponents as local slopes, not constants. "
+        )
     inter = tests["interaction"]
     if inter is not None and inter["p"] < 0.01:
         warning += f"The data term changes with model size (p = {inter['p']:.1g}): one beta per level is an average over sizes."

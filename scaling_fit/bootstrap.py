@@ -26,14 +26,24 @@ def resample_rows(problem: Problem, n_replicates: int, rng: np.random.Generator)
     return weight_RN
 
 
-def resample_trunks(problem: Problem, n_replicates: int, rng: np.random.Generator) -> Array:
-    """How often each row is drawn, whole trunks drawn with replacement within each block, shape [R, N]."""
-    assert problem.trunks is not None
+def resample_trunks(problem: Problem, trunk_N: Array, n_replicates: int, rng: np.random.Generator) -> Array:
+    """How often each row is drawn, whole trunks drawn with replacement, shape [R, N].
+
+    trunk_N labels rows in problem order. Trunks are drawn within the set of groups they appear in, so a label that several
+    groups carry (the same run read twice) is drawn for all of them at once: their differences keep the pairing.
+    """
+    spans: dict[str, list[int]] = {}
+    for g, block in enumerate(problem.blocks):
+        for trunk in dict.fromkeys(trunk_N[block.rows].tolist()):
+            spans.setdefault(trunk, []).append(g)
+    strata: dict[tuple[int, ...], list[str]] = {}
+    for trunk, groups in spans.items():
+        strata.setdefault(tuple(groups), []).append(trunk)
     weight_RN = np.empty((n_replicates, len(problem.loss_N)))
-    for block in problem.blocks:
-        index_N = problem.trunks.index_N[block.rows]
-        first, C = index_N[0], index_N[-1] - index_N[0] + 1
-        weight_RN[:, block.rows] = rng.multinomial(C, np.full(C, 1.0 / C), n_replicates)[:, index_N - first]
+    for members in strata.values():
+        drawn_RC = rng.multinomial(len(members), np.full(len(members), 1.0 / len(members)), n_replicates)
+        for column, trunk in enumerate(members):
+            weight_RN[:, trunk_N == trunk] = drawn_RC[:, [column]]
     return weight_RN
 
 
@@ -47,7 +57,9 @@ def wild_targets(problem: Problem, theta_P: Array, n_replicates: int, rng: np.ra
     return fitted_N + residual_N * sign_RC[:, problem.trunks.index_N]
 
 
-def bootstrap(problem: Problem, theta_P: Array, objective: Objective, method: str, n_replicates: int, seed: int = 0) -> Array:
+def bootstrap(
+    problem: Problem, theta_P: Array, objective: Objective, method: str, n_replicates: int, trunk_N: Array, seed: int = 0
+) -> Array:
     """Refits of `n_replicates` resampled tables, theta_RP, each started at the fit.
 
     Errors: ValueError for an unknown method, or trunks where every block has fewer than 3.
@@ -57,11 +69,10 @@ def bootstrap(problem: Problem, theta_P: Array, objective: Objective, method: st
     if method == "row":
         weight_RN, target_RN = resample_rows(problem, n_replicates, rng), None
     elif method == "trunk":
-        assert problem.trunks is not None
-        counts = [len(np.unique(problem.trunks.index_N[block.rows])) for block in problem.blocks]
+        counts = [len(set(trunk_N[block.rows].tolist())) for block in problem.blocks]
         if max(counts) < 3:
             raise ValueError(f"at most {max(counts)} trunks per group: too few to resample; use intervals='wild' or analyse()")
-        weight_RN, target_RN = resample_trunks(problem, n_replicates, rng), None
+        weight_RN, target_RN = resample_trunks(problem, trunk_N, n_replicates, rng), None
     elif method == "wild":
         weight_RN, target_RN = None, wild_targets(problem, theta_P, n_replicates, rng)
     else:

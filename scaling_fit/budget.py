@@ -45,7 +45,7 @@ def price(whole: Comparison) -> Price:
 def worth(D: Array, unique: float, r_star: float = R_STAR) -> Array:
     """Fresh tokens that D tokens from a pool of `unique` are worth."""
     repeats = np.maximum(D / unique - 1.0, 0.0)
-    return np.where(D > unique, unique * (1.0 + r_star * (1.0 - np.exp(-repeats / r_star))), D)
+    return np.where(unique < D, unique * (1.0 + r_star * (1.0 - np.exp(-repeats / r_star))), D)
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,14 @@ class Plan:
     edge: dict[str, Array]
 
 
-def plan(whole: Comparison, budgets_C: Array, *, unique: dict[str, float] | None = None, replicates: int = 200,
-         r_star: float = R_STAR) -> Plan:
+def plan(
+    whole: Comparison,
+    budgets_C: Array,
+    *,
+    unique: dict[str, float] | None = None,
+    replicates: int = 200,
+    r_star: float = R_STAR,
+) -> Plan:
     """Minimise loss over size at every budget. Sizes: a grid reaching 4x below and 64x above those tested where the law
     has a size term, otherwise the tested shapes. unique: tokens each level has (None: endless)."""
     cost = price(whole)
@@ -76,8 +82,13 @@ def plan(whole: Comparison, budgets_C: Array, *, unique: dict[str, float] | None
     for level in whole.levels:
         useful_SC = worth(D_SC, unique[level], r_star) if unique else D_SC
         if whole.by_shape:
-            all_RSC = np.stack([whole.log_loss(level, s, np.full(len(budgets_C), n), useful_SC[k], theta_RP)
-                                for k, (s, n) in enumerate(zip(names, sizes_S, strict=True))], 1)
+            all_RSC = np.stack(
+                [
+                    whole.log_loss(level, s, np.full(len(budgets_C), n), useful_SC[k], theta_RP)
+                    for k, (s, n) in enumerate(zip(names, sizes_S, strict=True))
+                ],
+                1,
+            )
         else:
             flat = whole.log_loss(level, names[0], np.repeat(sizes_S, len(budgets_C)), useful_SC.ravel(), theta_RP)
             all_RSC = flat.reshape(len(theta_RP), len(sizes_S), len(budgets_C))
@@ -95,7 +106,7 @@ def crossing(difference_RC: Array, log_x_C: Array, confidence: float = 0.95) -> 
     share: replicates that cross within the grid. Below a share of one half there is no crossing to speak of (`at` null).
     """
     sign_RC = np.sign(difference_RC)
-    change_RC = sign_RC[:, 1:] * sign_RC[:, :-1] < 0
+    change_RC: Array = np.less(sign_RC[:, 1:] * sign_RC[:, :-1], 0)
     has_R = change_RC.any(1)
     k_R = change_RC.shape[1] - 1 - change_RC[:, ::-1].argmax(1)
     rows = np.arange(len(difference_RC))
@@ -104,10 +115,14 @@ def crossing(difference_RC: Array, log_x_C: Array, confidence: float = 0.95) -> 
         at_R = log_x_C[k_R] + left / (left - right) * (log_x_C[k_R + 1] - log_x_C[k_R])
     share = float(has_R[1:].mean())
     out = {"share": share, "at": None, "low": None, "high": None, "after": None}
-    if has_R[0]:
+    if has_R[0] and share >= 0.5:
         spread: Interval = percentile(at_R[0], np.where(has_R, at_R, np.nan)[1:], confidence, corrected=False)
-        out |= {"at": finite(np.exp(spread.value)), "low": finite(np.exp(spread.low)), "high": finite(np.exp(spread.high)),
-                "after": "level" if difference_RC[0, -1] < 0 else "baseline"}
+        out |= {
+            "at": finite(np.exp(spread.value)),
+            "low": finite(np.exp(spread.low)),
+            "high": finite(np.exp(spread.high)),
+            "after": "level" if difference_RC[0, -1] < 0 else "baseline",
+        }
         if share < 0.5 + confidence / 2:  # some draws never cross: the interval is open on the far side
             out |= {"low": None, "high": None}
     return out
@@ -119,13 +134,23 @@ def budget_report(whole: Comparison, confidence: float = 0.95, r_star: float = R
     spent = table.D * cost.per_token(table.N)
     low, high = float(spent.min()), float(spent.max())
     budgets_C = np.geomspace(low, high * 100, 41)
-    unique = {level: float(np.nanmax(np.where(table.level == level, table.unique, np.nan))) if
-              np.isfinite(table.unique[table.level == level]).any() else np.inf for level in whole.levels}
-    pools = {"endless": None}
+    unique = {
+        level: float(np.nanmax(np.where(table.level == level, table.unique, np.nan)))
+        if np.isfinite(table.unique[table.level == level]).any()
+        else np.inf
+        for level in whole.levels
+    }
+    pools: dict[str, dict[str, float] | None] = {"endless": None}
     if any(np.isfinite(u) for u in unique.values()):
         pools["finite"] = unique
-    out: dict = {"price": cost.source, "observed_budget": [low, high], "unique_tokens": {k: finite(v) for k, v in unique.items()},
-                 "r_star": r_star, "sizes": "tested shapes" if whole.by_shape else "continuous", "exponents": _exponents(whole, confidence)}
+    out: dict = {
+        "price": cost.source,
+        "observed_budget": [low, high],
+        "unique_tokens": {k: finite(v) for k, v in unique.items()},
+        "r_star": r_star,
+        "sizes": "tested shapes" if whole.by_shape else "continuous",
+        "exponents": _exponents(whole, confidence),
+    }
     for name, pool in pools.items():
         made = plan(whole, budgets_C, unique=pool, r_star=r_star)
         frontier, crossings = {}, {}
@@ -134,9 +159,14 @@ def budget_report(whole: Comparison, confidence: float = 0.95, r_star: float = R
             ends = np.quantile(loss_RC[1:], [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
             sizes = np.quantile(made.size[level][1:], [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
             frontier[level] = {
-                "loss": loss_RC[0].tolist(), "low": np.minimum(ends[0], loss_RC[0]).tolist(), "high": np.maximum(ends[1], loss_RC[0]).tolist(),
-                "N": made.size[level][0].tolist(), "N_low": sizes[0].tolist(), "N_high": sizes[1].tolist(),
-                "D": made.tokens[level][0].tolist(), "at_edge": made.edge[level][0].tolist(),
+                "loss": loss_RC[0].tolist(),
+                "low": np.minimum(ends[0], loss_RC[0]).tolist(),
+                "high": np.maximum(ends[1], loss_RC[0]).tolist(),
+                "N": made.size[level][0].tolist(),
+                "N_low": sizes[0].tolist(),
+                "N_high": sizes[1].tolist(),
+                "D": made.tokens[level][0].tolist(),
+                "at_edge": made.edge[level][0].tolist(),
             }
             if level != whole.baseline:
                 crossings[level] = crossing(made.loss[level] - made.loss[whole.baseline], np.log(budgets_C), confidence)
@@ -145,8 +175,13 @@ def budget_report(whole: Comparison, confidence: float = 0.95, r_star: float = R
         stack = np.stack([made.loss[level] for level in whole.levels])
         winner = stack[:, 0].argmin(0)
         sure = (stack[:, 1:].argmin(0) == winner).mean(0)
-        out[name] = {"budgets": budgets_C.tolist(), "frontier": frontier, "crossings": crossings,
-                     "winner": [whole.levels[w] for w in winner], "winner_share": sure.tolist()}
+        out[name] = {
+            "budgets": budgets_C.tolist(),
+            "frontier": frontier,
+            "crossings": crossings,
+            "winner": [whole.levels[w] for w in winner],
+            "winner_share": sure.tolist(),
+        }
     return out
 
 

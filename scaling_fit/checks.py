@@ -49,28 +49,49 @@ def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
         for row, key in zip(table.row, keys, strict=True):
             again += [row] if key in seen else []
             seen.add(key)
-        add("duplicate-run", "error", f"rows {_list(np.array(again))} repeat a (level, trunk, N, D, set) already seen: "
-            "keep one of each, or give seeds their own `seed` or `trunk`", np.array(again))
+        add(
+            "duplicate-run",
+            "error",
+            f"rows {_list(np.array(again))} repeat a (level, trunk, N, D, set) already seen: "
+            "keep one of each, or give seeds their own `seed` or `trunk`",
+            np.array(again),
+        )
     elif not named:
-        exact = [key[:6] + (loss,) for key, loss in zip(keys, table.loss, strict=True)]
-        again = [row for k, row in enumerate(table.row) if exact[k] in exact[:k]] if len(set(exact)) < len(exact) else []
         exact = [(key[0], key[1], key[5], key[6], loss) for key, loss in zip(keys, table.loss, strict=True)]
         if len(set(exact)) < len(exact):
             first: dict = {}
             again = [row for row, key in zip(table.row, exact, strict=True) if first.setdefault(key, row) != row]
-            add("duplicate-row", "warning", f"rows {_list(np.array(again))} equal an earlier row in N, D and loss: "
-                "copies make intervals too narrow, drop them", np.array(again))
+            add(
+                "duplicate-row",
+                "warning",
+                f"rows {_list(np.array(again))} equal an earlier row in N, D and loss: "
+                "copies make intervals too narrow, drop them",
+                np.array(again),
+            )
     if len({c for c in table.certificate if c}) > 1:
-        add("mixed-certificates", "error", "runs carry different certificates (tokenizer, schedule, code or evaluation differ): "
-            "fit one certificate at a time", table.row)
+        add(
+            "mixed-certificates",
+            "error",
+            "runs carry different certificates (tokenizer, schedule, code or evaluation differ): fit one certificate at a time",
+            table.row,
+        )
     if table.repeated.any():
         rows = table.row[table.repeated]
-        add("repeated-data", "warning", f"{len(rows)} rows use more tokens than their unique ones; a law of fresh data "
-            "leaves them out (use law=repetition or law=overfitting to keep them)", rows)
+        add(
+            "repeated-data",
+            "warning",
+            f"{len(rows)} rows use more tokens than their unique ones; a law of fresh data "
+            "leaves them out (use law=repetition or law=overfitting to keep them)",
+            rows,
+        )
     for level in table.levels:
         for name in table.eval_sets:
-            _check_design(table.where((table.level == level) & (table.eval_set == name) & ~table.repeated), n_parameters,
-                          f"level {level}, {name}: " if len(table.levels) * len(table.eval_sets) > 1 else "", add)
+            _check_design(
+                table.where((table.level == level) & (table.eval_set == name) & ~table.repeated),
+                n_parameters,
+                f"level {level}, {name}: " if len(table.levels) * len(table.eval_sets) > 1 else "",
+                add,
+            )
     return tuple(faults)
 
 
@@ -80,14 +101,27 @@ def _check_loss(table: Observations, add) -> None:
         order, rank = np.argsort(one.D), np.argsort(np.argsort(one.loss))
         rising = len(one) > 5 and np.corrcoef(np.arange(len(one)), rank[order])[0, 1] > 0.5
         if np.all(one.loss < 1.0) and rising:
-            add("accuracy-like", "error", f"{name}: values lie in (0, 1) and rise with tokens; they look like accuracies. "
-                "Give losses in nats per token", one.row)
+            add(
+                "accuracy-like",
+                "error",
+                f"{name}: values lie in (0, 1) and rise with tokens; they look like accuracies. Give losses in nats per token",
+                one.row,
+            )
         elif np.median(one.loss) > 12.0:
-            add("perplexity-like", "error", f"{name}: median {np.median(one.loss):.3g} is above ln(vocabulary) of any usual "
-                "tokenizer (ln 160000 = 12); it looks like perplexity. Give its logarithm", one.row)
+            add(
+                "perplexity-like",
+                "error",
+                f"{name}: median {np.median(one.loss):.3g} is above ln(vocabulary) of any usual "
+                "tokenizer (ln 160000 = 12); it looks like perplexity. Give its logarithm",
+                one.row,
+            )
         elif np.all(one.loss < 1.3):
-            add("bits-per-byte-like", "warning", f"{name}: all losses are below 1.3; if they are bits per byte, exponents are "
-                "comparable only within this table", one.row)
+            add(
+                "bits-per-byte-like",
+                "warning",
+                f"{name}: all losses are below 1.3; if they are bits per byte, exponents are comparable only within this table",
+                one.row,
+            )
 
 
 def _check_design(one: Observations, n_parameters: int, where: str, add) -> None:
@@ -96,23 +130,43 @@ def _check_design(one: Observations, n_parameters: int, where: str, add) -> None
     sizes, tokens = len(np.unique(one.N)), len(np.unique(one.D))
     cells = len(set(zip(one.N, one.D, strict=True)))
     if cells < n_parameters:
-        add("too-few-points", "warning", f"{where}{cells} distinct (N, D) for {n_parameters} parameters: a law this rich has no "
-            "error to judge it by; add runs or fit a smaller law", one.row)
+        add(
+            "too-few-points",
+            "warning",
+            f"{where}{cells} distinct (N, D) for {n_parameters} parameters: a law this rich has no "
+            "error to judge it by; add runs or fit a smaller law",
+            one.row,
+        )
     if sizes == 1:
-        add("one-size", "warning", f"{where}one distinct N: alpha and A are not identified; a law in D alone is fitted", one.row)
+        add(
+            "one-size", "warning", f"{where}one distinct N: alpha and A are not identified; a law in D alone is fitted", one.row
+        )
     elif sizes == 2:
-        add("two-sizes", "warning", f"{where}two distinct N: E, A and alpha are three numbers from two; each shape gets a free "
-            "floor instead", one.row)
+        add(
+            "two-sizes",
+            "warning",
+            f"{where}two distinct N: E, A and alpha are three numbers from two; each shape gets a free floor instead",
+            one.row,
+        )
     if tokens == 1:
         add("one-token-count", "warning", f"{where}one distinct D: beta and B are not identified; vary the tokens", one.row)
     elif tokens < 4:
         add("few-token-counts", "warning", f"{where}{tokens} distinct D: beta, B and the floor need at least 4", one.row)
     decades = float(np.log10(one.D.max() / one.D.min()))
     if 0 < decades < 1.5:
-        add("short-token-range", "warning", f"{where}D spans {decades:.1f} decades; beta and the floor are hard to tell apart "
-            "below about 2", one.row)
+        add(
+            "short-token-range",
+            "warning",
+            f"{where}D spans {decades:.1f} decades; beta and the floor are hard to tell apart below about 2",
+            one.row,
+        )
     if len(one) > 8 and sizes > 2 and tokens > 2:
         correlation = float(np.corrcoef(np.log(one.N), np.log(one.D))[0, 1])
         if abs(correlation) > 0.9:
-            add("collinear", "warning", f"{where}ln N and ln D correlate {correlation:.2f}: runs along one ray of tokens per "
-                "parameter cannot separate alpha from beta; cross the grid", one.row)
+            add(
+                "collinear",
+                "warning",
+                f"{where}ln N and ln D correlate {correlation:.2f}: runs along one ray of tokens per "
+                "parameter cannot separate alpha from beta; cross the grid",
+                one.row,
+            )

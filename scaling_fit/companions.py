@@ -56,8 +56,17 @@ def multiplier_curve(whole: Comparison, level: str, replicates: int = 400, confi
             log_m_R = _tokens_at(level_RK[:, k], np.log(D_base), base_RK) - np.log(D_level[k])
             log_m.append(log_m_R)
             spread = percentile(np.exp(log_m_R[0]), np.exp(log_m_R[1:]), confidence, corrected=False)
-            points.append({"shape": shape, "N": size, "D": float(D_level[k]), "loss": float(np.exp(level_RK[0, k])),
-                           "multiplier": spread.value, "low": spread.low, "high": spread.high})
+            points.append(
+                {
+                    "shape": shape,
+                    "N": size,
+                    "D": float(D_level[k]),
+                    "loss": float(np.exp(level_RK[0, k])),
+                    "multiplier": spread.value,
+                    "low": spread.low,
+                    "high": spread.high,
+                }
+            )
         if len(log_m) > 1:
             x = np.log(D_level[inside])
             slopes_x.append(x - x.mean())
@@ -87,8 +96,13 @@ def fitted_multiplier(whole: Comparison, level: str, shape: str, D: Array, confi
         m_RN = np.exp(np.clip(np.where(np.isnan(log_D), np.inf, log_D) - np.log(D), -30, 30))
     m_RN = np.where(m_RN > 1e12, np.inf, m_RN)
     spread = [percentile(m[0], m[1:], confidence, corrected=False) for m in m_RN.T]
-    return {"shape": shape, "D": D.tolist(), "multiplier": [finite(s.value) for s in spread],
-            "low": [finite(s.low) for s in spread], "high": [finite(s.high) for s in spread]}
+    return {
+        "shape": shape,
+        "D": D.tolist(),
+        "multiplier": [finite(s.value) for s in spread],
+        "low": [finite(s.low) for s in spread],
+        "high": [finite(s.high) for s in spread],
+    }
 
 
 def paired_differences(whole: Comparison, level: str, confidence: float = 0.95) -> dict:
@@ -102,8 +116,16 @@ def paired_differences(whole: Comparison, level: str, confidence: float = 0.95) 
     for shape, D, seed, loss in zip(*_keys(whole, level), strict=True):
         if (shape, D, seed) in base:
             other = base[shape, D, seed]
-            points.append({"shape": shape, "N": sizes[shape], "D": float(D), "seed": seed, "difference": float(loss - other),
-                           "percent": float(100 * np.log(loss / other))})
+            points.append(
+                {
+                    "shape": shape,
+                    "N": sizes[shape],
+                    "D": float(D),
+                    "seed": seed,
+                    "difference": float(loss - other),
+                    "percent": float(100 * np.log(loss / other)),
+                }
+            )
             by_trunk.setdefault((shape, seed), []).append(100 * np.log(loss / other))
     means = np.array([np.mean(v) for v in by_trunk.values()])
     summary = None
@@ -111,8 +133,14 @@ def paired_differences(whole: Comparison, level: str, confidence: float = 0.95) 
         se = means.std(ddof=1) / np.sqrt(len(means))
         half = stdtrit(len(means) - 1, 0.5 + confidence / 2) * se
         p = float(fdtrc(1, len(means) - 1, (means.mean() / se) ** 2)) if se > 0 else None
-        summary = {"mean_percent": float(means.mean()), "low": float(means.mean() - half), "high": float(means.mean() + half),
-                   "pairs": len(means), "wins": int((means < 0).sum()), "p": p}
+        summary = {
+            "mean_percent": float(means.mean()),
+            "low": float(means.mean() - half),
+            "high": float(means.mean() + half),
+            "pairs": len(means),
+            "wins": int((means < 0).sum()),
+            "p": p,
+        }
     return {"points": points, "summary": summary}
 
 

@@ -102,9 +102,7 @@ def lay_out(table: Observations, baseline: str, ratio: float = 0.0, pivot=None, 
     return grouped(chosen, table, labels, sharing, baseline=first, ratio=ratio, pivot=pivot), True, why
 
 
-def compare(
-    table: Observations, baseline: str, *, law: str = "auto", replicates: int = 1000, seed: int = 0
-) -> Comparison:
+def compare(table: Observations, baseline: str, *, law: str = "auto", replicates: int = 1000, seed: int = 0) -> Comparison:
     """Fit every level jointly, estimate the noise, and simulate `replicates` refits around the fit.
 
     Errors: ValueError when the baseline has no rows, or the rows are no more than the parameters.
@@ -114,8 +112,8 @@ def compare(
     laid, by_shape, why = lay_out(table, baseline, law=law)
     if len(table) <= laid.problem.n_parameters:
         raise ValueError(
-            f"{len(table)} rows for {laid.problem.n_parameters} parameters over {len(table.levels)} levels: no error is left to "
-            "judge by; add token counts or shapes"
+            f"{len(table)} rows for {laid.problem.n_parameters} parameters over {len(table.levels)} levels: no error is left "
+            "to judge by; add token counts or shapes"
         )
     ordered = table.where(laid.rows)
     cells = np.array([f"{level}{CELL}{shape}" for level, shape in zip(ordered.level, ordered.shape, strict=True)], dtype=object)

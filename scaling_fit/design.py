@@ -73,7 +73,12 @@ def _information(grid: Grid, truth: dict[str, float]) -> tuple[Array, tuple[str,
     N, D, trunk = grid.rows()
     sizes = np.unique(N)
     change = np.flatnonzero(np.diff(trunk, prepend=-1))
-    trunks = Trunks(change, np.cumsum(np.diff(trunk, prepend=trunk[0]) != 0), np.diff(np.append(change, len(N))), (grid.trunk / grid.row) ** 2)
+    trunks = Trunks(
+        change,
+        np.cumsum(np.diff(trunk, prepend=trunk[0]) != 0),
+        np.diff(np.append(change, len(N))),
+        (grid.trunk / grid.row) ** 2,
+    )
     inputs = Inputs(N, D, np.full(len(N), np.inf))
     law = LAWS["additive"]
     design = law.design(inputs, inputs.pivot())
@@ -136,7 +141,11 @@ def table_of(grid: Grid, truths: dict[str, dict[str, float]], rng: np.random.Gen
         columns["shape"] += [f"{n:.4g}" for n in N]
         columns["seed"] += [str(t % grid.seeds) for t in trunk]
         columns["trunk"] += [f"{level}/{t}" for t in trunk]
-        columns["N"], columns["D"], columns["loss"] = columns["N"] + N.tolist(), columns["D"] + D.tolist(), columns["loss"] + loss.tolist()
+        columns["N"], columns["D"], columns["loss"] = (
+            columns["N"] + N.tolist(),
+            columns["D"] + D.tolist(),
+            columns["loss"] + loss.tolist(),
+        )
     return observations(columns)
 
 
@@ -146,8 +155,15 @@ def shifted(truth: dict[str, float], delta: float, grid: Grid) -> dict[str, floa
     return truth | {"beta": truth["beta"] + delta, "B": truth["B"] * middle**delta}
 
 
-def simulate_power(grid: Grid, delta: float, truth: dict[str, float] | None = None, *, alpha: float = 0.05, replicates: int = 2000,
-                   seed: int = 0) -> float:
+def simulate_power(
+    grid: Grid,
+    delta: float,
+    truth: dict[str, float] | None = None,
+    *,
+    alpha: float = 0.05,
+    replicates: int = 2000,
+    seed: int = 0,
+) -> float:
     """Share of simulated pairs of levels in which the exponent test (everything else free) rejects at alpha.
 
     All tables are refitted in one batch under both hypotheses, whitened at the true ratio of trunk to row noise."""
@@ -170,12 +186,12 @@ def simulate_power(grid: Grid, delta: float, truth: dict[str, float] | None = No
     null_R, all_R = 2.0 * fits.objective_R.reshape(2, -1)
     df = assess(grid, truth).df
     F_R = np.maximum(null_R - all_R, 0.0) / (all_R / (len(quiet) - problem.n_parameters))
-    return float((F_R > stdtrit(df, 1 - alpha / 2) ** 2).mean())
+    return float((stdtrit(df, 1 - alpha / 2) ** 2 < F_R).mean())
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A run that could be added to both levels: N, D, its cost (any unit), and the trunk it would branch from (-1: a new one)."""
+    """A run that both levels could add: N, D, its cost (any unit), and the trunk it would branch from (-1: a new one)."""
 
     N: float
     D: float

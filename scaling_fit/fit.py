@@ -5,25 +5,24 @@ Shape suffixes: R replicates, N points, P global parameters, Q parameters of one
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from scaling_fit.bootstrap import bootstrap
 from scaling_fit.checks import Fault, check
-from scaling_fit.groups import Grouped, grouped
-from scaling_fit.intervals import Interval, finite, percentile
+from scaling_fit.groups import Grouped, Rule, grouped
+from scaling_fit.intervals import Interval, finite, percentile, show
 from scaling_fit.laws import Inputs, Law, law_named
-from scaling_fit.noise import estimate_noise
 from scaling_fit.objectives import SENSITIVITY, Objective, objective_named
 from scaling_fit.observations import observations
-from scaling_fit.profile import profile
-from scaling_fit.search import Search, minimise, search
-from scaling_fit.solve import solve
+from scaling_fit.profile import profile_fit
+from scaling_fit.search import Search, minimise
 
 Array = np.ndarray
-FRESH_LAWS = ("repetition", "overfitting")
+OUTLIER = 6
+REPEAT_LAWS = ("repetition", "overfitting")
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,33 @@ class Fit:
         phi_RQ = self.grouped.phi(self.theta_P[None], group or self.groups[0])
         return np.exp(design.predict(phi_RQ)[0]).reshape(N.shape)
 
+    def difference(self, parameter: str, group: str, other: str) -> tuple[Interval, float]:
+        """`parameter` of group minus other: its interval over replicates, and the two-sided bootstrap p of being zero.
+
+        Errors: ValueError without replicates (intervals="none" or "profile")."""
+        if self.theta_RP is None:
+            raise ValueError(f"intervals={self.method!r} kept no replicates; fit with row, trunk or wild to compare groups")
+        k = self.law.names.index(parameter)
+        point, draws = (
+            self.grouped.natural(t, group)[:, k] - self.grouped.natural(t, other)[:, k]
+            for t in (self.theta_P[None], self.theta_RP)
+        )
+        share = min((draws <= 0).mean(), (draws >= 0).mean())
+        return percentile(float(point[0]), draws, self.confidence, corrected=False), float(
+            min(1.0, 2 * (share * len(draws) + 1) / (len(draws) + 1))
+        )
+
     def table(self) -> list[dict]:
         """A row per group and parameter."""
         units = {p.name: p.unit for p in self.law.parameters}
         return [
-            {"group": group, "parameter": name, **interval.to_dict(), "se": finite(self.errors[group].get(name)), "unit": units[name]}
+            {
+                "group": group,
+                "parameter": name,
+                **interval.to_dict(),
+                "se": finite(self.errors[group].get(name)),
+                "unit": units[name],
+            }
             for group, entry in self.intervals.items()
             for name, interval in entry.items()
         ]
@@ -77,8 +98,11 @@ class Fit:
             "objective": self.objective.describe(),
             "objective_value": finite(self.objective_value),
             "rows": len(self.grouped.problem.loss_N),
-            "intervals": {"method": self.method, "confidence": self.confidence,
-                          "replicates": 0 if self.theta_RP is None else len(self.theta_RP)},
+            "intervals": {
+                "method": self.method,
+                "confidence": self.confidence,
+                "replicates": 0 if self.theta_RP is None else len(self.theta_RP),
+            },
             "parameters": self.table(),
             "certificate": self.certificate,
             "sensitivity": list(self.sensitivity),
@@ -92,23 +116,29 @@ class Fit:
 
     def summary(self) -> str:
         """Markdown: the law, its parameters with intervals, the sensitivity row, and every flag."""
-        lines = [f"**{self.law.formula}** by {self.objective.describe()}; {len(self.grouped.problem.loss_N)} runs.", "",
-                 f"| group | parameter | value | {100 * self.confidence:g} % interval ({self.method}) | unit |", "|---|---|---|---|---|"]
+        lines = [
+            f"**{self.law.formula}** by {self.objective.describe()}; {len(self.grouped.problem.loss_N)} runs.",
+            "",
+            f"| group | parameter | value | {100 * self.confidence:g} % interval ({self.method}) | unit |",
+            "|---|---|---|---|---|",
+        ]
         for row in self.table():
-            ends = "-" if row["low"] is None and row["high"] is None else f"[{_show(row['low'])}, {_show(row['high'])}]"
-            lines.append(f"| {row['group']} | {row['parameter']} | {_show(row['value'])} | {ends} | {row['unit']} |")
+            ends = "-" if row["low"] is None and row["high"] is None else f"[{show(row['low'])}, {show(row['high'])}]"
+            lines.append(f"| {row['group']} | {row['parameter']} | {show(row['value'])} | {ends} | {row['unit']} |")
         names = [p.name for p in self.law.parameters]
         lines += ["", "| objective | group | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
-        lines += [f"| {row['objective']} | {row['group']} | " + " | ".join(_show(row[n]) for n in names) + " |" for row in self.sensitivity]
+        lines += [
+            f"| {row['objective']} | {row['group']} | " + " | ".join(show(row[n]) for n in names) + " |"
+            for row in self.sensitivity
+        ]
         found = self.certificate
-        lines += ["", f"Search: {found['map_points']} points mapped, {found['starts_polished']} starts polished, "
-                      f"{found['distinct_minima']} distinct minimum(s)."]
+        lines += [
+            "",
+            f"Search: {found['map_points']} points mapped, {found['starts_polished']} starts polished, "
+            f"{found['distinct_minima']} distinct minimum(s).",
+        ]
         lines += [f"- **{flag}**" for flag in self.flags] + [f"- {f.severity}: {f.message}" for f in self.faults]
         return "\n".join(lines + [f"- {note}" for note in self.notes])
-
-
-def _show(x: float | None) -> str:
-    return "open" if x is None else f"{x:.5g}"
 
 
 def fit(
@@ -117,7 +147,7 @@ def fit(
     law: str = "additive",
     objective: str | Objective = "huber",
     groups: str | None = None,
-    sharing: Mapping[str, object] | None = None,
+    sharing: Mapping[str, Rule] | None = None,
     baseline: str | None = None,
     intervals: str = "auto",
     replicates: int = 1000,
@@ -140,40 +170,72 @@ def fit(
     faults = check(data, len(chosen.names))
     fatal = [fault for fault in faults if fault.severity == "error"]
     if len(data.eval_sets) > 1:
-        fatal.append(Fault("many-eval-sets", "error", f"{len(data.eval_sets)} evaluation sets ({', '.join(data.eval_sets[:4])} ...): "
-                           "a law is of one; pick it first"))
+        fatal.append(
+            Fault(
+                "many-eval-sets",
+                "error",
+                f"{len(data.eval_sets)} evaluation sets ({', '.join(data.eval_sets[:4])} ...): a law is of one; pick it first",
+            )
+        )
     if fatal:
         raise ValueError("; ".join(f"{fault.name}: {fault.message}" for fault in fatal))
     notes = list(data.notes)
-    if law not in FRESH_LAWS and data.repeated.any():
+    if law not in REPEAT_LAWS and data.repeated.any():
         notes.append(f"{int(data.repeated.sum())} rows of repeated data left out")
         data = data.where(~data.repeated)
     labels = np.full(len(data), "all", dtype=object) if groups is None else getattr(data, groups)
     _enough(chosen, data, labels, sharing)
     laid = grouped(chosen, data, labels, sharing or {}, baseline=baseline or str(labels[0]))
-    found = _search(laid, goal)
+    found = laid.search(goal)
     theta_P = found.phi_MP[0]
     method = intervals
     if intervals == "auto":
         method = "trunk" if "row 0" not in data.trunk and len(set(data.trunk.tolist())) >= 8 * len(laid.groups) else "row"
     theta_RP = None
     if method == "profile":
-        spans, errors = _profiles(laid, theta_P, goal, confidence)
+        if goal.exact_curvature or goal.space != "log" or len(laid.groups) > 1:
+            raise ValueError(
+                "intervals='profile' needs one group and objective='least-squares' (a likelihood); use row, trunk or wild"
+            )
+        spans, errors = profile_fit(laid, theta_P, confidence)
     elif method == "none":
-        spans = {g: {n: Interval(float(v), -np.inf, np.inf) for n, v in zip(chosen.names, laid.natural(theta_P[None], g)[0], strict=True)} for g in laid.groups}
+        spans = {
+            g: {
+                n: Interval(float(v), -np.inf, np.inf)
+                for n, v in zip(chosen.names, laid.natural(theta_P[None], g)[0], strict=True)
+            }
+            for g in laid.groups
+        }
         errors = {g: {} for g in laid.groups}
     else:
-        theta_RP = bootstrap(laid.problem, theta_P, goal, method, replicates, seed)
+        theta_RP = bootstrap(laid.problem, theta_P, goal, method, replicates, data.trunk[laid.rows], seed)
         spans, errors = _spans(laid, theta_P, theta_RP, confidence)
-    return Fit(chosen, goal, method, confidence, laid, theta_P, theta_RP, float(found.objective_M[0]), spans, errors,
-               found.certificate(), _sensitivity(laid, theta_P), _flags(laid, theta_P, theta_RP, found), faults, tuple(notes))
+    return Fit(
+        chosen,
+        goal,
+        method,
+        confidence,
+        laid,
+        theta_P,
+        theta_RP,
+        float(found.objective_M[0]),
+        spans,
+        errors,
+        found.certificate(),
+        _sensitivity(laid, theta_P),
+        _flags(laid, theta_P, theta_RP, found),
+        faults,
+        tuple(notes),
+    )
 
 
-def _enough(law: Law, data, labels: Array, sharing: Mapping[str, object] | None) -> None:
+def _enough(law: Law, data, labels: Array, sharing: Mapping[str, Rule] | None) -> None:
     for axis in law.needs:
         if len(np.unique(getattr(data, axis))) < 2:
-            raise ValueError(f"law {law.name!r} needs at least two distinct {axis}; the table has one "
-                             f"({getattr(data, axis)[0]:.4g}): use law='{'data' if axis == 'N' else 'size'}' or vary {axis}")
+            raise ValueError(
+                f"law {law.name!r} needs at least two distinct {axis}; the table has one "
+                f"({float(getattr(data, axis)[0]):.4g}): use law='{'data' if axis == 'N' else 'size'}' or vary {axis}"
+            )
     points = len({*zip(labels, data.N, data.D, data.unique, strict=True)})
     n_groups = len(set(labels.tolist()))
     n = sum(n_groups if (sharing or {}).get(name) == "free" else 1 for name in law.names)
@@ -181,69 +243,15 @@ def _enough(law: Law, data, labels: Array, sharing: Mapping[str, object] | None)
         raise ValueError(f"{points} distinct points for {n} parameters of law {law.name!r}: add runs or fit a smaller law")
 
 
-def _search(laid: Grouped, goal: Objective) -> Search:
-    problem = laid.problem
-    if len(problem.blocks) == 1:
-        return search(problem.blocks[0].design, problem.loss_N, goal)
-    # Several groups: start from each group's own minimum, from one law for all, and from both jittered.
-    M_GP = np.concatenate([block.M_QP for block in problem.blocks])
-    own = laid.start()
-    pooled = []
-    for block in problem.blocks:
-        phi = search(block.design, problem.loss_N[block.rows], polish=3).phi_MP[0]
-        pooled.append(np.linalg.lstsq(M_GP, np.tile(phi, len(problem.blocks)), rcond=None)[0])
-    rng = np.random.default_rng(0)
-    starts = np.array([own, *pooled])
-    starts = np.concatenate([starts, np.repeat(starts, 3, 0) + 0.15 * rng.standard_normal((3 * len(starts), len(own)))])
-    theta, value = minimise(problem, starts, goal)
-    kept: list[int] = []
-    for k in np.argsort(value, kind="stable"):
-        f = problem.predict(theta[[k]])[0]
-        if all(np.abs(f - problem.predict(theta[[j]])[0]).max() > 1e-4 for j in kept):
-            kept.append(int(k))
-    return Search(theta[kept], value[kept], 0, len(starts))
-
-
 def _spans(laid: Grouped, theta_P: Array, theta_RP: Array, confidence: float) -> tuple[dict, dict]:
     spans, errors = {}, {}
     for group in laid.groups:
         point_Q, draws_RQ = laid.natural(theta_P[None], group)[0], laid.natural(theta_RP, group)
-        spans[group] = {n: percentile(float(point_Q[k]), draws_RQ[:, k], confidence, corrected=False) for k, n in enumerate(laid.law.names)}
+        spans[group] = {
+            n: percentile(float(point_Q[k]), draws_RQ[:, k], confidence, corrected=False) for k, n in enumerate(laid.law.names)
+        }
         errors[group] = {n: float(draws_RQ[:, k].std()) for k, n in enumerate(laid.law.names)}
     return spans, errors
-
-
-def _profiles(laid: Grouped, theta_P: Array, goal: Objective, confidence: float) -> tuple[dict, dict]:
-    """Profile intervals in plain (uncentred) logs, so that each parameter of the formula is one coordinate."""
-    if goal.exact_curvature or goal.space != "log" or len(laid.groups) > 1:
-        raise ValueError("intervals='profile' needs one group and objective='least-squares' (a likelihood); use row, trunk or wild")
-    group = laid.groups[0]
-    block = laid.problem.blocks[0]
-    # The noise is estimated where the coordinates are well conditioned; the profile then runs in plain ones.
-    cells = np.array([str(c) for c in block.design.X_TNP[-1].round(9).tolist()], dtype=object)
-    noise, theta_P = estimate_noise(laid.problem, theta_P, cells)
-    point_Q = laid.natural(theta_P[None], group)[0]
-    logs = block.design.logs
-    inputs = Inputs(np.exp(logs["N"]) * laid.pivot[0], np.exp(logs["D"]) * laid.pivot[1], np.exp(logs["U"]) * laid.pivot[1])
-    plain = replace(block, design=laid.law.design(inputs, (1.0, 1.0)))
-    trunks = None if laid.problem.trunks is None else replace(laid.problem.trunks, ratio=noise.ratio)
-    problem = replace(laid.problem, blocks=(plain,), trunks=trunks)
-    phi_P = laid.law.solver(dict(zip(laid.law.names, point_Q, strict=True)), (1.0, 1.0))
-    start = solve(problem, phi_P[None], tolerance=1e-13)
-    phi_P, df = start.theta_RP[0], len(problem.loss_N) - len(phi_P)
-    sigma2 = 2 * float(start.objective_R[0]) / df
-    J = problem.jacobian(phi_P) if trunks is None else trunks.whiten(problem.jacobian(phi_P).T).T
-    se_P = np.sqrt(sigma2 * np.abs(np.diag(np.linalg.pinv(J.T @ J, rcond=1e-14))))
-    spans, errors = {}, {}
-    is_log = [k < len(laid.law.coefficients) or p.log for k, p in enumerate(laid.law.parameters)]
-    for k, name in enumerate(laid.law.names):
-        limit = max(1.5, 6 * se_P[k])
-        one = profile(problem, phi_P, np.ones(len(phi_P), bool), k, float(se_P[k]), sigma2, df, (confidence,), limit)[0]
-        spans[name] = Interval(*(float(np.exp(x)) for x in (one.value, one.low, one.high))) if is_log[k] else one
-        if is_log[k] and not np.isfinite(one.low):
-            spans[name] = Interval(spans[name].value, -np.inf, spans[name].high)
-        errors[name] = float(se_P[k] * (np.exp(one.value) if is_log[k] else 1.0))
-    return {group: spans}, {group: errors}
 
 
 def _sensitivity(laid: Grouped, theta_P: Array) -> tuple[dict, ...]:
@@ -262,7 +270,17 @@ def _flags(laid: Grouped, theta_P: Array, theta_RP: Array | None, found: Search)
     s = np.linalg.svd(J / np.maximum(np.linalg.norm(J, axis=0), 1e-12), compute_uv=False)
     condition = (s[0] / max(s[-1], 1e-12)) ** 2
     if condition > 1e6:
-        flags.append(f"Hessian condition {condition:.1g} in centred coordinates: some combination of parameters is not told by these runs")
+        flags.append(
+            f"Hessian condition {condition:.1g} in centred coordinates: these runs do not tell some combination of parameters"
+        )
+    residual_N = np.log(laid.problem.loss_N) - laid.problem.predict(theta_P[None])[0]
+    spread = 1.4826 * np.median(np.abs(residual_N))
+    far = laid.rows[np.abs(residual_N) > OUTLIER * spread]
+    if 0 < len(far) <= 0.1 * len(residual_N):
+        flags.append(
+            f"rows {', '.join(str(r) for r in sorted(far)[:8])} lie over {OUTLIER} robust standard deviations off the law "
+            f"(up to {100 * np.abs(residual_N).max():.0f} % of loss): refit without them and see whether it matters"
+        )
     lowest = float(laid.problem.loss_N.min())
     for group in laid.groups:
         values = dict(zip(laid.law.names, laid.natural(theta_P[None], group)[0], strict=True))
@@ -284,7 +302,9 @@ def _flags(laid: Grouped, theta_P: Array, theta_RP: Array | None, found: Search)
                 pair = np.corrcoef(np.log(np.maximum(draws[:, names.index("B")], 1e-300)), draws[:, names.index("beta")])[0, 1]
                 floor = np.corrcoef(draws[:, names.index("E")], draws[:, names.index("beta")])[0, 1]
             if abs(pair) > 0.99 or abs(floor) > 0.95:
-                flags.append(f"{group}: correlations ln B-beta {pair:.3f}, E-beta {floor:.3f}: quote them together or not at all")
+                flags.append(
+                    f"{group}: correlations ln B-beta {pair:.3f}, E-beta {floor:.3f}: quote them together or not at all"
+                )
     if len(found.objective_M) > 1 and found.objective_M[0] > 0 and found.objective_M[1] < 1.02 * found.objective_M[0]:
         flags.append("a second, different minimum lies within 2 % of the best: the parameters are not settled by these runs")
     return tuple(flags)

@@ -12,10 +12,10 @@ import numpy as np
 from scipy.special import stdtrit
 
 from scaling_fit.compare import Comparison
+from scaling_fit.intervals import Interval
 from scaling_fit.laws import LAWS, Inputs, Law
 from scaling_fit.observations import Observations
 from scaling_fit.search import search
-
 
 Array = np.ndarray
 MANY_SIZES = ("additive", "tied", "cross", "kaplan")
@@ -74,7 +74,9 @@ class Calibration:
             "forms": per_form,
             "rate_percent_per_e_fold": 100 * self.rate if np.isfinite(self.rate) else None,
             "bias_percent": 100 * self.bias if np.isfinite(self.bias) else None,
-            "points": [p | {"errors": {k: 100 * v for k, v in p["errors"].items()}, "error": 100 * p["error"]} for p in self.points],
+            "points": [
+                p | {"errors": {k: 100 * v for k, v in p["errors"].items()}, "error": 100 * p["error"]} for p in self.points
+            ],
         }
 
 
@@ -90,7 +92,7 @@ def calibrate(whole: Comparison) -> Calibration:
         table = whole.table.where(whole.table.level == level)
         tokens = np.unique(table.D)
         for cut in tokens[3:-1]:
-            known, ahead = table.where(table.D <= cut), table.where(table.D > cut)
+            known, ahead = table.where(cut >= table.D), table.where(cut < table.D)
             fits = {name: fit_form(LAWS[name], known, whole.grouped.pivot) for name in names}
             guess = {k: f.log_loss for k, f in fits.items() if f is not None}
             for k in range(len(ahead)):
@@ -99,8 +101,16 @@ def calibrate(whole: Comparison) -> Calibration:
                     continue
                 errors = {n: float(g(one.shape[0], one.N, one.D)[0] - np.log(one.loss[0])) for n, g in guess.items()}
                 if errors:
-                    raw.append({"level": level, "shape": one.shape[0], "cut": float(cut), "D": float(one.D[0]),
-                                "distance": float(np.log(one.D[0] / cut)), "errors": errors})
+                    raw.append(
+                        {
+                            "level": level,
+                            "shape": one.shape[0],
+                            "cut": float(cut),
+                            "D": float(one.D[0]),
+                            "distance": float(np.log(one.D[0] / cut)),
+                            "errors": errors,
+                        }
+                    )
     used = [n for n in names if any(n in p["errors"] for p in raw)]
     if not used:
         return Calibration(names[:1], np.ones(1), np.inf, (), np.nan)
@@ -111,7 +121,7 @@ def calibrate(whole: Comparison) -> Calibration:
         have = np.array([n in p["errors"] for n in used])
         values = np.array([p["errors"].get(n, 0.0) for n in used])
         p["error"] = float((weight * have * values).sum() / (weight * have).sum())
-    excess = [(p["error"] ** 2 - whole.noise.row**2 - whole.noise.trunk**2) / p["distance"] ** 2 for p in raw]
+    excess = [(p["error"] ** 2 - whole.noise.row**2) / p["distance"] ** 2 for p in raw]
     rate = float(np.sqrt(max(np.mean(excess), 0.0)))
     return Calibration(tuple(used), weight, rate, tuple(raw), float(np.mean([p["error"] for p in raw])))
 
@@ -142,8 +152,48 @@ def forecast(whole: Comparison, calibration: Calibration, level: str, shape: str
     sd = np.sqrt(joint_RN[1:].std(0) ** 2 + between**2 + np.where(beyond > 0, rate * beyond, 0.0) ** 2)
     half = stdtrit(max(whole.df, 3), 0.5 + confidence / 2) * sd
     clean = [None if np.isnan(x) else float(x) for x in np.exp(mean - half)]
-    return {"level": level, "shape": shape, "N": float(N[0]), "D": D.tolist(), "loss": np.exp(mean).tolist(), "low": clean,
-            "high": [None if np.isnan(x) else float(x) for x in np.exp(mean + half)],
-            "observed": [float(table.D[table.shape == shape].min()), float(last)]}
+    return {
+        "level": level,
+        "shape": shape,
+        "N": float(N[0]),
+        "D": D.tolist(),
+        "loss": np.exp(mean).tolist(),
+        "low": clean,
+        "high": [None if np.isnan(x) else float(x) for x in np.exp(mean + half)],
+        "observed": [float(table.D[table.shape == shape].min()), float(last)],
+    }
 
 
+def loss_at(whole: Comparison, calibration: Calibration, level: str, N: float, D: float, confidence: float = 0.95) -> Interval:
+    """Forecast of the loss at one (N, D): parameters, spread of the law forms, and calibrated error by distance past the data.
+
+    Errors: ValueError where floors are per shape and N is not a tested size (the table then says nothing of other sizes).
+    """
+    table = whole.table.where(whole.table.level == level)
+    named = [shape for shape, size in whole.shapes.items() if abs(np.log(size / N)) < 1e-6]
+    if whole.by_shape and not named:
+        raise ValueError(
+            f"N = {N:g} was not tested and {len(whole.shapes)} sizes fix no law in N; use one of "
+            + ", ".join(f"{size:g}" for size in whole.shapes.values())
+        )
+    shape = named[0] if named else next(iter(whole.shapes))
+    point, end = np.array([N]), np.array([table.D.max()])
+    joint_R = whole.log_loss(level, shape, point, np.array([D]), np.concatenate([whole.theta_P[None], whole.theta_RP[:400]]))[
+        :, 0
+    ]
+    beyond = max(np.log(D / table.D.max()), 0.0) + max(np.log(N / table.N.max()), np.log(table.N.min() / N), 0.0)
+    base = whole.log_loss(level, shape, point, end)[0, 0]
+    values, weights = [joint_R[0]], [calibration.weight_F[0]]
+    for name, weight in zip(calibration.forms[1:], calibration.weight_F[1:], strict=True):
+        form = fit_form(LAWS[name], table, whole.grouped.pivot)
+        if form is not None and beyond > 0 and table.D.max() < D:
+            values.append(form.log_loss(shape, point, np.array([D]))[0] - form.log_loss(shape, point, end)[0] + base)
+            weights.append(weight)
+    w = np.array(weights) / np.sum(weights)
+    mean = float(w @ np.array(values))
+    between = float(np.sqrt(w @ (np.array(values) - mean) ** 2))
+    if beyond > 0 and not np.isfinite(calibration.rate):
+        return Interval(float(np.exp(mean)), -np.inf, np.inf)
+    sd = np.sqrt(joint_R[1:].std() ** 2 + between**2 + (calibration.rate * beyond if beyond > 0 else 0.0) ** 2)
+    half = stdtrit(max(whole.df, 3), 0.5 + confidence / 2) * sd
+    return Interval(*(float(np.exp(x)) for x in (mean, mean - half, mean + half)))

@@ -6,17 +6,19 @@ Free parameters are coded as a baseline value plus a difference per group, so a 
 some differences held at zero, and all hypotheses of all replicates are one batch (`solve(..., free_RP=...)`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scaling_fit.laws import Law
+from scaling_fit.objectives import Objective
 from scaling_fit.observations import Observations
-from scaling_fit.search import search
+from scaling_fit.search import Search, distinct, minimise, search
 from scaling_fit.solve import Block, Problem, Trunks
 
 Array = np.ndarray
+Rule = str | Mapping[str, float] | Callable[[str], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,29 @@ class Grouped:
         M_GQP = np.concatenate([block.M_QP for block in self.problem.blocks])
         return np.linalg.lstsq(M_GQP, np.concatenate(phi_GQ), rcond=None)[0]
 
+    def search(self, objective: Objective) -> Search:
+        """Distinct minima under any objective. One group: its whole exponent map. Several: from every group's own minimum,
+        from one law for all, and from both jittered."""
+        blocks = self.problem.blocks
+        if len(blocks) == 1:
+            return search(blocks[0].design, self.problem.loss_N, objective)
+        M_GQP = np.concatenate([block.M_QP for block in blocks])
+        starts = [self.start()]
+        for block in blocks:
+            phi_P = search(block.design, self.problem.loss_N[block.rows], polish=3).phi_MP[0]
+            starts.append(np.linalg.lstsq(M_GQP, np.tile(phi_P, len(blocks)), rcond=None)[0])
+        start_RP = np.array(starts)
+        jitter_RP = 0.15 * np.random.default_rng(0).standard_normal((3 * len(start_RP), start_RP.shape[1]))
+        start_RP = np.concatenate([start_RP, np.repeat(start_RP, 3, 0) + jitter_RP])
+        theta_RP, value_R = minimise(self.problem, start_RP, objective)
+        return distinct(self.problem, theta_RP, value_R, 0)
+
 
 def grouped(
     law: Law,
     table: Observations,
     labels: Array,
-    sharing: Mapping[str, object],
+    sharing: Mapping[str, Rule],
     *,
     baseline: str,
     ratio: float = 0.0,
@@ -92,7 +111,7 @@ def grouped(
     return Grouped(law, problem, pivot, groups, tuple(columns), rows)
 
 
-def _keys(rule: object, group: str, baseline: str) -> dict[str, float]:
+def _keys(rule: Rule, group: str, baseline: str) -> dict[str, float]:
     if rule == "shared":
         return {"": 1.0}
     if rule == "free":
@@ -115,5 +134,9 @@ def trunks(trunk_N: Array, label_N: Array, ratio: float) -> Trunks:
 
 def hold(grouped_law: Grouped, free: Sequence[str], level: str | None = None) -> Array:
     """Mask [P] of what a hypothesis leaves free: every baseline value, and differences (of `level`, or all) of `free`."""
-    return np.array([key == "" or key.startswith("=") or (name in free and (level is None or key.split("\0")[0] == level))
-                     for name, key in grouped_law.columns])
+    return np.array(
+        [
+            key == "" or key.startswith("=") or (name in free and (level is None or key.split("\0")[0] == level))
+            for name, key in grouped_law.columns
+        ]
+    )

@@ -13,7 +13,6 @@ from scaling_fit.objectives import SENSITIVITY
 from scaling_fit.search import minimise, search
 
 NEAR_ZERO = 0.01  # a floor below this share of the lowest loss is at its bound
-STEEP = 0.999  # a correlation beyond which two parameters are one
 
 
 def identifiability(whole: Comparison, level: str) -> dict:
@@ -42,23 +41,20 @@ def identifiability(whole: Comparison, level: str) -> dict:
             flags.append(f"{name} is at its bound, zero: the data show no floor")
         elif at_zero > 0.025:
             flags.append(f"{name} is open below: {100 * at_zero:.0f} % of simulated refits put it at zero")
-    phi_RQ = laid.phi(whole.theta_RP, group)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = np.corrcoef(laid.law.natural(phi_RQ, laid.pivot)[:, [names.index(n) for n in ("E", "beta") if n in names]].T) if "beta" in names else np.ones((1, 1))
-    log_b = np.log(np.maximum(laid.law.natural(phi_RQ, laid.pivot)[:, names.index("B")], 1e-300)) if "B" in names else None
-    pairs = {}
-    if "beta" in names and "E" in names:
-        pairs["E, beta"] = finite(float(correlation[0, 1]))
-        pairs["ln B, beta"] = finite(float(np.corrcoef(log_b, phi_RQ[:, names.index("beta")])[0, 1]))
+    phi_RQ, pairs = laid.phi(whole.theta_RP, group), {}
+    if {"E", "B", "beta"} <= set(names):
+        natural_RQ = laid.law.natural(phi_RQ, laid.pivot)
+        floor_R, beta_R = natural_RQ[:, names.index("E")], natural_RQ[:, names.index("beta")]
+        log_b_R = np.log(np.maximum(natural_RQ[:, names.index("B")], 1e-300))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            pairs["E, beta"] = finite(float(np.corrcoef(floor_R, beta_R)[0, 1]))
+            pairs["ln B, beta"] = finite(float(np.corrcoef(log_b_R, beta_R)[0, 1]))
     if condition > 1e6:
         flags.append(f"Hessian condition {condition:.1g}: some combination of parameters is not told by these runs")
-    if "beta" in draws:
-        low, high = np.quantile(draws["beta"], [0.025, 0.975])
-        if high - low > 2 * abs(point["beta"][0]):
-            flags.append(f"beta is hardly bounded: simulated refits range over [{low:.2f}, {high:.2f}]")
-    for name in ("alpha",):
-        if name in draws and np.quantile(draws[name], 0.975) - np.quantile(draws[name], 0.025) > 2 * abs(point[name][0]):
-            flags.append(f"{name} is hardly bounded")
+    for name in (n for n in ("alpha", "beta") if n in draws):
+        low, high = np.quantile(draws[name], [0.025, 0.975])
+        if high - low > 2 * abs(point[name][0]):
+            flags.append(f"{name} is hardly bounded: simulated refits range over [{low:.2f}, {high:.2f}]")
     return {"condition": condition, "correlations": pairs, "flags": flags}
 
 
@@ -76,8 +72,9 @@ def sensitivity(whole: Comparison) -> dict[str, list[dict]]:
     """Per level, the parameters under every objective (rows as independent): how much the answer owes to the choice."""
     problem = replace(whole.grouped.problem, trunks=None)
     out: dict[str, list[dict]] = {level: [] for level in whole.levels}
+    start_P = whole.grouped.start()  # not the fit: a floor that it left at zero has no gradient to leave by
     for objective in SENSITIVITY[:4]:  # the free-scale likelihood's parameters are those of least absolute deviations
-        theta_RP, _ = minimise(problem, whole.theta_P[None], objective, tolerance=1e-10, max_iterations=40)
+        theta_RP, _ = minimise(problem, start_P[None], objective, tolerance=1e-10, max_iterations=40)
         for level in whole.levels:
             values = {name: finite(float(v[0])) for name, v in whole.parameters(level, theta_RP).items()}
             out[level].append({"objective": objective.describe()} | values)

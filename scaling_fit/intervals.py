@@ -32,6 +32,11 @@ def finite(x: float | None) -> float | None:
     return float(x) if x is not None and np.isfinite(x) else None
 
 
+def show(x: float | None) -> str:
+    """A number for a table; "open" where the data give none."""
+    return "open" if x is None or not np.isfinite(x) else f"{x:.5g}"
+
+
 def percentile(value: float, draws_R: Array, confidence: float = 0.95, corrected: bool = True) -> Interval:
     """Bias-corrected percentile interval (Efron 1987 without acceleration): the quantiles move so that `value` sits at
     the middle of the draws. Draws that are not numbers are left out."""
@@ -43,7 +48,7 @@ def percentile(value: float, draws_R: Array, confidence: float = 0.95, corrected
         below = (np.sum(draws_R < value) + 0.5 * np.sum(draws_R == value)) / len(draws_R)
         bias = ndtri(np.clip(below, 0.02, 0.98))
         tails = ndtr(2 * bias + ndtri(tails))
-    low, high = np.quantile(draws_R, tails, method="linear")
+    low, high = np.quantile(draws_R, tails, method="weibull" if np.isfinite(draws_R).all() else "nearest")
     return Interval(float(value), float(low), float(high))
 
 

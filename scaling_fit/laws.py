@@ -108,9 +108,7 @@ class Law:
         shift_RP, names = np.zeros_like(phi_RP), self.names
         for term in self.terms:
             for exponent, (sign, variable) in term.powers.items():
-                shift_RP[:, names.index(term.coefficient)] -= (
-                    sign * log_pivot[variable] * phi_RP[:, names.index(exponent)]
-                )
+                shift_RP[:, names.index(term.coefficient)] -= sign * log_pivot[variable] * phi_RP[:, names.index(exponent)]
         for column, parameter in enumerate(self.parameters):
             if parameter.axis:
                 shift_RP[:, column] += log_pivot[parameter.axis]
@@ -140,14 +138,16 @@ class Design:
         self.n_points, self.n_parameters = X_TNP.shape[1:]
         # Per term: the parameters it depends on, and the columns of their products (for the curvature).
         self.active = [np.flatnonzero(np.abs(X).sum(0) > 0) for X in X_TNP]
-        self.constant = [{int(k) for k in act if np.all(X[:, k] == 1.0)} for X, act in zip(X_TNP, self.active)]
-        self.products = [(X[:, a][:, :, None] * X[:, a][:, None, :]).reshape(len(X), -1) for X, a in zip(X_TNP, self.active)]
+        self.constant = [{int(k) for k in act if np.all(X[:, k] == 1.0)} for X, act in zip(X_TNP, self.active, strict=True)]
+        self.products = [
+            (X[:, a][:, :, None] * X[:, a][:, None, :]).reshape(len(X), -1) for X, a in zip(X_TNP, self.active, strict=True)
+        ]
         self.temperature = law.names.index(law.temperature) if law.temperature else -1
         self.data_term = next((t for t, term in enumerate(law.terms) if term.coefficient == "B"), 0)
 
     def evaluate(self, phi_RP: Array) -> tuple[Array, Array, list[Array]]:
         """Log loss f [R, N], its gradient J [R, P, N], and the softmax weights of the terms, each [R, N]."""
-        z_TRN = [phi_RP[:, a] @ X[:, a].T for X, a in zip(self.X_TNP, self.active)]
+        z_TRN = [phi_RP[:, a] @ X[:, a].T for X, a in zip(self.X_TNP, self.active, strict=True)]
         bend: dict[int, Array] = {}
         if self.law.bend is not None:
             extra_RN, bend = self.law.bend(phi_RP, self.law, self.logs)
@@ -164,7 +164,7 @@ class Design:
         log_total_RN = np.log(total_RN)
         f_RN = top_RN + (log_total_RN if tau_R1 is None else tau_R1 * log_total_RN)
         J_RPN = np.zeros((len(phi_RP), self.n_parameters, self.n_points))
-        for t, (X_NP, active) in enumerate(zip(self.X_TNP, self.active)):
+        for t, (X_NP, active) in enumerate(zip(self.X_TNP, self.active, strict=True)):
             for k in active:
                 if k in self.constant[t]:
                     J_RPN[:, k] += weights[t]
@@ -179,7 +179,7 @@ class Design:
 
     def predict(self, phi_RP: Array) -> Array:
         """Log loss only, shape [R, N]."""
-        z_TRN = [phi_RP[:, a] @ X[:, a].T for X, a in zip(self.X_TNP, self.active)]
+        z_TRN = [phi_RP[:, a] @ X[:, a].T for X, a in zip(self.X_TNP, self.active, strict=True)]
         if self.law.bend is not None:
             z_TRN[self.data_term] = z_TRN[self.data_term] + self.law.bend(phi_RP, self.law, self.logs)[0]
         tau_R1 = phi_RP[:, self.temperature, None] if self.temperature >= 0 else 1.0

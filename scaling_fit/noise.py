@@ -68,7 +68,7 @@ def estimate_noise(problem: Problem, theta_P: Array, cells_N: Array, n_levels: i
     C, n = len(trunks.starts_C), len(problem.loss_N)
     cells = len(set(cells_N.tolist()))
     branched = n > C
-    ratio = 0.0
+    ratio, rss, rank = 0.0, 0.0, 0
     for _ in range(2 if branched else 1):
         r_N = np.log(problem.loss_N) - problem.predict(theta_P[None])[0]
         J_NP = problem.jacobian(theta_P)
@@ -82,9 +82,9 @@ def estimate_noise(problem: Problem, theta_P: Array, cells_N: Array, n_levels: i
     df = max(n - rank, 1)
     row = np.sqrt(rss / df)
     # What trunk luck is judged by: replicates within a cell, or (one trunk a cell) the law's fit to the trunk means.
-    trunk_df = max(float(C - cells) if C > cells else float(C - 3 * n_levels), 1.0)
+    trunk_df = max(float(C - cells) if cells < C else float(C - 3 * n_levels), 1.0)
     row_df = max(float(df - (trunk_df if branched else 0.0)), 1.0)
-    noise = Noise(float(row), float(row * np.sqrt(ratio)), row_df, trunk_df if branched else row_df, C, n / C, C > cells)
+    noise = Noise(float(row), float(row * np.sqrt(ratio)), row_df, trunk_df if branched else row_df, C, n / C, cells < C)
     return noise, theta_P
 
 

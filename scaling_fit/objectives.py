@@ -56,7 +56,7 @@ SENSITIVITY = (huber(1e-3), huber(1e-2), LAD, LEAST_SQUARES, FREE_SCALE)
 
 
 def objective_named(name: str) -> Objective:
-    """"huber", "huber:0.01", "lad", "least-squares", "linear" or "likelihood" to an objective."""
+    """ "huber", "huber:0.01", "lad", "least-squares", "linear" or "likelihood" to an objective."""
     kind, _, delta = name.partition(":")
     known = {"lad": LAD, "least-squares": LEAST_SQUARES, "linear": LINEAR, "likelihood": FREE_SCALE}
     if kind == "huber":

@@ -81,7 +81,7 @@ class Observations:
 def observations(table: Any, *, columns: Mapping[str, str] | None = None, parameters: str = "auto") -> Observations:
     """Read a table of runs.
 
-    table: a path (.csv, .tsv, .json, .jsonl, .parquet), a dict of columns, a list of rows, or a polars, pandas or pyarrow table.
+    table: a path (.csv, .tsv, .json, .jsonl, .parquet), a dict of columns, a list of rows, a polars, pandas or pyarrow table.
     columns: our name -> the table's name, for columns whose name is not guessed (see `GUESSES`).
     parameters: "auto" counts body + head when the table has `params_body` and `params_head` (what the FLOPs see), or
         "body", "body+head", "total" (with embeddings).
@@ -122,7 +122,9 @@ def observations(table: Any, *, columns: Mapping[str, str] | None = None, parame
     if "trunk" in found:
         values["trunk"] = _labels(raw, found["trunk"])
     elif "seed" in found:
-        values["trunk"] = np.array(["/".join(key) for key in zip(values["level"], values["shape"], values["seed"])], dtype=object)
+        values["trunk"] = np.array(
+            ["/".join(key) for key in zip(values["level"], values["shape"], values["seed"], strict=True)], dtype=object
+        )
         notes.append("trunk is level/shape/seed: the table does not say which runs share one")
     else:
         values["trunk"] = np.array([f"row {k}" for k in range(n)], dtype=object)

@@ -3,17 +3,32 @@
 Shape suffixes: R replicates, N points, P global parameters.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import stdtrit
 
+from scaling_fit.groups import Grouped
 from scaling_fit.intervals import Interval
+from scaling_fit.laws import Inputs
+from scaling_fit.noise import estimate_noise
 from scaling_fit.solve import Problem, solve
 
 Array = np.ndarray
 
 
-def profile(problem: Problem, theta_P: Array, free_P: Array, column: int, se: float, sigma2: float, df: float,
-            confidences: tuple[float, ...], limit: float = 1.5, steps: int = 28) -> list[Interval]:
+def profile(
+    problem: Problem,
+    theta_P: Array,
+    free_P: Array,
+    column: int,
+    se: float,
+    sigma2: float,
+    df: float,
+    confidences: tuple[float, ...],
+    limit: float = 1.5,
+    steps: int = 28,
+) -> list[Interval]:
     """Profile-likelihood intervals of theta[column]: every fixed value is one replicate of one batch.
 
     An end that the likelihood does not reach within `limit` of the estimate is infinite: the profile is unbounded there.
@@ -39,8 +54,13 @@ def profile(problem: Problem, theta_P: Array, free_P: Array, column: int, se: fl
     out = []
     for confidence in confidences:
         cut = stdtrit(df, 0.5 + confidence / 2) ** 2
-        out.append(Interval(center, _crossing(values[steps::-1], rise[steps::-1], cut, -np.inf),
-                            _crossing(values[steps:], rise[steps:], cut, np.inf)))
+        out.append(
+            Interval(
+                center,
+                _crossing(values[steps::-1], rise[steps::-1], cut, -np.inf),
+                _crossing(values[steps:], rise[steps:], cut, np.inf),
+            )
+        )
     return out
 
 
@@ -52,3 +72,34 @@ def _crossing(values: Array, rise: Array, cut: float, missing: float) -> float:
     root = np.sqrt(rise)
     share = (np.sqrt(cut) - root[k - 1]) / max(root[k] - root[k - 1], 1e-300)
     return float(values[k - 1] + share * (values[k] - values[k - 1]))
+
+
+def profile_fit(laid: Grouped, theta_P: Array, confidence: float) -> tuple[dict, dict]:
+    """Profile intervals in plain (uncentred) logs, so that each parameter of the formula is one coordinate."""
+    group = laid.groups[0]
+    block = laid.problem.blocks[0]
+    # The noise is estimated where the coordinates are well conditioned; the profile then runs in plain ones.
+    cells = np.array([str(c) for c in block.design.X_TNP[-1].round(9).tolist()], dtype=object)
+    noise, theta_P = estimate_noise(laid.problem, theta_P, cells)
+    point_Q = laid.natural(theta_P[None], group)[0]
+    logs = block.design.logs
+    inputs = Inputs(np.exp(logs["N"]) * laid.pivot[0], np.exp(logs["D"]) * laid.pivot[1], np.exp(logs["U"]) * laid.pivot[1])
+    plain = replace(block, design=laid.law.design(inputs, (1.0, 1.0)))
+    trunks = None if laid.problem.trunks is None else replace(laid.problem.trunks, ratio=noise.ratio)
+    problem = replace(laid.problem, blocks=(plain,), trunks=trunks)
+    phi_P = laid.law.solver(dict(zip(laid.law.names, point_Q, strict=True)), (1.0, 1.0))
+    start = solve(problem, phi_P[None], tolerance=1e-13)
+    phi_P, df = start.theta_RP[0], len(problem.loss_N) - len(phi_P)
+    sigma2 = 2 * float(start.objective_R[0]) / df
+    J = problem.jacobian(phi_P) if trunks is None else trunks.whiten(problem.jacobian(phi_P).T).T
+    se_P = np.sqrt(sigma2 * np.abs(np.diag(np.linalg.pinv(J.T @ J, rcond=1e-14))))
+    spans, errors = {}, {}
+    is_log = [k < len(laid.law.coefficients) or p.log for k, p in enumerate(laid.law.parameters)]
+    for k, name in enumerate(laid.law.names):
+        limit = max(1.5, 6 * se_P[k])
+        one = profile(problem, phi_P, np.ones(len(phi_P), bool), k, float(se_P[k]), sigma2, df, (confidence,), limit)[0]
+        spans[name] = Interval(*(float(np.exp(x)) for x in (one.value, one.low, one.high))) if is_log[k] else one
+        if is_log[k] and not np.isfinite(one.low):
+            spans[name] = Interval(spans[name].value, -np.inf, spans[name].high)
+        errors[name] = float(se_P[k] * (np.exp(one.value) if is_log[k] else 1.0))
+    return {group: spans}, {group: errors}

@@ -114,16 +114,29 @@ def search(
     weight_RN = None if weight_N is None else weight_N[None]
     warm = solve(problem, phi_GP[picks], LEAST_SQUARES, weight_RN=weight_RN, tolerance=1e-10)
     theta, value = minimise(problem, warm.theta_RP, objective, weight_RN=weight_RN)
+    return distinct(problem, theta, value, len(cost_G))
+
+
+def distinct(problem: Problem, theta_RP: Array, value_R: Array, map_points: int) -> Search:
+    """Minima whose fitted losses differ by more than 0.01 % somewhere, best first."""
     kept: list[int] = []
-    for k in np.argsort(value, kind="stable"):
-        f = problem.predict(theta[[k]])[0]
-        if all(np.abs(f - problem.predict(theta[[j]])[0]).max() > 1e-4 for j in kept):
+    f_RN = problem.predict(theta_RP)
+    for k in np.argsort(value_R, kind="stable"):
+        if all(np.abs(f_RN[k] - f_RN[j]).max() > 1e-4 for j in kept):
             kept.append(int(k))
-    return Search(theta[kept], value[kept], len(cost_G), len(picks))
+    return Search(theta_RP[kept], value_R[kept], map_points, len(theta_RP))
 
 
-def minimise(problem: Problem, start_RP: Array, objective: Objective, *, weight_RN: Array | None = None,
-             target_RN: Array | None = None, tolerance: float = 1e-14, max_iterations: int = 200) -> tuple[Array, Array]:
+def minimise(
+    problem: Problem,
+    start_RP: Array,
+    objective: Objective,
+    *,
+    weight_RN: Array | None = None,
+    target_RN: Array | None = None,
+    tolerance: float = 1e-14,
+    max_iterations: int = 200,
+) -> tuple[Array, Array]:
     """Polish starts under any objective: narrow corners are reached by narrowing delta, a free scale by alternation.
 
     Returns theta_RP and the objective: the sum of rho, or the free-scale negative log likelihood.
@@ -134,7 +147,8 @@ def minimise(problem: Problem, start_RP: Array, objective: Objective, *, weight_
     if not objective.exact_curvature or objective.delta >= 3e-4:
         best = solve(problem, start_RP, objective, **told)
         return best.theta_RP, best.objective_R
-    theta_RP = start_RP
+    best = solve(problem, start_RP, LEAST_SQUARES, **told)
+    theta_RP = best.theta_RP
     for delta in np.geomspace(1e-2, objective.delta, 1 + int(np.ceil(2 * np.log10(1e-2 / objective.delta)))):
         best = solve(problem, theta_RP, Objective("", float(delta), objective.space), **told)
         theta_RP = best.theta_RP

@@ -11,7 +11,7 @@ exponent shift over a short range, so the reverse order would find exponents eve
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc, fdtrc, stdtrit
+from scipy.special import chdtrc, fdtrc
 
 from scaling_fit.compare import Comparison, lay_out
 from scaling_fit.groups import Grouped, hold
@@ -105,7 +105,9 @@ CONTRASTS = {
 }
 
 
-def shift(whole: Comparison, level: str, *, law: str = "auto", confidence: float = 0.95, replicates: int = 400, seed: int = 0) -> Shift:
+def shift(
+    whole: Comparison, level: str, *, law: str = "auto", confidence: float = 0.95, replicates: int = 400, seed: int = 0
+) -> Shift:
     """Test one level against the baseline of a comparison. `replicates` 0 skips the simulated p-values."""
     pair = _pair(whole, level, law)
     n_pair, p_pair = len(pair.grouped.problem.loss_N), int(pair.masks["all"].sum())
@@ -115,7 +117,9 @@ def shift(whole: Comparison, level: str, *, law: str = "auto", confidence: float
     for row in table:
         row["delta_aicc"] = row["aicc"] - lowest
     weights = np.exp([-0.5 * row["delta_aicc"] for row in table if not row["hypothesis"].startswith("all but")])
-    for row, weight in zip([r for r in table if not r["hypothesis"].startswith("all but")], weights / weights.sum(), strict=True):
+    for row, weight in zip(
+        [r for r in table if not r["hypothesis"].startswith("all but")], weights / weights.sum(), strict=True
+    ):
         row["weight"] = float(weight)
     contrasts = {}
     rng = np.random.default_rng(seed)
@@ -123,19 +127,30 @@ def shift(whole: Comparison, level: str, *, law: str = "auto", confidence: float
         q = int(pair.masks[alternative].sum() - pair.masks[null].sum())
         gain = max(pair.rss[null] - pair.rss[alternative], 0.0)
         F = gain / q / sigma2
-        lr = n_pair * np.log(pair.rss[null] / pair.rss[alternative])
+        lr = max(n_pair * np.log(pair.rss[null] / pair.rss[alternative]), 0.0)
         p_sim = None
         if replicates:
             p_sim = _simulated_p(whole, pair, null, alternative, q, F, df - (n_pair - p_pair), replicates, rng)
-        contrasts[name] = {"null": null, "alternative": alternative, "F": F, "df1": q, "df2": df,
-                           "p_F": float(fdtrc(q, df, F)), "lr": float(lr), "p_lr": float(chdtrc(q, lr)), "p_simulated": p_sim}
+        contrasts[name] = {
+            "null": null,
+            "alternative": alternative,
+            "F": F,
+            "df1": q,
+            "df2": df,
+            "p_F": float(fdtrc(q, df, F)),
+            "lr": float(lr),
+            "p_lr": float(chdtrc(q, lr)),
+            "p_simulated": p_sim,
+        }
     cov, identified = _covariance(pair, "all", sigma2)
     column = _difference(pair.grouped, "beta", level)
     se = float(np.sqrt(cov[column, column])) if identified else np.inf
     beta = profile(pair.grouped.problem, pair.theta["all"], pair.masks["all"], column, se, sigma2, df, (confidence, 0.9))
     shared_cov, ok = _covariance(pair, "exponent", sigma2)
     shared_se = float(np.sqrt(shared_cov[column, column])) if ok else np.inf
-    shared = profile(pair.grouped.problem, pair.theta["exponent"], pair.masks["exponent"], column, shared_se, sigma2, df, (confidence,))
+    shared = profile(
+        pair.grouped.problem, pair.theta["exponent"], pair.masks["exponent"], column, shared_se, sigma2, df, (confidence,)
+    )
     multiplier, multiplier_90 = _multiplier(whole, pair, level, (confidence, 0.9), rng)
     return Shift(level, table, contrasts, beta[0], se, beta[1], shared[0], multiplier, multiplier_90, df, identified)
 
@@ -145,8 +160,15 @@ def _row(name: str, pair: _Pair, n: int, sigma2: float) -> dict:
     rss = pair.rss[name]
     deviance = n * np.log(rss / n)
     correction = 2 * k * (k + 1) / max(n - k - 1, 1)
-    return {"hypothesis": name, "parameters": k - 1, "rss": rss, "chi2": rss / sigma2,
-            "aicc": float(deviance + 2 * k + correction), "bic": float(deviance + k * np.log(n)), "weight": None}
+    return {
+        "hypothesis": name,
+        "parameters": k - 1,
+        "rss": rss,
+        "chi2": rss / sigma2,
+        "aicc": float(deviance + 2 * k + correction),
+        "bic": float(deviance + k * np.log(n)),
+        "weight": None,
+    }
 
 
 def _difference(laid: Grouped, parameter: str, level: str) -> int:
@@ -167,8 +189,9 @@ def _covariance(pair: _Pair, hypothesis: str, sigma2: float) -> tuple[Array, boo
     return out, not weak.any()
 
 
-def _multiplier(whole: Comparison, pair: _Pair, level: str, confidences: tuple[float, ...], rng: np.random.Generator,
-                replicates: int = 400) -> list[Interval]:
+def _multiplier(
+    whole: Comparison, pair: _Pair, level: str, confidences: tuple[float, ...], rng: np.random.Generator, replicates: int = 400
+) -> list[Interval]:
     """(B_baseline/B_level)^(1/beta) where only B differs: one token of the level is worth this many of the baseline.
 
     Intervals are quantiles of refits to tables simulated with uncertain variances: a prefactor rides on trunk luck, whose
@@ -177,15 +200,30 @@ def _multiplier(whole: Comparison, pair: _Pair, level: str, confidences: tuple[f
     assert laid.problem.trunks is not None
     b, beta = _difference(laid, "B", level), laid.column("beta")
     target_RN = laid.problem.predict(theta[None]) + whole.noise.simulate(rng, replicates, laid.problem.trunks)
-    draws = solve(laid.problem, np.repeat(theta[None], replicates, 0), free_RP=pair.masks["multiplier"][None], target_RN=target_RN,
-                  tolerance=1e-6, max_iterations=40).theta_RP
+    draws = solve(
+        laid.problem,
+        np.repeat(theta[None], replicates, 0),
+        free_RP=pair.masks["multiplier"][None],
+        target_RN=target_RN,
+        tolerance=1e-6,
+        max_iterations=40,
+    ).theta_RP
     log_m, log_m_R = -theta[b] / theta[beta], -draws[:, b] / draws[:, beta]
     spans = [percentile(float(log_m), log_m_R, c, corrected=False) for c in confidences]
     return [Interval(*(float(np.exp(np.clip(x, -50, 50))) for x in (s.value, s.low, s.high))) for s in spans]
 
 
-def _simulated_p(whole: Comparison, pair: _Pair, null: str, alternative: str, q: int, F: float, rest_df: float,
-                 replicates: int, rng: np.random.Generator) -> float:
+def _simulated_p(
+    whole: Comparison,
+    pair: _Pair,
+    null: str,
+    alternative: str,
+    q: int,
+    F: float,
+    rest_df: float,
+    replicates: int,
+    rng: np.random.Generator,
+) -> float:
     """Share of tables simulated under the null whose F is at least as large (one added to both counts)."""
     problem, noise = pair.grouped.problem, whole.noise
     assert problem.trunks is not None
@@ -193,11 +231,11 @@ def _simulated_p(whole: Comparison, pair: _Pair, null: str, alternative: str, q:
     target_RN = problem.predict(theta[None]) + noise.simulate(rng, replicates, problem.trunks)
     start_RP = np.repeat(theta[None], 2 * replicates, 0)
     free_RP = np.concatenate([np.repeat(pair.masks[h][None], replicates, 0) for h in (null, alternative)])
-    fits = solve(problem, start_RP, free_RP=free_RP, target_RN=np.concatenate([target_RN, target_RN]), tolerance=1e-6,
-                 max_iterations=40)
+    fits = solve(
+        problem, start_RP, free_RP=free_RP, target_RN=np.concatenate([target_RN, target_RN]), tolerance=1e-6, max_iterations=40
+    )
     rss0, rss1 = 2.0 * fits.objective_R.reshape(2, -1)
     rest = noise.row**2 * rng.chisquare(rest_df, replicates) if rest_df > 0 else 0.0
     df = len(problem.loss_N) - int(pair.masks["all"].sum()) + max(rest_df, 0.0)
     simulated = np.maximum(rss0 - rss1, 0.0) / q / ((rss1 + rest) / df)
     return float((1 + (simulated >= F).sum()) / (replicates + 1))
-

@@ -152,21 +152,21 @@ def _assemble(problem: Problem, theta_RP: Array, objective: Objective, y_RN: Arr
             r_RN /= scale
             J_RQN /= scale
         rho_RN, slope_RN = objective.rho(r_RN), objective.slope(r_RN)
-        if w_RN is not None:
-            w_block = w_RN[:, block.rows]
+        w_block = None if w_RN is None else w_RN[:, block.rows]
+        if w_block is not None:
             rho_RN, slope_RN = rho_RN * w_block, slope_RN * w_block
         F_R += rho_RN.sum(-1)
         g_RQ = (J_RQN @ slope_RN[:, :, None])[:, :, 0]
         if objective.exact_curvature:
             # psi' J J' + psi (softmax second moment - J J'), one matrix product per term
             inside_RN = np.abs(r_RN) <= objective.delta
-            first_RN = inside_RN * (1.0 if w_RN is None else w_block) - slope_RN * scale
+            first_RN = inside_RN * (1.0 if w_block is None else w_block) - slope_RN * scale
             H_RQQ = (J_RQN * first_RN[:, None]) @ J_RQN.transpose(0, 2, 1)
-            for weight_RN, active, products in zip(weights, design.active, design.products):
+            for weight_RN, active, products in zip(weights, design.active, design.products, strict=True):
                 moment = ((weight_RN * slope_RN) @ products) / scale
                 H_RQQ[:, active[:, None], active] += moment.reshape(len(moment), len(active), len(active))
         else:
-            left_RQN = J_RQN if w_RN is None else J_RQN * w_block[:, None]
+            left_RQN = J_RQN if w_block is None else J_RQN * w_block[:, None]
             H_RQQ = left_RQN @ J_RQN.transpose(0, 2, 1)
         if M_QP.shape[0] == P and np.array_equal(M_QP, np.eye(P)):
             g_RP += g_RQ

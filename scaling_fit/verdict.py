@@ -3,7 +3,7 @@
 Rules, in order (alpha 5 %, Holm over levels; the exponent is always judged with the floor free):
 1. A shift of any kind is shown (F of everything against nothing)?
    exponent shown, floor free -> "exponent"; floor shown, exponent free -> "floor"; both -> "exponent and floor";
-   neither, but |delta beta| < margin shown -> "multiplier" (or "floor", where a multiplier alone does not fit and a floor does);
+   neither, but |delta beta| < margin shown -> "multiplier" (or "floor", where a multiplier alone does not fit);
    otherwise the level differs, and which part moved is "not identifiable".
 2. No shift shown: exponent and multiplier both shown equivalent -> "none"; exponent equivalent only -> "undetected";
    otherwise "not identifiable".
@@ -37,9 +37,17 @@ class Verdict:
     detectable_beta: float
 
     def to_dict(self) -> dict:
-        return {"level": self.level, "kind": self.kind, "direction": self.direction, "shifted": self.shifted,
-                "sentence": self.sentence, "reading": self.reading, "difference_percent": self.difference_percent.to_dict(),
-                "floor_nats": self.floor_nats.to_dict(), "detectable_beta": finite(self.detectable_beta)}
+        return {
+            "level": self.level,
+            "kind": self.kind,
+            "direction": self.direction,
+            "shifted": self.shifted,
+            "sentence": self.sentence,
+            "reading": self.reading,
+            "difference_percent": self.difference_percent.to_dict(),
+            "floor_nats": self.floor_nats.to_dict(),
+            "detectable_beta": finite(self.detectable_beta),
+        }
 
 
 def detectable(se: float, df: float, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -82,8 +90,17 @@ def _ends(interval: Interval, digits: str = ".3f") -> str:
     return f"[{low}, {high}]"
 
 
-def judge(whole: Comparison, shift: Shift, p_holm: dict[str, float], *, alpha: float = 0.05, margin: float = 0.02,
-          multiplier_margin: float = 0.1, confidence: float = 0.95, caveat: str = "") -> Verdict:
+def judge(
+    whole: Comparison,
+    shift: Shift,
+    p_holm: dict[str, float],
+    *,
+    alpha: float = 0.05,
+    margin: float = 0.02,
+    multiplier_margin: float = 0.1,
+    confidence: float = 0.95,
+    caveat: str = "",
+) -> Verdict:
     """Apply the rules above. p_holm: adjusted p-values of "any shift", "exponent, floor free", "floor, exponent free"."""
     level, base = shift.level, whole.baseline
     same = shift.equivalence(margin, multiplier_margin)
@@ -107,40 +124,62 @@ def judge(whole: Comparison, shift: Shift, p_holm: dict[str, float], *, alpha: f
     else:
         kind = "not identifiable"
     direction = "better" if difference.high < 0 else "worse" if difference.low > 0 else "unclear"
-    rising = "higher" if shift.beta.value > 0 else "lower"
-    m, beta = shift.multiplier, shift.beta
-    within = f"the exponents agree to within {margin:g} (difference {beta.value:+.3f} {_ends(beta)})"
-    size = f"{abs(difference.value):.2g} % {'lower' if difference.value < 0 else 'higher'} loss over the tested range"
-    tell = (f"With floors free, the difference in the data exponent may be anywhere in {_ends(beta)}"
-            + (f"; the smallest shift this design would find four times in five is {mde:.2g}" if np.isfinite(mde) and mde < 2 else "")
-            + ".")
-    sentences = {
-        "exponent": f"{level} changes how loss falls with data: its exponent is {rising} than {base}'s by "
-                    f"{abs(beta.value):.3f} {_ends(beta)}, with the floor left free ({_say(p_holm['exponent, floor free'])}).",
-        "exponent and floor": f"{level} changes both the exponent ({beta.value:+.3f} {_ends(beta)}) and the floor "
-                              f"({floor.value:+.2f} {_ends(floor, '.2f')} nats/token) against {base}.",
-        "floor": f"{level} moves the floor by {floor.value:+.2f} {_ends(floor, '.2f')} nats/token against {base}; {within}.",
-        "multiplier": f"One token of {level} is worth {m.value:.2f} {_ends(m, '.2f')} tokens of {base} at every scale tested; {within}.",
-        "none": f"{level} and {base} follow the same law: {within}, and a token of {level} is worth {m.value:.2f} "
-                f"{_ends(m, '.2f')} tokens of {base}.",
-        "undetected": f"No shift of {level} against {base} is shown; {within}, but a token of {level} may be worth anything in "
-                      f"{_ends(m, '.2f')} tokens of {base}.",
-        "not identifiable": (f"{level} has {size} {_ends(difference, '.2g')} % than {base}, but this design cannot tell whether "
-                             f"exponent, prefactor or floor moved. {_parsimony(shift, level, base)}{tell}" if shifted else
-                             f"No difference between {level} and {base} is shown, and this design could not show one in the "
-                             f"exponent. {tell}"),
-    }
+    sentence = _sentence(level, base, kind, shifted, shift, difference, floor, mde, margin, p_holm)
     reading = _reading(level, base, kind, direction, last, shift)
     if caveat:
         reading += " Caution: " + caveat
-    return Verdict(level, kind, direction, bool(shifted), sentences[kind], reading, difference, floor, mde)
+    return Verdict(level, kind, direction, bool(shifted), sentence, reading, difference, floor, mde)
 
 
-def _parsimony(shift: Shift, level: str, base: str) -> str:
+def _sentence(
+    level: str,
+    base: str,
+    kind: str,
+    shifted: bool,
+    shift: Shift,
+    difference: Interval,
+    floor: Interval,
+    mde: float,
+    margin: float,
+    p_holm: dict[str, float],
+) -> str:
+    beta = f"{shift.beta.value:+.3f} {_ends(shift.beta)}"
+    worth = f"{shift.multiplier.value:.2f} {_ends(shift.multiplier, '.2f')}"
+    equal = f"the exponents agree to within {margin:g} (difference {beta})"
+    nats = f"{floor.value:+.2f} {_ends(floor, '.2f')} nats/token"
+    if kind == "exponent":
+        rising = "higher" if shift.beta.value > 0 else "lower"
+        p = _say(p_holm["exponent, floor free"])
+        return (
+            f"{level} changes how fast loss falls with data: its exponent is {rising} than {base}'s "
+            f"(difference {beta}, floors left free, {p})."
+        )
+    if kind == "exponent and floor":
+        return f"{level} changes both the exponent ({beta}) and the floor ({nats}) against {base}."
+    if kind == "floor":
+        return f"{level} moves the floor by {nats} against {base}; {equal}."
+    if kind == "multiplier":
+        return f"One token of {level} is worth {worth} tokens of {base} at every scale tested; {equal}."
+    if kind == "none":
+        return f"{level} and {base} follow the same law: {equal}, and a token of {level} is worth {worth} of {base}."
+    if kind == "undetected":
+        return f"No shift of {level} against {base} is shown; {equal}, but a token of {level} may be worth {worth} of {base}."
+    told = f"With floors free, the difference in the data exponent may be anywhere in {_ends(shift.beta)}"
+    if np.isfinite(mde) and mde < 2:
+        told += f"; the smallest shift this design would find four times in five is {mde:.2g}"
+    if not shifted:
+        return (
+            f"No difference between {level} and {base} is shown, and an exponent shift that matters is not ruled out. {told}."
+        )
+    simplest = f"The simplest law that fits is a multiplier: one token of {level} worth {worth} of {base}."
     if _p(shift, "beyond a multiplier") < 0.05:
-        return "A constant multiplier alone does not fit. "
-    m = shift.multiplier
-    return f"The simplest law that fits is a multiplier: one token of {level} worth {m.value:.2f} {_ends(m, '.2f')} of {base}. "
+        simplest = "A constant multiplier alone does not fit."
+    lower = "lower" if difference.value < 0 else "higher"
+    return (
+        f"{level} has {abs(difference.value):.2g} % {lower} loss than {base} over the tested range "
+        f"(difference {_ends(difference, '.2g')} %), but this design cannot tell whether exponent, prefactor or floor moved. "
+        f"{simplest} {told}."
+    )
 
 
 def _p(shift: Shift, contrast: str) -> float:
@@ -159,11 +198,13 @@ def _reading(level: str, base: str, kind: str, direction: str, last: Interval, s
     if kind == "undetected" or (kind == "not identifiable" and direction == "unclear"):
         return f"No reason in the loss to prefer either; more token counts over a wider range would tell. {at_end}"
     if kind == "not identifiable":
-        return (f"{'Use' if direction == 'better' else 'Avoid'} {level} at budgets like those tested; do not extrapolate the gap. {at_end}")
+        advice = "Use" if direction == "better" else "Avoid"
+        return f"{advice} {level} at budgets like those tested; do not extrapolate the gap. {at_end}"
     if "exponent" in kind:
         grows = (shift.beta.value > 0) == (direction != "worse")
         more = "grows with the budget" if grows else "shrinks with the budget: see where the curves cross"
         return f"The difference {more}. {at_end}"
     if kind == "floor":
-        return f"The gap tends to a constant number of nats as data grows, so it matters more, relatively, at larger budgets. {at_end}"
-    return f"The same loss needs {1 / shift.multiplier.value:.2f} times the tokens with {level}, at any budget in range. {at_end}"
+        return f"The gap tends to a constant number of nats, so it weighs more, relatively, at larger budgets. {at_end}"
+    share = 1 / shift.multiplier.value
+    return f"The same loss needs {share:.2f} times the tokens with {level}, at any budget in range. {at_end}"
