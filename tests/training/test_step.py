@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+
+from training.model import Architecture
+from training.plan import Optimizer
+from training.shapes import Shape
+from training.step import Trainer, resolve_precision
+from training.tokens import Batches, load_stream
+
+SHAPE, CONTEXT, VOCAB, CPU = Shape(16, 2, 2, 32), 32, 96, torch.device("cpu")
+ARCHITECTURE = Architecture(SHAPE, VOCAB)
+
+
+@pytest.fixture(scope="module")
+def streams(study):
+    return [load_stream(study / "levels" / level, CONTEXT, VOCAB, 0) for level in ("clean", "noisy")]
+
+
+def make(streams, seeds, lr_K, optimizer=Optimizer(), dtype=torch.float32, batch=4, **options):  # noqa: B008
+    initial = torch.stack([ARCHITECTURE.initial(seed) for seed in seeds])
+    trainer = Trainer(ARCHITECTURE, Batches(streams, seeds, batch, CPU), initial, lr_K, optimizer, dtype, **options)
+    trainer.set_schedule(np.minimum(1, (np.arange(50) + 1) / 5).astype(np.float32))
+    return trainer
+
+
+def advance(trainer, steps):
+    for _ in range(steps):
+        trainer.advance()
+    return trainer.weights_KP.detach().clone()
+
+
+def test_adamw_equals_torch(streams):
+    """Twelve steps equal torch.optim.AdamW with clip_grad_norm_ fed the same gradients, decay off the embedding."""
+    optimizer = Optimizer(clip=0.5, weight_decay=0.3)
+    trainer = make(streams[:1], [0], (0.02,), optimizer)
+    n = ARCHITECTURE.n_decayed
+    start = trainer.weights_KP.detach().clone()[0]
+    decayed, spared = start[:n].clone().requires_grad_(), start[n:].clone().requires_grad_()
+    groups = [{"params": [decayed], "weight_decay": 0.3}, {"params": [spared], "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, lr=0.02, betas=(0.9, 0.99), eps=1e-8, foreach=False)
+    clip = trainer.optimizer.clip
+    for step in range(12):
+        trainer.advance()
+        norm = trainer.record(1)[1][0, 0]
+        unclipped = trainer.gradient_KP[0] / min(1.0, clip / norm)
+        decayed.grad, spared.grad = unclipped[:n].clone(), unclipped[n:].clone()
+        torch.nn.utils.clip_grad_norm_([decayed, spared], clip)
+        for group in reference.param_groups:
+            group["lr"] = 0.02 * min(1, (step + 1) / 5)
+        reference.step()
+        ours = trainer.weights_KP.detach()[0]
+        torch.testing.assert_close(ours, torch.cat((decayed, spared)).detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_stack_equals_separate_runs(streams):
+    """Levels, seeds and learning rates side by side; clipping and AdamW act per run."""
+    runs = [(streams[0], 0, 0.01), (streams[1], 0, 0.01), (streams[0], 3, 0.04)]
+    together = make([run[0] for run in runs], [run[1] for run in runs], tuple(run[2] for run in runs))
+    stacked = advance(together, 20)
+    for k, (stream, seed, lr) in enumerate(runs):
+        alone = advance(make([stream], [seed], (lr,)), 20)
+        torch.testing.assert_close(stacked[k], alone[0], rtol=2e-3, atol=2e-4)
+        moved = (alone[0] - ARCHITECTURE.initial(seed)).abs().max()
+        assert moved > 0.05  # so that the tolerance means something
+
+
+def test_micro_batches_change_only_rounding(streams):
+    whole = advance(make(streams, [0, 0], (0.01, 0.01)), 10)
+    cut = advance(make(streams, [0, 0], (0.01, 0.01), micro_batch=3), 10)
+    torch.testing.assert_close(whole, cut, rtol=2e-3, atol=2e-4)
+
+
+def test_restoring_a_snapshot_repeats_to_the_last_bit(streams):
+    trainer = make(streams, [0, 1], (0.01, 0.01))
+    advance(trainer, 7)
+    snapshot = trainer.snapshot()
+    first = advance(trainer, 8)
+    trainer.restore(snapshot)
+    np.testing.assert_array_equal(advance(trainer, 8), first)
+    assert trainer.step == 15
+
+
+def test_record_gives_the_latest_steps_in_order(streams):
+    trainer = make(streams, [0, 1], (0.01, 0.01))
+    losses = []
+    for _ in range(6):
+        trainer.advance()
+        losses.append(trainer.record(1)[0][0])
+    np.testing.assert_array_equal(trainer.record(6)[0], np.array(losses))
+    assert losses[0] == pytest.approx(np.log(VOCAB) + 0.5, abs=0.4)
+
+
+def test_bfloat16_learns_like_float32(streams):
+    losses = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        trainer = make(streams[:1], [0], (0.02,), dtype=dtype, batch=16)
+        advance(trainer, 50)
+        losses[dtype] = trainer.record(10)[0].mean()
+    assert losses[torch.bfloat16] == pytest.approx(losses[torch.float32], abs=0.05)
+    assert losses[torch.float32] < 3.6  # from 4.6
+
+
+def test_precision():
+    assert resolve_precision("float32", CPU) == torch.float32
+    assert resolve_precision("bfloat16", CPU) == torch.bfloat16
+    assert resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
