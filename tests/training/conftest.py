@@ -124,7 +124,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_plan(study: Path) -> Callable[..., dict[str, Any]]:
     """plan.json as a dict: two levels, one seed, D of 1,280 to 5,120 tokens; keyword arguments replace fields of the stack."""
 

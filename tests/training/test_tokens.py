@@ -80,10 +80,10 @@ def test_a_token_outside_the_vocabulary_is_refused(level):
 def test_a_truncated_shard_is_refused(level):
     file = level / "tokens-00001.parquet"
     pq.write_table(pq.read_table(file).slice(3), file)
-    with pytest.raises(DatasetError, match="tokens-00001.parquet holds .* truncated"):
+    with pytest.raises(DatasetError, match=r"tokens-00001.parquet holds .* truncated"):
         load(level)
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(DatasetError, match="cannot read the token shard .*tokens-00001"):
+    with pytest.raises(DatasetError, match=r"cannot read the token shard .*tokens-00001"):
         load(level)
 
 
