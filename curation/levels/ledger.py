@@ -38,6 +38,7 @@ def settle_mixture(ledger: pl.DataFrame, kept: pl.DataFrame, laid: Laid, budget:
             keep=pl.col("keep") & ~late,
             reason=pl.when(late).then(why).otherwise(pl.col("reason").cast(pl.String)).cast(reasons),
             failed=pl.when(late).then(pl.concat_list(why)).otherwise(pl.col("failed").cast(pl.List(pl.String))),
+            values=pl.when(late).then(pl.concat_list(pl.lit(None, pl.String))).otherwise("values"),
         )
         .with_columns(pl.col("tokens", "bytes", "edited_tokens", "edited_bytes").fill_null(0))
         .drop("why")

@@ -87,10 +87,11 @@ def settle(level: Level, thresholds: Thresholds, bins: pl.DataFrame) -> Threshol
 
 
 def select(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: pl.Series) -> pl.DataFrame:
-    """The shard's ledger: `doc_id`, `keep`, `reason` and `value` (null where kept), `failed` (a list of all failing rules).
+    """The shard's ledger: `doc_id`, `keep`, `reason`, `value`, `failed`, `values`.
 
-    `reason` is the first failing rule and `value` what was observed there ("missing" where the signal has no value); every
-    rule is tried on every document.
+    `reason` is the first failing rule and `value` what was observed there; they are null where the document is kept. Every
+    rule is tried on every document: `failed` lists all failing ones and `values` what each observed ("missing" where the
+    signal has no value, null where there is none to see).
     """
     frame = prepared(frame)
     why = withheld.cast(pl.String)
@@ -98,25 +99,28 @@ def select(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: 
     shut_RD[WITHHELD.index(EMPTY)] |= _is_empty(frame)
     failed_RD = np.concatenate([shut_RD, ~holds(level, frame, thresholds, len(level.rules))])
     reasons = [*WITHHELD, *(rule.reason for rule in level.rules)]
-    dropped_D = failed_RD.any(axis=0)
-    first_D = np.where(dropped_D, failed_RD.argmax(axis=0), len(reasons))
-    value = pl.repeat(None, len(frame), dtype=pl.String, eager=True)
-    for index in range(len(level.rules)):
-        here_D = pl.Series(first_D == len(WITHHELD) + index)
-        if here_D.any():
-            seen = frame.select(x=observed(level, thresholds, index).fill_null("missing")).to_series()
-            value = seen.zip_with(here_D, value)
     names = pl.Enum(list(dict.fromkeys(reasons)))
-    rule_F = np.nonzero(failed_RD.T)[1]
+    # failures rule by rule, then put document by document, each document's in the order of the rules
+    rule_F, document_F = np.nonzero(failed_RD)
+    order_F = np.argsort(document_F, kind="stable")
+    seen = [pl.repeat(None, int(shut_RD.sum()), dtype=pl.String, eager=True)]
+    for index in range(len(level.rules)):
+        failing = frame.filter(pl.Series(failed_RD[len(WITHHELD) + index]))
+        seen.append(failing.select(x=observed(level, thresholds, index)).to_series())
+    reason_F = pl.Series(reasons, dtype=names).gather(rule_F[order_F])
+    value_F = pl.concat(seen).gather(order_F)
     bounds_D = np.concatenate([[0], np.cumsum(failed_RD.sum(axis=0))])
-    lists = pa.LargeListArray.from_arrays(bounds_D, pl.Series(reasons, dtype=names).gather(rule_F).to_arrow())
+    kept_D = bounds_D[1:] == bounds_D[:-1]
+    nothing = pl.Series([None], dtype=pl.String)
+    first_D = np.where(kept_D, len(reason_F), bounds_D[:-1])
     return pl.DataFrame(
         {
             "doc_id": frame["doc_id"],
-            "keep": ~dropped_D,
-            "reason": pl.Series([*reasons, None], dtype=names).gather(first_D),
-            "value": value,
-            "failed": pl.Series(lists),
+            "keep": kept_D,
+            "reason": pl.concat([reason_F, nothing.cast(names)]).gather(first_D),
+            "value": pl.concat([value_F, nothing]).gather(first_D),
+            "failed": pl.Series(pa.LargeListArray.from_arrays(bounds_D, reason_F.to_arrow())),
+            "values": pl.Series(pa.LargeListArray.from_arrays(bounds_D, value_F.to_arrow())),
         }
     )
 
@@ -197,10 +201,10 @@ def observed(level: Level, thresholds: Thresholds, index: int) -> pl.Expr:
     if rule.condition is not None:
         if rule.reason in DUPLICATE_REASONS:
             return pl.format("cluster {}", pl.col(CLUSTER))
-        return rule.condition.observed(percentiles(level, thresholds, index))
+        return rule.condition.observed(percentiles(level, thresholds, index)).fill_null("missing")
     if rule.by is not None:
-        return rule.by.polars().cast(pl.String)
-    return pl.lit(None, pl.String)
+        return rule.by.polars().cast(pl.String).fill_null("missing")
+    return pl.repeat(None, pl.len(), dtype=pl.String)
 
 
 def _is_empty(frame: pl.DataFrame) -> np.ndarray:

@@ -51,7 +51,7 @@ def test_a_stream_with_copies_adds_up(make_pool, run_level, tokens_of):
         state = search.narrow(state, search.merge([layout.measure(state, rows, amount, cut) for rows in (kept, added)]))
     boundaries = Boundaries.of(state, amount, 1)
     laid, laid_copies = (layout.lay(rows, tokens_of(rows), amount, boundaries, cut) for rows in (kept, added))
-    final = settle_mixture(plain.ledger.select("doc_id", "keep", "reason", "value", "failed"), kept, laid, amount)
+    final = settle_mixture(plain.ledger.select("doc_id", "keep", "reason", "value", "failed", "values"), kept, laid, amount)
     total = merge([funnel(final, frame, amount), funnel_copies(added, laid_copies, final, amount)])
     check_conservation("x", total, {"documents": 500})
     sums = {row["reason"]: row for row in total.iter_rows(named=True)}

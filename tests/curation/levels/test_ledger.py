@@ -87,7 +87,7 @@ def test_what_edits_take_has_a_row_of_its_own(make_pool, lay_out, run_level):
     available = dict(edited.group_by("domain").agg(pl.col("n_tokens").cast(pl.Int64).sum()).iter_rows())
     amount = budget("raw", Mixture("natural", max_tokens=sum(available.values()) // 2), available, {})
     (laid,), stream = lay_out([frame], [edited], amount, Cut(1, 16), 2)
-    before = plain.ledger.select("doc_id", "keep", "reason", "value", "failed")
+    before = plain.ledger.select("doc_id", "keep", "reason", "value", "failed", "values")
     final = settle_mixture(before, edited, laid, amount)
     total = funnel(final, frame, amount)
     check_conservation("raw", total, {"tokens": int(frame["n_tokens"].sum())})

@@ -92,6 +92,7 @@ def test_failed_lists_every_failing_rule_in_order(make_pool, held):
             "domain == 'web'": row["domain"],
         }
         assert entry["value"] == values.get(entry["reason"])
+        assert entry["values"] == [values.get(reason) for reason in entry["failed"]]
 
 
 def test_a_missing_value_fails_its_rule_and_says_so():
@@ -102,6 +103,7 @@ def test_a_missing_value_fails_its_rule_and_says_so():
     level = build_level("x", [Declaration("x", keep=("q.s < 1",))], frame.columns, {})
     ledger = select(level, frame, Thresholds(), pl.Series([None, None], dtype=pl.String))
     assert ledger["value"].to_list() == ["missing", None]
+    assert ledger["values"].to_list() == [["missing"], []]
     assert ledger["keep"].to_list() == [False, True]
 
 
