@@ -124,6 +124,7 @@ def analyse(
             "multiplier_margin": multiplier_margin,
             "test_replicates": test_replicates if name == primary else test_replicates // 2,
             "seed": seed,
+            "primary": name == primary,
         }
         try:
             whole = compare(rows, baseline, law=law, replicates=replicates, seed=seed)

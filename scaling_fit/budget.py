@@ -100,14 +100,14 @@ def plan(
     return Plan(budgets_C, loss, size, tokens, edge)
 
 
-def crossing(difference_RC: Array, log_x_C: Array, confidence: float = 0.95) -> dict:
+def crossing(difference_RC: np.ndarray, log_x_C: Array, confidence: float = 0.95) -> dict:
     """Where a difference of two curves last changes sign: `at` with its interval over replicates, and how sure it is.
 
     share: replicates that cross within the grid. Below a share of one half there is no crossing to speak of (`at` null).
     """
-    sign_RC = np.sign(difference_RC)
-    change_RC: Array = np.less(sign_RC[:, 1:] * sign_RC[:, :-1], 0)
-    has_R = change_RC.any(1)
+    below_RC = np.asarray(np.signbit(difference_RC))
+    change_RC = below_RC[:, 1:] ^ below_RC[:, :-1]
+    has_R: Array = np.asarray(change_RC.any(1))
     k_R = change_RC.shape[1] - 1 - change_RC[:, ::-1].argmax(1)
     rows = np.arange(len(difference_RC))
     left, right = difference_RC[rows, k_R], difference_RC[rows, k_R + 1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from scaling_fit.compare import Comparison
 from scaling_fit.intervals import finite
-from scaling_fit.objectives import SENSITIVITY
+from scaling_fit.objectives import LAD, SENSITIVITY
 from scaling_fit.search import minimise, search
 
 NEAR_ZERO = 0.01  # a floor below this share of the lowest loss is at its bound
@@ -68,12 +68,15 @@ def certificates(whole: Comparison) -> dict[str, list[dict]]:
     return out
 
 
-def sensitivity(whole: Comparison) -> dict[str, list[dict]]:
-    """Per level, the parameters under every objective (rows as independent): how much the answer owes to the choice."""
+def sensitivity(whole: Comparison, absolute: bool = True) -> dict[str, list[dict]]:
+    """Per level, the parameters under every objective (rows as independent): how much the answer owes to the choice.
+
+    `absolute` adds least absolute deviations, the slowest by far; the free-scale likelihood has the same parameters."""
     problem = replace(whole.grouped.problem, trunks=None)
     out: dict[str, list[dict]] = {level: [] for level in whole.levels}
     start_P = whole.grouped.start()  # not the fit: a floor that it left at zero has no gradient to leave by
-    for objective in SENSITIVITY[:4]:  # the free-scale likelihood's parameters are those of least absolute deviations
+    chosen = [o for o in SENSITIVITY if not o.free_scale and (absolute or o is not LAD)]
+    for objective in chosen:
         theta_RP, _ = minimise(problem, start_P[None], objective, tolerance=1e-10, max_iterations=40)
         for level in whole.levels:
             values = {name: finite(float(v[0])) for name, v in whole.parameters(level, theta_RP).items()}

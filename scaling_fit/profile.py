@@ -27,7 +27,7 @@ def profile(
     df: float,
     confidences: tuple[float, ...],
     limit: float = 1.5,
-    steps: int = 28,
+    steps: int = 20,
 ) -> list[Interval]:
     """Profile-likelihood intervals of theta[column]: every fixed value is one replicate of one batch.
 
@@ -48,7 +48,7 @@ def profile(
     starts[:, column] = values
     flat = np.repeat(theta_P[None], len(values), 0)
     flat[:, column] = values
-    both = solve(problem, np.concatenate([starts, flat]), free_RP=free[None], tolerance=1e-10, max_iterations=100)
+    both = solve(problem, np.concatenate([starts, flat]), free_RP=free[None], tolerance=1e-8, max_iterations=40)
     rss = 2.0 * np.minimum(*both.objective_R.reshape(2, -1))
     rise = np.maximum((rss - rss[steps]) / sigma2, 0.0)
     out = []

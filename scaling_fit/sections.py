@@ -51,7 +51,7 @@ def sections_of(data: Observations, name: str, whole: Comparison, options: dict)
                     )
                 )
                 curves.append(forecast(whole, calibration, level, shape, grid, confidence))
-    law, found, rows = whole.grouped.law, certificates(whole), sensitivity(whole)
+    law, found, rows = whole.grouped.law, certificates(whole), sensitivity(whole, options["primary"])
     return {
         "law": {
             "name": law.name,

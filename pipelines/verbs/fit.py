@@ -269,7 +269,7 @@ def power(
         if simulate:
             result["power_simulated"] = simulate_power(grid, delta, law, alpha=alpha, replicates=simulate)
         if budget:
-            D = np.geomspace(min(grid.tokens) / 4, max(grid.tokens) * 8, 12)
+            D = np.geomspace(min(grid.tokens), max(grid.tokens) * 16, 12)  # below the grid, warm-up bends the law
             options = [Candidate(n, float(d), 12 * n * d) for n in grid.sizes for d in D]
             result["next_runs"] = next_runs(grid, options, budget, law)[:20]
         if as_json:
