@@ -1,8 +1,8 @@
 """The tokenizer: byte-level BPE, trained once on a neutral sample and shared by every level.
 
 Byte-level, so every text has tokens and decodes to itself; the split into words is GPT-2's (Radford et al. 2019). Training
-and encoding use the `tokenizers` library, whose result does not depend on its threads. In a worker that owns one core the
-shell sets TOKENIZERS_PARALLELISM=false, and nothing here changes the environment.
+uses the `tokenizers` library, whose result does not depend on its threads; encoding equals it, token for token, and is
+compiled (`bpe`).
 
 Shapes: D documents, T tokens of all documents.
 """
@@ -17,11 +17,13 @@ import xxhash
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from curation.document import Batch, mix64
+from curation.tokens import bpe
+from curation.words import utf8_buffer
 
 END_OF_TEXT = "<|endoftext|>"  # id 0; it stands between documents and is never made from text
 MIN_VOCAB = 257  # all bytes and the end of text
 SAMPLE_SEED = 0x70C
-PIECE = 1 << 20  # characters encoded as one: a longer document is cut after white space, so that memory stays bounded
+PIECE = 1 << 20  # characters that the library encodes as one; a longer document is cut before a space to bound its memory
 
 
 def train(texts: Iterable[str], vocab_size: int = 4096) -> str:
@@ -69,27 +71,30 @@ def vocab_size(tokenizer: str) -> int:
     return load(tokenizer).get_vocab_size()
 
 
-def encode(tokenizer: str, texts: pa.ChunkedArray | pa.Array | Sequence[str], batch: int = 256) -> pa.Array:
-    """Tokens of each text, without end-of-text: list<uint16>, or list<uint32> for a vocabulary over 65,536."""
-    loaded = load(tokenizer)
-    dtype = np.uint16 if loaded.get_vocab_size() <= 1 << 16 else np.uint32
-    strings: Sequence[str] = texts if isinstance(texts, list) else texts.to_pylist()  # pyright: ignore[reportAttributeAccessIssue]
-    found: list[np.ndarray] = []
-    n_tokens_D = np.zeros(len(strings), np.int64)
-    for start in range(0, len(strings), batch):
-        pieces = [(d, piece) for d in range(start, min(start + batch, len(strings))) for piece in _pieces(strings[d])]
-        encoded = loaded.encode_batch_fast([piece for _, piece in pieces], add_special_tokens=False)
-        for (d, _), piece in zip(pieces, encoded, strict=True):
-            ids = np.array(piece.ids, dtype)
-            found.append(ids)
-            n_tokens_D[d] += len(ids)
-    values_T = np.concatenate(found) if found else np.empty(0, dtype)
-    if len(values_T) > np.iinfo(np.int32).max:
+def encode(tokenizer: str, texts: pa.ChunkedArray | pa.Array | Sequence[str]) -> pa.ListArray:
+    """Tokens of each text, without end-of-text: list<uint16>, or list<uint32> for a vocabulary over 65,536.
+
+    They are the library's, made by `bpe` where it can and by the library itself for the odd document. Raises ValueError for
+    more than 2**31 tokens in one call.
+    """
+    array: pa.Array = pa.array(texts, pa.large_string()) if isinstance(texts, list) else texts  # pyright: ignore[reportAssignmentType]
+    ids_T, n_tokens_D = bpe.encode(*utf8_buffer(array), _merges(tokenizer))  # pyright: ignore[reportArgumentType]
+    left = np.flatnonzero(n_tokens_D < 0)
+    if len(left):
+        ends_D = np.cumsum(np.maximum(n_tokens_D, 0))
+        spliced, start = [], 0
+        for d in left:
+            found = _by_library(load(tokenizer), array.take([int(d)]).to_pylist()[0])
+            spliced += [ids_T[start : ends_D[d]], found]
+            start, n_tokens_D[d] = ends_D[d], len(found)
+        ids_T = np.concatenate([*spliced, ids_T[start:]])
+    if len(ids_T) > np.iinfo(np.int32).max:
         raise ValueError(
-            f"{len(values_T)} tokens in one call; an Arrow list array holds {np.iinfo(np.int32).max}: pass fewer texts"
+            f"{len(ids_T)} tokens in one call; an Arrow list array holds {np.iinfo(np.int32).max}: pass fewer texts"
         )
+    dtype = np.uint16 if vocab_size(tokenizer) <= 1 << 16 else np.uint32
     offsets = np.concatenate([[0], np.cumsum(n_tokens_D)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values_T))
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids_T.astype(dtype)))
 
 
 def compute(batch: Batch, tokenizer: str) -> pa.Table:
@@ -98,6 +103,12 @@ def compute(batch: Batch, tokenizer: str) -> pa.Table:
     n_tokens = np.diff(tokens.offsets.to_numpy()).astype(np.uint32)
     n_bytes = pc.binary_length(batch.text).cast(pa.uint32())  # pyright: ignore[reportAttributeAccessIssue]
     return pa.table({"tokens": tokens, "n_tokens": n_tokens, "n_bytes": n_bytes})
+
+
+def _by_library(loaded: Tokenizer, text: str) -> np.ndarray:
+    """uint32 tokens of one document."""
+    encoded = loaded.encode_batch_fast(list(_pieces(text)), add_special_tokens=False)
+    return np.concatenate([np.array(piece.ids, np.uint32) for piece in encoded])
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -109,6 +120,11 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start:stop]
         start = stop
     yield text[start:]
+
+
+@lru_cache(maxsize=4)
+def _merges(tokenizer: str) -> bpe.Merges:
+    return bpe.merges(tokenizer)
 
 
 @lru_cache(maxsize=4)

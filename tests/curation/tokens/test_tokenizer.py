@@ -42,9 +42,9 @@ def test_end_of_text_is_id_0_and_is_not_made_from_text(trained: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(max_size=60), max_size=20), st.integers(1, 7))
-def test_every_text_decodes_to_itself(trained: str, texts: list[str], batch: int) -> None:
-    tokens = tok.encode(trained, texts, batch)
+@given(st.lists(st.text(max_size=60), max_size=20))
+def test_every_text_decodes_to_itself(trained: str, texts: list[str]) -> None:
+    tokens = tok.encode(trained, texts)
     assert tokens.type == pa.list_(pa.uint16())
     assert [tok.load(trained).decode(ids) for ids in tokens.to_pylist()] == texts
     assert tokens == tok.encode(trained, pa.chunked_array([texts[:3], texts[3:]], pa.large_string()))
@@ -59,14 +59,23 @@ def test_ids_are_those_of_the_library(trained: str) -> None:
 
 @pytest.mark.parametrize("text", ["word  two\n three\t\tfour " * 40, "nospaces" * 100, " " * 500, "\u4e2d\u6587 " * 200])
 def test_cutting_a_long_document_changes_no_token(trained: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = tok.encode(trained, [text])
+    library = tok.load(trained)
+    whole = tok._by_library(library, text).tolist()
     monkeypatch.setattr(tok, "PIECE", 64)
     pieces = list(tok._pieces(text))
     assert len(pieces) > 1
     assert "".join(pieces) == text
     if " w" in text or " \u4e2d" in text:
-        assert tok.encode(trained, [text]) == whole
-    assert tok.load(trained).decode(tok.encode(trained, [text])[0].as_py()) == text
+        assert tok._by_library(library, text).tolist() == whole
+    assert library.decode(tok._by_library(library, text).tolist()) == text
+
+
+def test_documents_left_to_the_library_keep_their_place(trained: str) -> None:
+    odd = ["\U000323b1 new", "x" * 5000, "a\u0378b"]
+    texts = [odd[0], "first", odd[1], "", odd[2], odd[0], "last one"]
+    expected = [tok.load(trained).encode(text).ids for text in texts]
+    assert tok.encode(trained, texts).to_pylist() == expected
+    assert tok.encode(trained, odd).to_pylist() == [tok.load(trained).encode(text).ids for text in odd]
 
 
 def test_a_large_vocabulary_has_wide_ids() -> None:
