@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import altair as alt
+import numpy as np
 
 from pipelines.report.palette import CHART_CONFIG, NUM_LEVEL_COLOURS, SHAPES, level_colour, resolved
 
 Rows = list[dict[str, Any]]
 
-COUNT_LABEL = "replace(format(datum.value, '~s'), 'G', 'B')"
+COUNT_LABEL = "replace(format(datum.value, '.3~s'), 'G', 'B')"
 """Axis labels of token and parameter counts: 10M, 2B (d3 says G)."""
 
 
@@ -32,6 +33,8 @@ class Chart:
     tables: dict[str, Rows]
     params: list[dict[str, Any]] = field(default_factory=list)
     min_width: int = 280
+    wide: bool = False
+    """On a narrow screen the panels keep `min_width` and scroll sideways."""
     legend: bool = False
     """The page lists the levels' colours above the panels (a file puts them into the picture)."""
 
@@ -117,3 +120,32 @@ def _name_levels(spec: Any) -> None:
             colour["legend"] = {"title": None}
     for part in spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ():
         _name_levels(part)
+
+
+def limits(values: Iterable[float | None], ends: Iterable[float | None] = (), reach: float = 1.5, log: bool = False) -> list[float]:
+    """The range an axis shows: all `values` but wild ones, and the interval `ends` up to `reach` times the values' own span.
+
+    An interval that the data do not bound would otherwise flatten everything else; marks outside are cut at the frame and stand
+    in the chart's numbers. Wild: further from the median than ten times the quartiles' distance.
+    """
+    known = np.array([value for value in values if value is not None and math.isfinite(value) and not (log and value <= 0)], float)
+    if not len(known):
+        return [0.5, 2.0] if log else [-1.0, 1.0]
+    bars = np.array([end for end in ends if end is not None and math.isfinite(end) and not (log and end <= 0)], float)
+    if log:
+        known, bars = np.log(known), np.log(bars)
+    first, middle, last = np.quantile(known, [0.25, 0.5, 0.75])
+    near = known[np.abs(known - middle) <= 10 * (last - first)] if last > first else known
+    low, high = float(near.min()), float(near.max())
+    span = (high - low) or float(np.median(np.abs(bars - middle))) if len(bars) else (high - low)
+    span = span or abs(middle) * 0.02 or 1.0
+    if len(bars):
+        low, high = min(low, max(float(bars.min()), low - reach * span)), max(high, min(float(bars.max()), high + reach * span))
+    margin = 0.06 * (high - low) or 0.5 * span
+    low, high = low - margin, high + margin
+    return [math.exp(low), math.exp(high)] if log else [low, high]
+
+
+def frame(name: str, by_set: dict[str, list[float]]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """An axis range that follows the page's evaluation set: the parameter that holds it, and the scale domain that reads it."""
+    return {"name": name, "value": by_set}, [{"expr": f"{name}[eval_set][{end}]"} for end in (0, 1)]

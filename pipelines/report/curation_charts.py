@@ -5,7 +5,7 @@ from collections import defaultdict
 import altair as alt
 
 from pipelines.report.chart import COUNT_LABEL, Chart, Rows, count_axis, level_colours, level_scales, panel, table
-from pipelines.report.facts import Facts
+from pipelines.report.facts import Facts, Overlap
 
 UNITS = ("documents", "bytes", "tokens")
 
@@ -57,7 +57,7 @@ def funnel(facts: Facts) -> list[Chart]:
         names = base.mark_text(align="left", dy=-15, limit=250).encode(x=alt.value(0), y=y, text="step:N")
         amount = (
             base.transform_calculate(
-                label=f"{COUNT_LABEL.replace('datum.value', 'datum.amount').replace('~s', '.3~s')}"
+                label=f"{COUNT_LABEL.replace('datum.value', 'datum.amount')}"
                 " + '  ' + format(datum.high - datum.low, '.1%')"
             )
             .mark_text(align="right", dy=-15, style="note")
@@ -83,19 +83,29 @@ def _funnel_words(facts: Facts) -> str:
     return "Waterfall of dropped tokens per level: " + "; ".join(parts) + "."
 
 
+def _related(matrix: Overlap) -> list[int]:
+    """Places of the rules that share a document with another rule (a mixture's budget, applied last, shares none)."""
+    num = len(matrix["reasons"])
+    shared = [any(matrix["documents"][i][j] for j in range(num) if j != i) for i in range(num)]
+    return [i for i in range(num) if shared[i]]
+
+
 def overlap(facts: Facts) -> list[Chart]:
+    kept = [(matrix, _related(matrix)) for matrix in facts.overlap]
+    names = [{matrix["reasons"][i] for i in places} for matrix, places in kept]
     panels, rows = [], []
-    for matrix in facts.overlap:
-        if len(matrix["reasons"]) < 2:
+    for at, (matrix, places) in enumerate(kept):
+        # A level that extends another repeats its rules: only the longest list of them is shown.
+        if len(places) < 2 or any(names[at] <= other for k, other in enumerate(names) if k != at and (names[at] != other or k < at)):
             continue
-        for i, first in enumerate(matrix["reasons"]):
-            for j, second in enumerate(matrix["reasons"]):
+        order = [f"{place}  {matrix['reasons'][i]}" for place, i in enumerate(places, start=1)]
+        for row, i in enumerate(places):
+            for column, j in enumerate(places):
                 both, alone = matrix["documents"][i][j], matrix["documents"][i][i]
-                rows.append({"level": matrix["level"], "row": i + 1, "column": j + 1, "rule": f"{i + 1}  {first}",
-                             "also": second, "documents": both, "share": both / alone if alone else 0.0})  # fmt: skip
+                rows.append({"level": matrix["level"], "rule": order[row], "column": column + 1, "also": matrix["reasons"][j],
+                             "documents": both, "share": both / alone if alone else 0.0})  # fmt: skip
         base = table("overlap").transform_filter(f"datum.level == {matrix['level']!r}")
-        order = [f"{i + 1}  {reason}" for i, reason in enumerate(matrix["reasons"])]
-        y = alt.Y("rule:N", sort=order, title=None, axis=alt.Axis(labelLimit=190, labelPadding=6))
+        y = alt.Y("rule:N", sort=order, title=None, axis=alt.Axis(labelLimit=270, labelPadding=6))
         x = alt.X("column:O", title="also fails rule", axis=alt.Axis(orient="top", labelAngle=0, grid=False))
         cells = base.mark_rect(color="var(--accent)").encode(
             x=x, y=y,
@@ -114,7 +124,7 @@ def overlap(facts: Facts) -> list[Chart]:
         "mostly repeat each other; a row that is pale outside its diagonal is a rule that finds what no other rule finds."
     )
     alt_text = "Matrix of rules: share of documents failing one rule that also fail another. The numbers are in the table below."
-    return [Chart("overlap", "Which rules agree", says, alt_text, panels, {"overlap": rows}, min_width=480)]
+    return [Chart("overlap", "Which rules agree", says, alt_text, panels, {"overlap": rows}, min_width=680, wide=True)]
 
 
 def domains(facts: Facts) -> list[Chart]:
@@ -148,6 +158,8 @@ def lengths(facts: Facts) -> list[Chart]:
     for row in facts.lengths:
         total[row["level"]] += row["documents"]
     rows = [{**row, "low": max(row["low"], 1), "share": row["documents"] / (total[row["level"]] or 1)} for row in facts.lengths]
+    seen = [row["low"] for row in rows if row["share"] >= 0.001]
+    rows = [row for row in rows if min(seen, default=0) / 2 <= row["low"] <= max(seen, default=0) * 2]
     names = [level["name"] for level in facts.levels]
     line = table("lengths").mark_line(interpolate="monotone", point=alt.OverlayMarkDef(size=22)).encode(
         x=alt.X("low:Q", scale=alt.Scale(type="log", base=2), axis=count_axis("tokens in the document", tickCount=5)),
@@ -205,10 +217,13 @@ def classifiers(facts: Facts) -> list[Chart]:
         dots = [{"score": (bin_["low"] + bin_["high"]) / 2, **bin_} for bin_ in item["calibration"]]
         total = sum(bin_["documents"] for bin_ in item["scores"]) or 1
         scores = [{**bin_, "share": bin_["documents"] / total} for bin_ in item["scores"]]
-        x = alt.X("score:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title="score", tickCount=5))
-        y = alt.Y("positive_share:Q", title="share that is positive", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=4))
+        last = max([bin_["high"] for bin_ in item["calibration"]] + [bin_["high"] for bin_ in scores if bin_["share"] >= 0.002], default=1.0)
+        scale = alt.Scale(domain=[0, last], nice=False)
+        x = alt.X("score:Q", scale=scale, axis=alt.Axis(title="score", tickCount=5))
+        top = max([last, *(bin_["positive_share"] for bin_ in item["calibration"])])
+        y = alt.Y("positive_share:Q", title="share that is positive", scale=alt.Scale(domain=[0, top]), axis=alt.Axis(format="%", tickCount=4))
         diagonal = (
-            alt.Chart(alt.InlineData(values=[{"score": 0, "positive_share": 0}, {"score": 1, "positive_share": 1}]))
+            alt.Chart(alt.InlineData(values=[{"score": 0, "positive_share": 0}, {"score": last, "positive_share": last}]))
             .mark_line(style="guide").encode(x=x, y=y)
         )  # fmt: skip
         line = table(name).mark_line(color="var(--accent)", point=alt.OverlayMarkDef(color="var(--accent)", size=40)).encode(
@@ -218,8 +233,8 @@ def classifiers(facts: Facts) -> list[Chart]:
         )  # fmt: skip
         panels = [panel(diagonal + line, 220, title="calibration on held-out examples")] if dots else []
         if scores:
-            bars = table(f"{name}-scores").mark_bar(color="var(--accent)", opacity=0.75, binSpacing=1).encode(
-                x=alt.X("low:Q", bin=alt.BinParams(binned=True), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title="score", tickCount=5)),
+            bars = table(f"{name}-scores").mark_bar(color="var(--accent)", opacity=0.75, binSpacing=1, clip=True).encode(
+                x=alt.X("low:Q", bin=alt.BinParams(binned=True), scale=scale, axis=alt.Axis(title="score", tickCount=5)),
                 x2="high:Q", y=alt.Y("share:Q", title="share of the pool", axis=alt.Axis(format="%", tickCount=4)),
                 tooltip=[alt.Tooltip("low:Q"), alt.Tooltip("high:Q"), alt.Tooltip("documents:Q", format=",")],
             )  # fmt: skip

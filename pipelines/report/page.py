@@ -140,11 +140,12 @@ def _contents(made: Made) -> list[tuple[str, str]]:
             ("trust", "How far to trust this"), ("provenance", "Cost and provenance")]  # fmt: skip
 
 
-def _samples(facts: Facts) -> list[tuple[tuple[str, str], list[dict[str, Any]]]]:
-    grouped: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+def _samples(facts: Facts) -> list[tuple[str, list[tuple[str, list[dict[str, Any]]]]]]:
+    """Samples by level and rule, what was kept first."""
+    grouped: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for sample in facts.samples:
-        grouped[sample["level"], sample["rule"]].append({**sample, "shown": cut(sample["text"])})
-    return list(grouped.items())
+        grouped[sample["level"]][sample["rule"]].append({**sample, "shown": cut(sample["text"]), "value": cut(sample["value"])})
+    return [(level, sorted(rules.items(), key=lambda item: not item[1][0]["kept"])) for level, rules in grouped.items()]
 
 
 def cut(text: str) -> str:

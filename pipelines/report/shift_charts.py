@@ -3,7 +3,7 @@
 import altair as alt
 
 from pipelines.report import law_tables
-from pipelines.report.chart import Chart, level_colours, log_scale, log_ticks, panel, signed_axis, table
+from pipelines.report.chart import Chart, Rows, frame, level_colours, limits, log_scale, log_ticks, panel, signed_axis, table
 from pipelines.report.facts import Facts
 from pipelines.report.law_charts import CHOSEN, level_names, selector
 from pipelines.report.wording import eval_words
@@ -22,12 +22,13 @@ def exponents(facts: Facts) -> Chart:
     rows = [{**row, "set": eval_words(row["eval_set"])} for row in law_tables.exponents(facts)]
     order = [eval_words(name) for name in law_tables.eval_sets(facts)]
     y = alt.Y("set:N", sort=order, title=None, axis=alt.Axis(grid=False, labelLimit=170), scale=alt.Scale(paddingInner=0.28))
-    x = alt.X("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="data exponent β", tickCount=6, grid=True))
+    shown = limits((row["value"] for row in rows), (row[end] for row in rows for end in ("low", "high")))
+    x = alt.X("value:Q", scale=alt.Scale(domain=shown), axis=alt.Axis(title="data exponent β", tickCount=6, grid=True))
     offset = alt.YOffset("level:N", sort=names)
     base = table("exponents")
     colour = level_colours(names)
-    bars = base.mark_rule(strokeWidth=2, opacity=0.75).encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=colour)
-    dots = base.mark_point(filled=True, size=50, opacity=1).encode(
+    bars = base.mark_rule(strokeWidth=2, opacity=0.75, clip=True).encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=colour)
+    dots = base.mark_point(filled=True, size=50, opacity=1, clip=True).encode(
         x=x, y=y, yOffset=offset, color=colour,
         tooltip=["level:N", alt.Tooltip("set:N", title="on"), alt.Tooltip("value:Q", format=".4f"), alt.Tooltip("low:Q", format=".4f"),
                  alt.Tooltip("high:Q", format=".4f")],
@@ -48,22 +49,24 @@ def shifts(facts: Facts) -> Chart:
     names = [name for name in level_names(facts) if name != facts.baseline]
     rows = law_tables.forest(facts)
     colour = level_colours(level_names(facts))
-    panels = []
+    panels, params = [], [selector(facts)]
     for quantity, (title, axis) in QUANTITIES.items():
         own = [row for row in rows if row["quantity"] == quantity]
         if not own:
             continue
         base = table("shifts").transform_filter(f"{CHOSEN} && datum.quantity == {quantity!r}")
         y = alt.Y("level:N", sort=names, title=None, axis=alt.Axis(grid=False))
-        if quantity == "multiplier":
-            x = alt.X("value:Q", scale=log_scale(), axis=alt.Axis(title=axis, tickCount=4, format=".2~f", grid=True))
-        else:
-            x = alt.X("value:Q", scale=alt.Scale(zero=True, padding=8), axis=signed_axis(axis, 3, tickCount=4, grid=True))
+        log = quantity == "multiplier"
+        shown, domain = frame(f"frame_{quantity}", {name: _range([r for r in own if r["eval_set"] == name], log) for name in law_tables.eval_sets(facts)})
+        params.append(shown)
+        drawn = alt.Axis(title=axis, tickCount=4, format=".2~g", grid=True) if log else signed_axis(axis, 3, tickCount=4, grid=True)
+        x = alt.X("value:Q", scale=alt.Scale(type="log" if log else "linear", domain=domain, nice=False), axis=drawn)
         null = alt.Chart(alt.InlineData(values=[{"value": own[0]["null"]}])).mark_rule(style="guide").encode(x=x)
-        bars = base.transform_filter("isValid(datum.low) && isValid(datum.high)").mark_rule(strokeWidth=2, opacity=0.75).encode(
+        ends = "isValid(datum.low) && isValid(datum.high)"
+        bars = base.transform_filter(ends).mark_rule(strokeWidth=2, opacity=0.75, clip=True).encode(
             x=alt.X("low:Q"), x2="high:Q", y=y, color=colour
         )  # fmt: skip
-        dots = base.mark_point(filled=True, size=55, opacity=1).encode(
+        dots = base.mark_point(filled=True, size=55, opacity=1, clip=True).encode(
             x=x, y=y, color=colour,
             tooltip=["level:N", "label:N", alt.Tooltip("value:Q", format=".4f"), alt.Tooltip("low:Q", format=".4f"),
                      alt.Tooltip("high:Q", format=".4f")],
@@ -76,7 +79,13 @@ def shifts(facts: Facts) -> Chart:
     first = law_tables.eval_sets(facts)[0]
     told = [f"{r['level']} {r['value']:+.3f}" for r in rows if r["eval_set"] == first and r["quantity"] == "delta_beta"]
     return Chart("shifts", f"Differences from {facts.baseline}", says, f"Difference in exponent on {first}: " + ", ".join(told) + ".", panels,
-                 {"shifts": rows}, [selector(facts)], 260)  # fmt: skip
+                 {"shifts": rows}, params, 260)  # fmt: skip
+
+
+def _range(rows: Rows, log: bool) -> list[float]:
+    """Estimates, intervals and the line of no difference."""
+    values = [*(row["value"] for row in rows), *(row["null"] for row in rows[:1])]
+    return limits(values, (row[end] for row in rows for end in ("low", "high")), log=log)
 
 
 def planner(facts: Facts) -> Chart:

@@ -64,8 +64,10 @@ def warnings(facts: Facts, eval_set: str) -> list[str]:
     """What a reader must know before acting on the verdict."""
     fit = facts.fit["sets"][eval_set]
     told = [fit["adequacy"]["warning"]] if fit["adequacy"]["warning"] else []
-    flags = {flag for one in fit["levels"].values() for flag in one["identifiability"]["flags"]}
-    told += [f"Not pinned down by these runs: {flag}" for flag in sorted(flags)]
+    flags = [f"{level}: {flag}" for level, one in fit["levels"].items() for flag in one["identifiability"]["flags"]]
+    if flags:
+        first = f"{flags[0]} (and {len(flags) - 1} more remarks under Trust)" if len(flags) > 1 else flags[0]
+        told.append(f"These runs do not pin down every parameter of the law, so read what moved with care. {first}.")
     if len(facts.certificates) > 1:
         told.append(f"The runs carry {len(facts.certificates)} different certificates: not all of them may be compared.")
     return told

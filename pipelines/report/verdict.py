@@ -23,6 +23,10 @@ MOVED = {
 DIRECTION = {"better": ("lower loss", "moved"), "worse": ("higher loss", "worse"), "unclear": ("no clear difference", "unclear")}
 
 
+UNKNOWN = 30.0
+"""An interval of a ratio that spans more than this factor says nothing worth printing."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """One level against the baseline on one evaluation set. Strips are (low, value, high) placed on a shared 0 to 1 axis."""
@@ -109,7 +113,9 @@ def _worth(facts: Facts, fit: dict[str, Any], level: str) -> tuple[str, str]:
     D, value, low, high = (curve[key][-1] for key in ("D", "multiplier", "low", "high"))
     if value is None:
         return "∞", f"{facts.baseline} never reaches its loss at {count(D)} tokens"
-    ends = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
+    if low is None or high is None or high > UNKNOWN * max(low, 1e-9):
+        return "", f"how many tokens {facts.baseline} needs to match it cannot be told"
+    ends = f" [{low:.2f}, {high:.2f}]"
     return times(value), f"the tokens{ends} for {facts.baseline} to match it at {count(D)}"
 
 
@@ -121,7 +127,7 @@ def crossing_words(facts: Facts, fit: dict[str, Any], level: str) -> str:
     """Where the level and the baseline change places, by training budget with the tokens there are."""
     plan = fit["budget"].get("finite") or fit["budget"]["endless"]
     crossing = plan["crossings"].get(level)
-    if crossing is None or crossing["at"] is None:
+    if crossing is None or crossing["at"] is None or crossing["share"] < 0.5:
         return ""
     ahead = level if crossing["after"] == "level" else facts.baseline
     known = crossing["low"] is not None and crossing["high"] is not None
@@ -181,10 +187,10 @@ def _planned(facts: Facts, fit: dict[str, Any]) -> str:
     for level, C, sure in zip(plan["winner"], plan["budgets"], plan["winner_share"], strict=True):
         if C <= limit and (not runs or runs[-1][0] != level):
             runs.append((level, C, sure))
-    if len(runs) < 2:
-        return ""
     level, C, _ = runs[-1]
     sure = next(s for c, s in zip(plan["budgets"][::-1], plan["winner_share"][::-1], strict=True) if c <= limit)
+    if len(runs) < 2 or sure < 0.6:
+        return ""
     where = "" if C <= limit / 10 else " (beyond the tested range)"
     return f"Past {C:.0e} FLOPs{where} {level} is expected to win, in {sure:.0%} of the resamples."
 

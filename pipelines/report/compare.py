@@ -1,0 +1,99 @@
+"""Two reports side by side: what was declared differently, and what came out differently."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import yaml
+
+from pipelines.report import law_tables
+from pipelines.report.facts import Facts
+from pipelines.report.wording import eval_words, interval
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that is not the same. `certain`: the two intervals do not overlap, or the two values are exact."""
+
+    kind: str
+    where: str
+    first: str
+    second: str
+    certain: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs between two reports, by kind: settings, data, results, software."""
+
+    first: str
+    second: str
+    changes: list[Change]
+
+    def of(self, kind: str) -> list[Change]:
+        return [change for change in self.changes if change.kind == kind]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare(first: Facts, second: Facts) -> Comparison:
+    """Differences from `first` to `second`. Levels and evaluation sets that only one has are told once."""
+    changes = [*_settings(first, second), *_data(first, second), *_results(first, second), *_software(first, second)]
+    return Comparison(f"{first.title}, {first.provenance['created'][:16]}", f"{second.title}, {second.provenance['created'][:16]}", changes)
+
+
+def _settings(first: Facts, second: Facts) -> list[Change]:
+    a, b = (_flat(yaml.safe_load(facts.provenance["study_file"])) for facts in (first, second))
+    keys = [key for key in (a | b) if a.get(key) != b.get(key)]
+    return [Change("settings", key, _shown(a.get(key)), _shown(b.get(key)), True) for key in keys]
+
+
+def _flat(value: Any, at: str = "") -> dict[str, Any]:
+    if isinstance(value, dict) and value:
+        return {key: item for name, part in value.items() for key, item in _flat(part, f"{at}.{name}" if at else str(name)).items()}
+    return {at: value}
+
+
+def _shown(value: Any) -> str:
+    return "not there" if value is None else str(value)
+
+
+def _data(first: Facts, second: Facts) -> list[Change]:
+    a, b = ({level["name"]: level for level in facts.levels} for facts in (first, second))
+    changes = [Change("data", f"level {name}", "there" if name in a else "not there", "there" if name in b else "not there", True)
+               for name in a.keys() ^ b.keys()]  # fmt: skip
+    for name in [name for name in a if name in b]:
+        for key in ("documents", "unique_tokens"):
+            if a[name][key] != b[name][key]:
+                changes.append(Change("data", f"{name}: {key.replace('_', ' ')}", f"{a[name][key]:,}", f"{b[name][key]:,}", True))
+    return changes
+
+
+def _results(first: Facts, second: Facts) -> list[Change]:
+    changes = []
+    for eval_set in [name for name in law_tables.eval_sets(first) if name in law_tables.eval_sets(second)]:
+        a, b = first.fit["sets"][eval_set], second.fit["sets"][eval_set]
+        on = f"on {eval_words(eval_set)}"
+        for level in [name for name in a["verdicts"] if name in b["verdicts"]]:
+            kinds = a["verdicts"][level]["kind"], b["verdicts"][level]["kind"]
+            if kinds[0] != kinds[1]:
+                changes.append(Change("results", f"{level} {on}: what moved", *kinds, True))
+            for label, one, two, form in (
+                ("difference in exponent", a["tests"][level]["delta_beta"], b["tests"][level]["delta_beta"], "%+.3f"),
+                ("worth of a token", a["tests"][level]["multiplier"], b["tests"][level]["multiplier"], "%.2f"),
+                ("loss difference, %", a["verdicts"][level]["difference_percent"], b["verdicts"][level]["difference_percent"], "%+.2f"),
+            ):
+                if one["value"] != two["value"]:
+                    changes.append(Change("results", f"{level} {on}: {label}", interval(one, form), interval(two, form), _apart(one, two)))
+    return changes
+
+
+def _apart(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    """Whether two intervals have nothing in common: stricter than a test of their difference."""
+    ends = [one["low"], one["high"], two["low"], two["high"]]
+    return None not in ends and (one["high"] < two["low"] or two["high"] < one["low"])
+
+
+def _software(first: Facts, second: Facts) -> list[Change]:
+    a, b = ({**facts.provenance["versions"], **facts.provenance["machine"], "commit": facts.provenance["commit"]} for facts in (first, second))
+    return [Change("software", key, _shown(a.get(key)), _shown(b.get(key)), True) for key in (a | b) if a.get(key) != b.get(key)]
