@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from curation.signals import dclm, gopher, language, pages, signatures, web
+from curation.signals import dclm, gopher, language, pages, phrases, signatures, web
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Signal:
 
     `params` are the keyword arguments of `compute` that a study may set, with their defaults. `rules` names the published
     thresholds over this signal's columns: the part of a level's grammar it stands for, each top-level conjunct one rule.
-    `needs` are the columns of the documents it reads.
+    `needs` are the columns of the documents it reads; `files` the parameters that name files (a path, or a list of them), whose
+    contents the values depend on too.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Signal:
     params: Mapping[str, object] = field(default_factory=dict)
     rules: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ("text",)
+    files: tuple[str, ...] = ()
 
 
 SIGNALS: dict[str, Signal] = {
@@ -42,7 +44,15 @@ SIGNALS: dict[str, Signal] = {
         Signal("minhash", signatures.minhash, {"num_perm": 112, "seed": 1, "ngram": 5, "unit": "word"}),
         Signal("fineweb", web.fineweb, rules={"fineweb": web.FINEWEB_RULES}),
         Signal("refinedweb", pages.refinedweb, rules={"refinedweb": pages.REFINEDWEB_RULES}),
-        Signal("language", language.language, language.PARAMS, {"language": language.RULES}),
+        Signal("language", language.language, language.PARAMS, {"language": language.RULES}, files=("model",)),
+        Signal(
+            "contamination",
+            phrases.contamination,
+            {"texts": [], "n": 13, "field": "text"},
+            {"contamination": phrases.CONTAMINATION_RULES},
+            files=("texts",),
+        ),
+        Signal("word_list", phrases.word_list, {"path": None}, files=("path",)),
         Signal("nemo", pages.nemo, rules={"nemo": pages.NEMO_RULES}),
     )
 }

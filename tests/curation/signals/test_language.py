@@ -1,4 +1,8 @@
-import fasttext
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -6,6 +10,7 @@ from py3langid import langid
 
 from curation.document import SCHEMA, Batch
 from curation.signals.language import language
+from curation.signals.quality import TRAINER, ZEROED_MEMORY
 
 TEXTS = [
     "The quick brown fox jumps over the lazy dog, and then it sleeps.",
@@ -39,9 +44,10 @@ def test_it_is_py3langid():
 
 def test_a_fasttext_model_by_path(tmp_path):
     lines = [f"__label__{name} {text}" for name, text in (("en", "the dog and the cat"), ("de", "der hund und die katze"))]
-    (tmp_path / "train.txt").write_text("\n".join(lines * 50))
-    model = fasttext.train_supervised(str(tmp_path / "train.txt"), dim=4, bucket=100, epoch=50, lr=1.0, thread=1, verbose=0)
-    model.save_model(str(tmp_path / "lid.bin"))
+    (tmp_path / "train.txt").write_text("\n".join(lines * 200))
+    settings = {"input": str(tmp_path / "train.txt"), "dim": 8, "epoch": 25, "lr": 0.1, "thread": 1, "verbose": 0}
+    command = [sys.executable, "-c", TRAINER, json.dumps(settings), str(tmp_path / "lid.bin")]
+    subprocess.run(command, env=os.environ | ZEROED_MEMORY, check=True)
     table = language(batch(["the cat\nand the dog", "die katze", ""]), str(tmp_path / "lid.bin"), ["de"])
     assert table.column_names == ["language", "score", "de"]
     assert table["language"].to_pylist()[:2] == ["en", "de"]
