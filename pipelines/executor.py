@@ -55,6 +55,7 @@ class OnRay:
     address: str | None = None
     workers: int | None = None
     _ray: Any = field(default=None, repr=False)
+    _started: bool = field(default=False, repr=False)
 
     def _start(self) -> Any:
         if self._ray is None:
@@ -64,14 +65,15 @@ class OnRay:
             self._ray = ray
             if not ray.is_initialized():
                 address = self.address or os.environ.get("RAY_ADDRESS")
-                local = {} if address else {"num_cpus": self.workers, "object_store_memory": 256 * 2**20}
-                ray.init(
-                    address=address, include_dashboard=False if not address else None, log_to_driver=False,
-                    logging_level="ERROR", configure_logging=True, **local,
-                )  # fmt: skip
-                self._owned = True
-            else:
-                self._owned = False
+                quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+                if address:
+                    ray.init(address=address, **quiet)
+                else:
+                    # "local", or Ray would join whatever cluster happens to run on this machine. Documents do not travel
+                    # through the object store, so it can be small.
+                    quiet |= {"include_dashboard": False, "object_store_memory": 256 * 2**20}
+                    ray.init(address="local", num_cpus=self.workers, **quiet)
+                self._started = True
         return self._ray
 
     def map(
@@ -106,9 +108,9 @@ class OnRay:
                 ray.cancel(reference, force=False)
 
     def close(self) -> None:
-        if self._ray is not None and self._owned:
+        if self._started:
             self._ray.shutdown()
-            self._ray = None
+            self._ray, self._started = None, False
 
 
 def open_executor(kind: str, address: str | None = None, workers: int | None = None) -> AbstractContextManager[Executor]:

@@ -22,7 +22,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 Role = Literal["pool", "reference", "examples"]
 ROLE = Field(
     "pool",
-    description="`pool` feeds the levels; `reference` is only an evaluation set; `examples` only gives a classifier its examples.",
+    description="`pool` feeds the levels; `reference` is only an evaluation set; `examples` only gives classifiers theirs.",
 )
 
 

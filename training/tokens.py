@@ -1,6 +1,6 @@
 """A level's token shards as one stream, and batches as pure functions of (seed, step).
 
-The stream is the shards' rows in order, an end-of-text after each document's last piece. Window i is
+The stream is the shards' rows in order, an end-of-text where a document ends (`last`). Window i is
 stream[i*T : i*T + T + 1], so consecutive windows share one token and nothing is cropped. A seed starts at its own
 window and wraps: step s of a batch of B windows takes windows first + s*B ... first + s*B + B - 1, modulo the count.
 
@@ -77,7 +77,7 @@ def load_stream(path: Path, context: int, vocab_size: int, eot: int) -> Stream:
             "the level was tokenised with another tokenizer than the plan's"
         )
     doc_id_R = table["doc_id"].to_numpy()
-    ends_R = _last_pieces(doc_id_R, table["piece"].to_numpy())
+    ends_R = table["last"].to_numpy()
     start_R = np.concatenate(([0], np.cumsum(length_R + ends_R)))
     tokens = np.full(start_R[-1], eot, dtype=values.dtype)
     is_text = np.ones(len(tokens), dtype=bool)
@@ -91,7 +91,7 @@ def load_stream(path: Path, context: int, vocab_size: int, eot: int) -> Stream:
 
 def _read_shard(path: Path, n_tokens: int) -> pa.Table:
     try:
-        table = pq.read_table(path, columns=["doc_id", "piece", "tokens"])
+        table = pq.read_table(path, columns=["doc_id", "last", "tokens"])
     except (OSError, pa.ArrowInvalid) as error:
         raise DatasetError(f"cannot read the token shard {path}: {error}; make the level's token shards again") from error
     if (found := sum(len(chunk.flatten()) for chunk in table["tokens"].chunks)) != n_tokens:
@@ -100,14 +100,6 @@ def _read_shard(path: Path, n_tokens: int) -> pa.Table:
             "another run; make the level's token shards again"
         )
     return table
-
-
-def _last_pieces(doc_id_R: np.ndarray, piece_R: np.ndarray) -> np.ndarray:
-    """bool[R]: the row is its document's last piece, wherever the pieces were laid."""
-    _, document_R = np.unique(doc_id_R, return_inverse=True)
-    last = np.zeros(document_R.max() + 1, dtype=piece_R.dtype)
-    np.maximum.at(last, document_R, piece_R)
-    return piece_R == last[document_R]
 
 
 class Batches:

@@ -60,7 +60,7 @@ def evaluation(context: Context, study: Study, pool: Pool, trained: Manifest) ->
 
 
 def passages(frame: pl.DataFrame, length: int) -> pl.DataFrame:
-    """Documents cut into passages of at most `length` tokens, each with a `uid` and a number of its own; bytes in proportion."""
+    """Documents cut into passages of at most `length` tokens, each with a `uid` and a number of its own."""
     count = -(-frame["n_tokens"].to_numpy().astype(np.int64) // length)
     row = np.repeat(np.arange(len(frame)), count)
     piece = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
@@ -98,7 +98,8 @@ def choose(out: Output, shard: Shard, rule: Heldout, passage: int, state: search
     cut = [values[s : s + n] for s, n in zip(start.tolist(), found["n_tokens"].to_list(), strict=True)]
     table = pa.table(
         {
-            "uid": found["uid"].to_arrow(), "doc_id": found["doc_id"].to_arrow(), "domain": found["domain"].cast(pl.String).to_arrow(),
+            "uid": found["uid"].to_arrow(), "doc_id": found["doc_id"].to_arrow(),
+            "domain": found["domain"].cast(pl.String).to_arrow(),
             "tokens": pa.array(cut, pa.list_(lists.type.value_type)),
             "n_bytes": pa.array([int(lengths[tokens].sum()) for tokens in cut], pa.uint32()),
             "sets": found["sets"].to_arrow(),

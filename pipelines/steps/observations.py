@@ -52,14 +52,20 @@ def own_rows(rows: pl.DataFrame, losses: pl.DataFrame, name: str, ids: pl.Series
     nats, tokens, size = pl.col("nats"), pl.col("n_tokens").cast(pl.Int64), pl.col("n_bytes").cast(pl.Int64)
     mean = nats.sum() / tokens.sum()
     residual = nats - mean * tokens  # the ratio estimator's error (Cochran 1977, section 2.11)
-    sums = documents.group_by("tokens").agg(
+    # in the order of the file, so that floating-point sums are the same on every machine
+    sums = documents.group_by("tokens", maintain_order=True).agg(
         loss=mean,
         bits_per_byte=nats.sum() / size.sum() / log(2),
         eval_tokens=tokens.sum(),
         loss_se=((residual**2).sum() * pl.len() / (pl.len() - 1)).sqrt() / tokens.sum(),
     )
     template = rows.filter(pl.col("eval_set") == rows["eval_set"][0]).drop("loss", "bits_per_byte", "eval_tokens", "loss_se")
-    return template.with_columns(eval_set=pl.lit(name)).join(sums, on="tokens").select(rows.columns).cast(dict(rows.schema))
+    return (
+        template.with_columns(eval_set=pl.lit(name))
+        .join(sums, on="tokens", maintain_order="left")
+        .select(rows.columns)
+        .cast(dict(rows.schema))
+    )
 
 
 def _plain(table: pl.DataFrame) -> pa.Schema:

@@ -157,7 +157,7 @@ def _is_model(workdir: Workdir, name: str, identity: str, signal: Manifest) -> b
 
 
 def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
-    """Up to `SAMPLES_PER_RULE` documents that each rule of each level dropped first, and as many that the level kept, by hash."""
+    """Up to `SAMPLES_PER_RULE` documents, by hash, that each rule of each level dropped first, and that the level kept."""
     for name, ledgers in curated.ledgers.items():
         parent = study.levels[name].extends
         inherited = {row["reason"] for row in curated.ledgers[parent].summary["funnel"]} if parent else set()

@@ -27,11 +27,16 @@ def test_identity_depends_on_name_config_inputs_and_version():
     assert len({step.id, *(other.id for other in others)}) == 5
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_rubbish(workdir):
-    workdir.write_bytes("a/file", b"old")
-    with pytest.raises(RuntimeError), workdir.writing("a/file") as out:
+def fail_half_way(workdir):
+    with workdir.writing("a/file") as out:
         out.write(b"half of the new")
         raise RuntimeError("the disk caught fire")
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rubbish(workdir):
+    workdir.write_bytes("a/file", b"old")
+    with pytest.raises(RuntimeError):
+        fail_half_way(workdir)
     assert workdir.read_bytes("a/file") == b"old"
     assert workdir.listing("a") == ["file"]
 

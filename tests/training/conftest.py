@@ -41,7 +41,14 @@ def write_level(path: Path, documents: list[np.ndarray], shards: int = 2) -> int
     """Contract: a row per piece in training order, dataset.json beside the shards. Returns unique tokens."""
     path.mkdir(parents=True)
     rows = [
-        {"doc_id": doc, "piece": p, "domain": "web", "tokens": text[i : i + PIECE], "n_bytes": 4 * len(text[i : i + PIECE])}
+        {
+            "doc_id": doc,
+            "piece": p,
+            "last": i + PIECE >= len(text),
+            "domain": "web",
+            "tokens": text[i : i + PIECE],
+            "n_bytes": 4 * len(text[i : i + PIECE]),
+        }
         for doc, text in enumerate(documents)
         for p, i in enumerate(range(0, len(text), PIECE))
     ]
@@ -49,6 +56,7 @@ def write_level(path: Path, documents: list[np.ndarray], shards: int = 2) -> int
         [
             ("doc_id", pa.uint64()),
             ("piece", pa.uint32()),
+            ("last", pa.bool_()),
             ("domain", pa.string()),
             ("tokens", pa.list_(pa.uint16())),
             ("n_bytes", pa.uint32()),

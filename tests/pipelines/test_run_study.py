@@ -1,0 +1,232 @@
+"""The loop: the same bytes whoever computes, nothing computed twice, nothing trained that a change does not touch."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines import run_study
+from pipelines.executor import InProcess, OnRay
+from pipelines.progress import Progress
+from pipelines.run_step import Context, StepMissingError
+from pipelines.study import StudyError, load
+from pipelines.workdir import Workdir
+
+
+class Counting(InProcess):
+    """Counts the units it runs, by function name."""
+
+    def __init__(self):
+        self.units: dict[str, int] = {}
+
+    def map(self, function, arguments, resources=None):
+        target = arguments[0][0] if arguments and callable(arguments[0][0]) else function
+        self.units[target.__name__] = self.units.get(target.__name__, 0) + len(arguments)
+        return super().map(function, arguments)
+
+
+def context(place: Path, executor=None) -> Context:
+    workdir = Workdir(str(place))
+    return Context(workdir, executor or Counting(), Progress(workdir))
+
+
+def whole(folder: Path, place: Path, executor=None, overrides=()):
+    study = load(folder / "study.yaml", list(overrides))
+    here = context(place, executor)
+    curated = run_study.curate(here, study, folder)
+    trained = run_study.train_levels(here, study, curated)
+    return here, study, curated, trained
+
+
+def manifests(place: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(place)): path.read_bytes() for path in sorted(place.rglob("manifest.json"))}
+
+
+@pytest.fixture(scope="module")
+def quiet(module_study_folder):
+    """One finished run in this process, to compare the others with."""
+    here, study, curated, trained = whole(module_study_folder, module_study_folder / "work")
+    run_study.fit_observations(here, study, trained)
+    return module_study_folder, curated, trained
+
+
+def test_every_document_is_accounted_for(quiet):
+    _, curated, _ = quiet
+    for name, ledgers in curated.ledgers.items():
+        rows = {row["reason"]: row for row in ledgers.summary["funnel"]}
+        assert rows["in"]["documents"] == 360, name
+        for amount in ("documents", "bytes", "tokens"):
+            assert rows["in"][amount] == sum(row[amount] for reason, row in rows.items() if reason != "in")
+
+
+def test_planted_duplicates_are_dropped_and_levels_are_nested(quiet):
+    folder, curated, _ = quiet
+    workdir = Workdir(str(folder / "work"))
+    kept = {}
+    for name, selection in curated.selections.items():
+        rows = pl.concat([pl.DataFrame(workdir.read_table(path)) for path in selection.files(".parquet")])
+        kept[name] = set(rows.filter(pl.col("keep"))["doc_id"].to_list())
+    assert kept["top"] < kept["clean"] < kept["dedup"] < kept["raw"]
+    dropped = {row["reason"]: row["documents"] for row in curated.ledgers["dedup"].summary["funnel"]}
+    assert dropped["exact duplicate"] > 30  # every sixth of 360 was copied, a tenth is held out
+    assert dropped["near duplicate"] > 20
+
+
+def test_no_held_out_document_nor_a_copy_of_one_is_trained_on(quiet):
+    folder, curated, _ = quiet
+    workdir = Workdir(str(folder / "work"))
+    clusters = pl.concat([pl.DataFrame(workdir.read_table(p)) for p in curated.pool.signals["duplicates"].files(".parquet")])
+    of = dict(clusters.select("doc_id", "cluster").iter_rows())
+    documents = workdir.read_table(curated.evaluation.files("documents.parquet")[0])
+    heldout = {of[doc] for doc in documents["doc_id"].to_pylist()}
+    assert heldout
+    for manifest in curated.levels.values():
+        for path in manifest.files(".parquet"):
+            assert not heldout & {of[doc] for doc in workdir.read_table(path, ["doc_id"])["doc_id"].to_pylist()}
+
+
+def test_domain_shares_are_pinned(quiet):
+    _, curated, _ = quiet
+    shares = []
+    for manifest in curated.levels.values():
+        domains = manifest.summary["domains"]
+        total = sum(domains.values())
+        shares.append({name: n / total for name, n in domains.items()})
+    for other in shares[1:]:
+        assert other == pytest.approx(shares[0], abs=0.02)
+
+
+def test_every_run_is_certified_alike_and_every_set_observed(quiet):
+    folder, _, trained = quiet
+    table = pl.DataFrame(Workdir(str(folder / "work")).read_table("observations.parquet"))
+    assert len(trained.runs) == 4 * 2
+    assert table["certificate"].n_unique() == 1
+    sets = set(table["eval_set"].unique())
+    assert {"heldout", "domain:essays", "domain:letters", "own:raw", "own:top"} <= sets
+    cells = table.group_by("level", "shape", "tokens", "eval_set").len()
+    assert (cells["len"] == 1).all()
+    assert (table["loss"] > 0).all()
+
+
+def test_a_second_run_computes_nothing(quiet):
+    folder, curated, trained = quiet
+    counting = Counting()
+    _, _, again, retrained = whole(folder, folder / "work", counting)
+    assert counting.units == {}
+    assert again.levels == curated.levels
+    assert retrained.observations == trained.observations
+
+
+def test_a_changed_threshold_touches_one_level_and_no_signal(quiet, tmp_path):
+    import shutil
+
+    folder, curated, trained = quiet
+    place = tmp_path / "work"
+    shutil.copytree(folder / "work", place)
+    counting = Counting()
+    overrides = ["levels.top.top.fraction=0.7"]
+    _, _, changed, retrained = whole(folder, place, counting, overrides)
+    assert not {"annotate_shard", "read_slice", "send_keys", "train", "fit"} & set(counting.units), counting.units
+    assert counting.units["select_level"] == len(curated.selections["top"].parts)
+    assert counting.units["train_stack"] == 2  # one stack a shape, of the one changed level
+    same = [name for name in trained.runs if trained.runs[name] == retrained.runs[name]]
+    assert len(same) == 3 * 2
+    assert changed.levels["top"] != curated.levels["top"]
+
+
+def test_the_same_bytes_on_ray_with_one_and_two_workers(quiet, tmp_path):
+    folder, _, _ = quiet
+    expected = manifests(folder / "work")
+    for workers in (1, 2):
+        place = tmp_path / f"ray-{workers}"
+        executor = OnRay(workers=workers)
+        try:
+            here, study, _, trained = whole(folder, place, executor)
+            run_study.fit_observations(here, study, trained)
+        finally:
+            executor.close()
+        assert manifests(place) == expected
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(quiet, tmp_path):
+    """Cut after every few units, again and again, until it is through: the result is that of a quiet run."""
+
+    class Cut(Counting):
+        def map(self, function, arguments, resources=None):
+            for done, result in enumerate(super().map(function, arguments, resources)):
+                yield result
+                if done == 1 and len(arguments) > 2:
+                    raise KeyboardInterrupt
+
+    folder, _, _ = quiet
+    place, cuts = tmp_path / "work", 0
+    while True:
+        try:
+            here, study, _, trained = whole(folder, place, Cut())
+            run_study.fit_observations(here, study, trained)
+            break
+        except KeyboardInterrupt:
+            cuts += 1
+            assert cuts < 200
+    assert cuts > 3
+    assert manifests(place) == manifests(folder / "work")
+
+
+def test_a_later_verb_says_what_to_run_first(quiet, tmp_path):
+    folder, _, _ = quiet
+    study = load(folder / "study.yaml")
+    with pytest.raises(StepMissingError, match="pool is not in the work directory; run `assay curate` first"):
+        run_study.curate(context(tmp_path / "empty").only_reading("assay curate"), study, folder)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["sources=[{kind: jsonl, name: small, path: nowhere/*.jsonl}]"], "nowhere"),
+        (["levels.clean.keep=gopher_quality.n_words >= 1000000"], "clean.*keeps no document"),
+        (["levels.clean.keep=gopher_quality.n_wrods >= 3"], "unknown column 'gopher_quality.n_wrods'.*n_words"),
+        (["levels.clean.keep=nonsense_rules"], "no rule set 'nonsense_rules'"),
+        (["signals=[gopher_qualty]"], "'gopher_qualty' is not a known signal"),
+        (["signals={gopher_quality: {nowords: 1}}"], "'nowords' is not a parameter"),
+        (["levels.top.top.by=quality.scores"], "unknown column 'quality.scores'"),
+        (["ladder.tokens=[1024, 900000]"], "cannot fill 900,000 tokens"),
+        (["ladder.tokens=[100]"], "under 5 batches"),
+        (["tokenizer.vocab_size=60000"], "fills only"),
+        (["classifiers.quality.positives=domain == 'nothing'"], "classifiers.quality.positives"),
+        (["evaluation.heldout=0.0001"], "no held-out document"),
+    ],
+)
+def test_mistakes_are_found_before_any_training(quiet, tmp_path, overrides, message):
+    import shutil
+
+    folder, _, _ = quiet
+    place = tmp_path / "work"
+    shutil.copytree(folder / "work", place, ignore=shutil.ignore_patterns("runs", "fit"))
+    counting = Counting()
+    with pytest.raises((StudyError, ValueError), match=message):
+        whole(folder, place, counting, overrides)
+    assert "train_stack" not in counting.units
+
+
+def test_malformed_records_are_quarantined_with_their_place(study_folder):
+    corpus = study_folder / "corpus" / "a.jsonl"
+    lines = corpus.read_bytes().splitlines()
+    lines[4], lines[9], lines[14] = b'{"text": "half', b'{"text": "\xff\xfe"}', b'{"title": "no text here"}'
+    corpus.write_bytes(b"\n".join(lines) + b"\n")
+    study = load(study_folder / "study.yaml", ["pool.max_malformed=0.02"])
+    here = context(study_folder / "work")
+    made = run_study.pool.pool(here, study, study_folder)
+    assert made.summary["sources"]["small"] == {"documents": 357, "malformed": 3}
+    rows = [json.loads(line) for path in made.files(".jsonl") for line in here.workdir.read_bytes(path).decode().splitlines()]
+    assert {row["place"] for row in rows} == {"line 5", "line 10", "line 15"}
+    assert {row["path"] for row in rows} == {"a.jsonl"}
+    with pytest.raises(StudyError, match=r"3 of 360 records are malformed \(0\.8%\), over pool\.max_malformed = 0\.5%"):
+        run_study.pool.pool(here, load(study_folder / "study.yaml", ["pool.max_malformed=0.005"]), study_folder)
+
+
+def test_a_source_without_a_readable_document_is_refused(study_folder):
+    (study_folder / "corpus" / "a.jsonl").write_text("not json\n" * 3)
+    (study_folder / "corpus" / "b.jsonl").unlink()
+    with pytest.raises(StudyError, match="source 'small': no readable document"):
+        run_study.pool.pool(context(study_folder / "work"), load(study_folder / "study.yaml"), study_folder)
