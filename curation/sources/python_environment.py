@@ -136,7 +136,11 @@ def _required(root: str) -> dict[str, metadata.Distribution]:
         try:
             found[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            continue  # an optional requirement of this platform that is not installed
+            if name == root:
+                raise ValueError(
+                    f"{root} is not installed in {sys.prefix}, so what it requires is unknown; pip install it"
+                ) from None
+            continue  # a requirement that some other package stands in for
         for line in found[name].requires or ():
             requirement = Requirement(line)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from curation.sources import Malformed, Part, Record, Source, read, slices
-from curation.sources.python_environment import SHARES, _docstrings, _role, parts
+from curation.sources.python_environment import SHARES, _docstrings, _required, _role, parts
 from curation.sources.python_environment import read as read_part
 
 
@@ -120,3 +120,8 @@ def test_long_descriptions(tmp_path: Path, metadata: str, text: str) -> None:
     (record,) = read_part(part(path, "readme"), 1000)
     assert isinstance(record, Record)
     assert record.text == text
+
+
+def test_a_distribution_that_is_not_installed_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"no-such-distribution is not installed in .*; pip install it"):
+        _required("no-such-distribution")
