@@ -43,7 +43,8 @@ class Cut:
 
 @dataclass(frozen=True)
 class Pieces:
-    """Arrays over pieces: the document's row in the frame, number in the document, first token, tokens, bytes, key, group.
+    """Arrays over pieces: the document's row in the frame, number in the document, first token, tokens, bytes, key, whether the
+    document ends in it, group.
 
     A piece's bytes are the document's in proportion to its tokens, rounded so that they add up.
     """
@@ -54,6 +55,7 @@ class Pieces:
     n_tokens_P: np.ndarray
     n_bytes_P: np.ndarray
     key_P: np.ndarray
+    last_P: np.ndarray
     group_P: pl.Series
 
 
@@ -77,6 +79,7 @@ def pieces(kept: pl.DataFrame, budget: Budget, cut: Cut) -> Pieces:
         n_bytes_P=bytes_before(end_P) - bytes_before(start_P),
         # mix64(0, 0) is 0, so a document's first piece is ordered by its uid alone
         key_P=mix64(cut.order_seed, uid_P ^ mix64(0, piece_P)),
+        last_P=end_P == n_tokens_K[row_P],
         group_P=kept["domain"].replace_strict(budget.group, return_dtype=pl.String).gather(row_P),
     )
 
@@ -171,7 +174,7 @@ def lay(kept: pl.DataFrame, tokens: pa.ListArray | pa.LargeListArray, budget: Bu
 def arrange(parts: pa.Table, partition: int, budget: Budget, boundaries: Boundaries) -> pa.Table:
     """Reduce: a partition's pieces of all shards, put into training order: the rows of token shard number `partition`.
 
-    Columns `doc_id`, `piece`, `domain`, `tokens`, `n_bytes`.
+    Columns `doc_id`, `piece`, `last` (the document ends here), `domain`, `tokens`, `n_bytes`.
     """
     order = pl.DataFrame(parts.select(["group", "epoch", "key", "uid", "piece"]))
     order = order.with_columns(n=pl.Series(parts["tokens"]).list.len().cast(pl.Int64))
@@ -181,7 +184,7 @@ def arrange(parts: pa.Table, partition: int, budget: Budget, boundaries: Boundar
     order = order.with_row_index("row").sort("group", "epoch", "key", "uid", "piece")
     before = start + pl.col("n").cum_sum().over("group") - pl.col("n")
     order = order.with_columns(place=before / share).sort("place", "key", "uid", "piece", "epoch")
-    return parts.take(order["row"].to_arrow()).select(["doc_id", "piece", "domain", "tokens", "n_bytes"])
+    return parts.take(order["row"].to_arrow()).select(["doc_id", "piece", "last", "domain", "tokens", "n_bytes"])
 
 
 def _targets(budget: Budget, n_partitions: int) -> list[tuple[str, int, float, int]]:
@@ -219,6 +222,7 @@ def _rows(
             "uid": uid_P,
             "doc_id": doc_P,
             "piece": cuts.piece_P[chosen_P],
+            "last": cuts.last_P[chosen_P],
             "domain": kept["domain"].gather(row_P).to_arrow(),
             "tokens": pa.LargeListArray.from_arrays(bounds_P, values_V),
             "n_bytes": cuts.n_bytes_P[chosen_P].astype(np.uint32),

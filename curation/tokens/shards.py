@@ -1,7 +1,7 @@
 """Token shards: a level's training data as Parquet, rows in training order across files by name.
 
-The training stream is the rows in order; one end-of-text token, which is not stored, follows the last piece that a document has
-here (its pieces may stand apart). Files written from the same rows have the same bytes: the writer's options are fixed here.
+The training stream is the rows in order, with an end-of-text token, which is not stored, after each row that is its document's
+`last` (its pieces may stand apart). Files written from the same rows have the same bytes: the writer's options are fixed here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +21,7 @@ def schema(token_type: pa.DataType) -> pa.Schema:
         [
             pa.field("doc_id", pa.uint64(), nullable=False),
             pa.field("piece", pa.uint32(), nullable=False),  # number of the piece within its document
+            pa.field("last", pa.bool_(), nullable=False),  # the document ends here
             pa.field("domain", pa.string(), nullable=False),
             pa.field("tokens", pa.list_(token_type), nullable=False),
             pa.field("n_bytes", pa.uint32(), nullable=False),

@@ -131,6 +131,7 @@ def test_pieces_are_cut_at_the_declared_length():
     assert cuts.row_P.tolist() == [0, 1, 1, 1, 2, 2]
     assert cuts.piece_P.tolist() == [0, 0, 1, 2, 0, 1]
     assert cuts.n_tokens_P.tolist() == [10, 10, 10, 5, 10, 10]
+    assert cuts.last_P.tolist() == [True, False, False, True, False, True]
     assert cuts.n_bytes_P.tolist() == [30, 10, 10, 6, 0, 0]
     assert len(set(cuts.key_P.tolist())) == 6
     # the first piece's key does not depend on how long the pieces are
