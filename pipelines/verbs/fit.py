@@ -10,6 +10,8 @@ import numpy as np
 import typer
 
 import scaling_fit
+from pipelines.verbs.opening import Set, WorkdirOption
+from pipelines.verbs.study import fit_study
 from scaling_fit import figures
 from scaling_fit.budget import plan as plan_budget
 from scaling_fit.budget import price
@@ -19,6 +21,9 @@ from scaling_fit.intervals import percentile, show
 
 Table = Annotated[
     Path, typer.Argument(metavar="TABLE", help="Runs: CSV, TSV, JSON lines or Parquet, a row per run (and evaluation set).")
+]
+TableOrStudy = Annotated[
+    Path, typer.Argument(metavar="TABLE|STUDY", help="Runs (CSV, TSV, JSON lines, Parquet), or a trained study (YAML).")
 ]
 Column = Annotated[
     list[str] | None, typer.Option("--column", "-c", metavar="OURS=THEIRS", help="Name a column, e.g. N='Model Size'.")
@@ -67,7 +72,7 @@ def _write(out: Path, name: str, text: str, summary: str, specs: dict[str, dict]
 
 
 def fit(
-    table: Table,
+    table: TableOrStudy,
     law: Annotated[str, typer.Option(help="auto, " + ", ".join(scaling_fit.LAWS))] = "auto",
     objective: Annotated[
         str, typer.Option(help="huber[:delta], lad, least-squares, linear or likelihood (one level).")
@@ -84,12 +89,19 @@ def fit(
     check: Annotated[bool, typer.Option("--check", help="List the table's design faults and stop.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for JSON, Markdown, SVG and PNG.")] = None,
     as_json: AsJson = False,
+    overrides: Set = [],
+    workdir: WorkdirOption = "",
 ) -> None:
     """Fit a scaling law to any table of runs; several levels are compared and the shift is named.
+
+    A study file is fitted by its own `fit` section, from its work directory; --set and --workdir are for studies.
 
     One level: the law's parameters with intervals, the exponent under every objective, and what the data cannot identify.
     Several: per level the verdict (exponent, multiplier, floor, none, or not identifiable with this design).
     """
+    if table.suffix in (".yaml", ".yml"):
+        fit_study(table, overrides, workdir)
+        return
     with _told():
         data = _read(table, column, parameters, eval_set if len(eval_set) or check else "")
         if check:

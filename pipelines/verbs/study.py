@@ -1,0 +1,108 @@
+"""`assay run`, `curate`, `train`, `report`: a study, whole or step by step."""
+
+from pathlib import Path
+
+import typer
+
+from pipelines import overview, run_study
+from pipelines.run_step import Context
+from pipelines.steps.report import report as write_report
+from pipelines.study import Study
+from pipelines.verbs.opening import (
+    Address,
+    DryRun,
+    ExecutorOption,
+    NoSamples,
+    Set,
+    StudyFile,
+    WorkdirOption,
+    Workers,
+    opened,
+)  # fmt: skip
+from pipelines.workdir import Manifest
+
+
+def run(
+    study_file: StudyFile, overrides: Set = [], workdir: WorkdirOption = "", address: Address = "", workers: Workers = None,
+    executor: ExecutorOption = "ray", dry_run: DryRun = False, no_samples: NoSamples = False,
+) -> None:  # fmt: skip
+    """Curate, train, fit and report: the whole study.
+
+    Example: `assay run configs/quickstart.yaml --set ladder.seeds=3`
+    """
+    with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
+        if dry_run:
+            overview.plan(context, study, base)
+            return
+        curated = run_study.curate(context, study, base)
+        overview.funnel(context, curated)
+        trained = run_study.train_levels(context, study, curated)
+        fitted = run_study.fit_observations(context, study, trained)
+        _report(context, study, curated, trained, fitted, study_file, no_samples)
+
+
+def curate(
+    study_file: StudyFile, overrides: Set = [], workdir: WorkdirOption = "", address: Address = "", workers: Workers = None,
+    executor: ExecutorOption = "ray",
+) -> None:  # fmt: skip
+    """Make the levels: pool, signals, duplicates, token shards, evaluation documents.
+
+    Example: `assay curate study.yaml --workdir s3://bucket/study --address auto`
+    """
+    with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
+        overview.funnel(context, run_study.curate(context, study, base))
+
+
+def train(
+    study_file: StudyFile, overrides: Set = [], workdir: WorkdirOption = "", address: Address = "", workers: Workers = None,
+    executor: ExecutorOption = "ray",
+) -> None:  # fmt: skip
+    """Train the ladder on every level that `assay curate` made.
+
+    Example: `assay train study.yaml`
+    """
+    with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
+        curated = run_study.curate(context.only_reading("assay curate"), study, base)
+        run_study.train_levels(context, study, curated)
+
+
+def report(
+    study_file: StudyFile, overrides: Set = [], workdir: WorkdirOption = "", no_samples: NoSamples = False
+) -> None:  # fmt: skip
+    """Write the report of a study that is curated, trained and fitted.
+
+    Example: `assay report study.yaml --no-samples`
+    """
+    with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
+        reading = context.only_reading("assay run")
+        curated = run_study.curate(reading, study, base)
+        trained = run_study.train_levels(reading, study, curated)
+        fitted = run_study.fit_observations(reading, study, trained)
+        _report(context, study, curated, trained, fitted, study_file, no_samples)
+
+
+def _report(
+    context: Context, study: Study, curated: run_study.Curated, trained: run_study.Trained, fitted: Manifest, study_file: Path,
+    no_samples: bool,
+) -> None:  # fmt: skip
+    samples = study.report.samples and not no_samples
+    path = write_report(context, study, curated, trained, fitted, f"assay run {study_file}", samples)
+    _print_summary(context, fitted)
+    typer.echo(f"\nreport: {path}")
+
+
+def _print_summary(context: Context, fitted: Manifest) -> None:
+    """The verdict in words, on standard output."""
+    typer.echo(context.workdir.read_bytes(fitted.files("summary.txt")[0]).decode().strip())
+
+
+def fit_study(study_file: Path, overrides: list[str], workdir: str) -> None:
+    """The fit of a study that is curated and trained: what `assay fit STUDY.yaml` does."""
+    with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
+        reading = context.only_reading("assay train")
+        curated = run_study.curate(reading, study, base)
+        trained = run_study.train_levels(reading, study, curated)
+        fitted = run_study.fit_observations(context, study, trained)
+        Console(highlight=False, soft_wrap=True).print(
+            context.workdir.read_bytes(fitted.files("summary.txt")[0]).decode().strip()
+        )
