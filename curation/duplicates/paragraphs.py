@@ -41,7 +41,8 @@ def paragraphs(words: Words) -> Paragraphs:
     """Split the scanned documents at their newlines."""
     first, end = int(words.text_bounds[0]), int(words.text_bounds[-1])
     breaks = np.flatnonzero(words.utf8_N[first:end] == 0x0A) + first + 1
-    start_Q = np.union1d(words.text_bounds, breaks).astype(np.int64)  # ends with `end`
+    start_Q = np.sort(np.concatenate([words.text_bounds, breaks]))  # ends with `end`
+    start_Q = start_Q[np.concatenate([[True], start_Q[1:] != start_Q[:-1]])]
     return Paragraphs(start_Q, np.searchsorted(words.start_W, start_Q), np.searchsorted(start_Q, words.text_bounds))
 
 
