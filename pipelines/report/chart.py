@@ -33,10 +33,10 @@ class Chart:
     tables: dict[str, Rows]
     params: list[dict[str, Any]] = field(default_factory=list)
     min_width: int = 280
-    wide: bool = False
-    """On a narrow screen the panels keep `min_width` and scroll sideways."""
     legend: bool = False
     """The page lists the levels' colours above the panels (a file puts them into the picture)."""
+    wide: bool = False
+    """On a narrow screen the panels keep `min_width` and scroll sideways."""
 
     @property
     def data(self) -> str:

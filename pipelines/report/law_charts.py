@@ -52,7 +52,7 @@ def curves(facts: Facts) -> Chart:
     names, x = level_names(facts), tokens_axis(rows)
     colour, mark = level_colours(names), alt.Shape("level:N", scale=level_scales(names)[1], legend=None)
     shown, domain = frame("frame_loss", _by_set(facts, seen + rows, "loss", ("low", "high")))
-    y = alt.Y("loss:Q", title="loss (nats/token)", scale=alt.Scale(domain=domain, nice=False), axis=alt.Axis(tickCount=5, format=".3~g"))
+    y = alt.Y("loss:Q", title="loss (nats/token)", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=alt.Axis(tickCount=5, format=".3~g"))
     panels = []
     for shape in law_tables.shapes(facts):
         lines = table("curves").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}")
@@ -76,7 +76,7 @@ def curves(facts: Facts) -> Chart:
         "fitted laws with their bands, dashed beyond the tested range; hollow marks read some text twice and are left out of the fit."
     )
     alt_text = _curve_words(facts, rows)
-    return Chart("curves", "Loss against training tokens", says, alt_text, panels, {"points": seen, "curves": rows}, [selector(facts), shown], 330, True)
+    return Chart("curves", "Loss against training tokens", says, alt_text, panels, {"points": seen, "curves": rows}, [selector(facts), shown], 330, legend=True)
 
 
 def _curve_words(facts: Facts, rows: Rows) -> str:
@@ -91,7 +91,7 @@ def residuals(facts: Facts) -> Chart:
     used = [row for row in law_tables.points(facts) if row["used"]]
     x = tokens_axis(used)
     shown, domain = frame("frame_residual", _by_set(facts, used, "residual_percent", extra=(0.0,)))
-    y = alt.Y("residual_percent:Q", scale=alt.Scale(domain=domain), axis=signed_axis("observed minus fitted (%)"))
+    y = alt.Y("residual_percent:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=signed_axis("observed minus fitted (%)"))
     panels = []
     for place, level in enumerate(names):
         own = table("residuals").transform_filter(f"{CHOSEN} && datum.level == {level!r}")
@@ -142,7 +142,7 @@ def multipliers(facts: Facts) -> Chart:
         "A flat line is a constant discount (a prefactor); a line that rises or falls means that the exponent or the floor moved."
     )
     alt_text = _multiplier_words(facts)
-    return Chart("multipliers", "What a token is worth", says, alt_text, panels, tables, [selector(facts), shown], 330, True)
+    return Chart("multipliers", "What a token is worth", says, alt_text, panels, tables, [selector(facts), shown], 330, legend=True)
 
 
 def _multiplier_words(facts: Facts) -> str:
@@ -158,7 +158,7 @@ def seed_differences(facts: Facts) -> Chart:
     tables = {"seeds": law_tables.seeds(facts), "curves": law_tables.curves(facts)}
     x = tokens_axis(tables["seeds"])
     shown, domain = frame("frame_percent", _by_set(facts, tables["seeds"], "percent", extra=(0.0,)))
-    y = alt.Y("percent:Q", scale=alt.Scale(domain=domain), axis=signed_axis(f"loss against {facts.baseline} (%)", tickCount=6))
+    y = alt.Y("percent:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=signed_axis(f"loss against {facts.baseline} (%)", tickCount=6))
     panels = []
     for shape in law_tables.shapes(facts):
         own = f"{CHOSEN} && datum.shape == {shape!r}"
@@ -177,7 +177,7 @@ def seed_differences(facts: Facts) -> Chart:
     fit = facts.fit["sets"][law_tables.eval_sets(facts)[0]]
     told = [f"{level} {both['summary']['mean_percent']:+.2f}% ({both['summary']['wins']} of {both['summary']['pairs']} pairs better)"
             for level, both in fit["seeds"].items() if both["summary"]]  # fmt: skip
-    return Chart("seeds", "The same seed on two levels", says, "Mean difference: " + "; ".join(told) + ".", panels, tables, [selector(facts), shown], 330, True)
+    return Chart("seeds", "The same seed on two levels", says, "Mean difference: " + "; ".join(told) + ".", panels, tables, [selector(facts), shown], 330, legend=True)
 
 
 def document_differences(facts: Facts) -> list[Chart]:
@@ -188,7 +188,7 @@ def document_differences(facts: Facts) -> list[Chart]:
     colour = level_colours(names)
     y = alt.Y("level:N", sort=names, title=None, axis=alt.Axis(grid=False))
     ranges, domain = frame("frame_documents", _by_set(facts, rows, "p25", ("p5", "p95"), (0.0,), 4.0))
-    x = alt.X("p5:Q", scale=alt.Scale(domain=domain), axis=signed_axis(f"loss minus {facts.baseline}'s (nats/token)", grid=True))
+    x = alt.X("p5:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=signed_axis(f"loss minus {facts.baseline}'s (nats/token)", grid=True))
     panels = []
     shown = [shape for shape in law_tables.shapes(facts) if any(row["shape"] == shape for row in rows)]
     for shape in shown:

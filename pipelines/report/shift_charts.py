@@ -23,7 +23,7 @@ def exponents(facts: Facts) -> Chart:
     order = [eval_words(name) for name in law_tables.eval_sets(facts)]
     y = alt.Y("set:N", sort=order, title=None, axis=alt.Axis(grid=False, labelLimit=170), scale=alt.Scale(paddingInner=0.28))
     shown = limits((row["value"] for row in rows), (row[end] for row in rows for end in ("low", "high")))
-    x = alt.X("value:Q", scale=alt.Scale(domain=shown), axis=alt.Axis(title="data exponent β", tickCount=6, grid=True))
+    x = alt.X("value:Q", scale=alt.Scale(domain=shown, nice=False, zero=False), axis=alt.Axis(title="data exponent β", tickCount=6, grid=True))
     offset = alt.YOffset("level:N", sort=names)
     base = table("exponents")
     colour = level_colours(names)
@@ -60,7 +60,7 @@ def shifts(facts: Facts) -> Chart:
         shown, domain = frame(f"frame_{quantity}", {name: _range([r for r in own if r["eval_set"] == name], log) for name in law_tables.eval_sets(facts)})
         params.append(shown)
         drawn = alt.Axis(title=axis, tickCount=4, format=".2~g", grid=True) if log else signed_axis(axis, 3, tickCount=4, grid=True)
-        x = alt.X("value:Q", scale=alt.Scale(type="log" if log else "linear", domain=domain, nice=False), axis=drawn)
+        x = alt.X("value:Q", scale=alt.Scale(type="log", domain=domain, nice=False) if log else alt.Scale(domain=domain, nice=False, zero=False), axis=drawn)
         null = alt.Chart(alt.InlineData(values=[{"value": own[0]["null"]}])).mark_rule(style="guide").encode(x=x)
         ends = "isValid(datum.low) && isValid(datum.high)"
         bars = base.transform_filter(ends).mark_rule(strokeWidth=2, opacity=0.75, clip=True).encode(
@@ -120,7 +120,7 @@ def planner(facts: Facts) -> Chart:
         "The finite pool counts that a smaller level runs out of fresh text and has to repeat it, which is worth less each time."
     )
     params = [selector(facts), {"name": "pool", "value": pool}]
-    return Chart("planner", "Which level at which budget", says, _planner_words(facts, pool), [lines, who], {"budget": rows}, params, 400, True)
+    return Chart("planner", "Which level at which budget", says, _planner_words(facts, pool), [lines, who], {"budget": rows}, params, 400, legend=True)
 
 
 def _planner_words(facts: Facts, pool: str) -> str:

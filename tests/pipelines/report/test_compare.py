@@ -1,0 +1,32 @@
+import copy
+from dataclasses import replace
+
+from pipelines.report.compare import compare
+from pipelines.report.facts import Facts
+
+
+def test_a_report_equals_itself(facts: Facts):
+    assert compare(facts, facts).changes == []
+
+
+def test_every_kind_of_difference_is_told_once(facts: Facts):
+    fit = copy.deepcopy(facts.fit)
+    one = fit["sets"]["heldout"]["tests"]["top"]["multiplier"]
+    apart = {"value": one["high"] + 1, "low": one["high"] + 0.9, "high": one["high"] + 1.1}
+    fit["sets"]["heldout"]["tests"]["top"]["multiplier"] = apart
+    fit["sets"]["heldout"]["verdicts"]["top"]["kind"] = "exponent"
+    near = fit["sets"]["heldout"]["tests"]["filtered"]["delta_beta"]
+    near["value"] += 1e-4
+    levels = [{**level, "documents": level["documents"] + (level["name"] == "raw")} for level in facts.levels[:-1]]
+    made = {**facts.provenance, "study_file": "name: planted\nfit:\n  margin: 0.05\n", "versions": {"python": "3.12.1", "torch": "2.9.1"}}
+    other = replace(facts, fit=fit, levels=levels, provenance=made)
+    found = compare(facts, other)
+    assert [(c.where, c.first, c.second) for c in found.of("settings")] == [("fit.margin", "not there", "0.05")]
+    assert {c.where for c in found.of("data")} == {"level top", "raw: documents"}
+    assert [c.where for c in found.of("software")] == ["python"]
+    results = {c.where: c.certain for c in found.of("results")}
+    assert results == {
+        "top on all held-out text: what moved": True,
+        "top on all held-out text: worth of a token": True,
+        "filtered on all held-out text: difference in exponent": False,
+    }
