@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
-from curation.document import Batch, mix64
+from curation.document import Batch
 from curation.words import Words
 
 BLOCK = 1024  # shingles hashed at a time: 12 KB, the whole workspace of a document of any length
@@ -41,10 +41,10 @@ def units(words: Words, unit: Unit) -> Units:
     """The words, or the normalised characters, of every document."""
     if unit == "word":
         return Units(words.hash_W, words.bounds)
-    code_U = np.empty(int(words.text_bounds[-1] - words.text_bounds[0]), np.uint64)
+    hash_U = np.empty(int(words.text_bounds[-1] - words.text_bounds[0]), np.uint64)
     bounds = np.zeros(len(words.text_bounds), np.int64)
-    n = _characters(words.utf8_N, words.text_bounds, code_U, bounds)
-    return Units(mix64(1, code_U[:n]), bounds)
+    n = _characters(words.utf8_N, words.text_bounds, hash_U, bounds)
+    return Units(hash_U[:n], bounds)
 
 
 def permutations(num_perm: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -179,8 +179,17 @@ def _exact(hash_W, bounds, utf8_N, text_bounds, hash_D):
         hash_D[d] = h ^ (h >> np.uint64(31))
 
 
+@numba.njit
+def _mix(code):
+    """Splitmix64's finaliser of a code point: shingle polynomials want 64 random bits of every unit."""
+    h = np.uint64(code + 1) * np.uint64(0x9E3779B97F4A7C15)
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))
+
+
 @numba.njit(cache=True, nogil=True)
-def _characters(utf8_N, text_bounds, code_U, bounds):
+def _characters(utf8_N, text_bounds, hash_U, bounds):
     u = 0
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
@@ -195,12 +204,12 @@ def _characters(utf8_N, text_bounds, code_U, bounds):
             i += width
             if code == 0x20 or 0x09 <= code <= 0x0D or code == 0xA0 or code == 0x3000 or 0x2000 <= code <= 0x200A:
                 if not blank:
-                    code_U[u] = np.uint64(0x20)
+                    hash_U[u] = _mix(0x20)
                     u += 1
                 blank = True
                 continue
             blank = False
-            code_U[u] = np.uint64(code + 32) if 0x41 <= code <= 0x5A else np.uint64(code)
+            hash_U[u] = _mix(code + 32 if 0x41 <= code <= 0x5A else code)
             u += 1
         if blank and u > bounds[d]:
             u -= 1  # white space at the end
