@@ -1,6 +1,9 @@
 """Signatures against datasketch, bit for bit, and what the two hashes do and do not tell apart."""
 
+import csv
 import json
+import subprocess
+from itertools import pairwise
 
 import datasketch
 import numpy as np
@@ -53,14 +56,28 @@ def test_equal_to_datasketch_across_blocks(words):
 
 def test_equal_to_datasketch_on_real_text(shared_data):
     """And a datasketch object made from a row estimates the same similarity."""
-    import subprocess
-
     lines = subprocess.run(["zstdcat", shared_data / "text/dedup_pairs/docs.jsonl.zst"], capture_output=True, check=True).stdout
     documents = batch(*(json.loads(line)["text"] for line in lines.splitlines()[:60]))
     assert_equal_to_datasketch(documents, 112, 1, 5, "word")
     signature_DP = rows(minhash(documents))
     left, right = (datasketch.MinHash(hashvalues=row, seed=1, scheme="affine32") for row in signature_DP[:2])
     assert left.jaccard(right) == (signature_DP[0] == signature_DP[1]).mean()
+
+
+def test_sets_measure_the_similarity_that_others_measured(shared_data):
+    """323 pairs of versions of documentation pages with their Jaccard of 5-word shingles, cut by other code."""
+    lines = subprocess.run(["zstdcat", shared_data / "text/dedup_pairs/docs.jsonl.zst"], capture_output=True, check=True).stdout
+    rows = [json.loads(line) for line in lines.splitlines()]
+    place = {row["id"]: i for i, row in enumerate(rows)}
+    hash_S, bounds = shingle_sets(units(batch(*(row["text"] for row in rows)).words, "word"), 5)
+    sets = [set(hash_S[a:b].tolist()) for a, b in pairwise(bounds.tolist())]
+    with (shared_data / "text/dedup_pairs/pairs.tsv").open() as file:
+        pairs = [(place[r["doc_a"]], place[r["doc_b"]], float(r["jaccard5"])) for r in csv.DictReader(file, delimiter="\t")]
+    mine = np.array([len(sets[a] & sets[b]) / max(len(sets[a] | sets[b]), 1) for a, b, _ in pairs])
+    error = np.abs(mine - [jaccard for _, _, jaccard in pairs])
+    assert len(pairs) > 300
+    assert error.mean() < 0.002
+    assert np.quantile(error, 0.99) < 0.03
 
 
 def test_permutations_are_datasketch_s():
