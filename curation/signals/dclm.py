@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from curation.characters import count_characters, flags, strip
 from curation.document import Batch
-from curation.signals.repeats import SPACER, clear, count_n_grams, extend, find, hash_bytes, hash_words, room, sum_of
+from curation.signals.repeats import clear, count_n_grams, find, hash_bytes, keep_repeated, one_grams, room, sum_of
 
 COLUMNS = (
     "dup_paragraphs", "dup_paragraph_chars", "dup_lines", "dup_line_chars", "top_2_gram", "top_3_gram", "top_4_gram",
@@ -45,11 +45,11 @@ def repetition(batch: Batch) -> pa.Table:
     n_lines_D = np.zeros(documents, np.int32)
     value_DV = np.zeros((documents, len(COLUMNS)), np.float64)
     most = int(np.diff(words.bounds).max(initial=0))
-    hash_P, power_P, gram_P = np.empty((3, most), np.uint64)
-    slot_P = np.empty(most, np.int64)
+    hash_P, gram_P = np.empty((2, most), np.uint64)
+    live_P, slot_P = np.empty((2, most), np.int64)
     _repetition(
         words.utf8_N, words.text_bounds, words.start_W, words.length_W, words.n_chars_W, words.bounds, flags(),
-        *room(words), hash_P, power_P, gram_P, slot_P, n_lines_D, value_DV,
+        *room(words), hash_P, gram_P, live_P, slot_P, n_lines_D, value_DV,
     )  # fmt: skip
     return pa.table({"n_lines": n_lines_D, **{name: value_DV[:, v] for v, name in enumerate(COLUMNS)}})
 
@@ -94,7 +94,7 @@ def repeated_pieces(utf8_N, begin, end, feeds, flags_C, slot_S, count_S):
 @numba.njit(cache=True, nogil=True, _nrt=False)
 def _repetition(
     utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
-    slot_S, count_S, hash_P, power_P, gram_P, slot_P, n_lines_D, value_DV,
+    slot_S, count_S, hash_P, gram_P, live_P, slot_P, n_lines_D, value_DV,
 ):  # fmt: skip
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
@@ -108,19 +108,19 @@ def _repetition(
             n_lines_D[d] = pieces
         first, words = bounds[d], bounds[d + 1] - bounds[d]
         total = sum_of(n_chars_W, first, first + words)
-        hash_words(utf8_N, start_W, length_W, first, first + words, hash_P, power_P)
+        live = one_grams(utf8_N, start_W, length_W, first, words, hash_P, gram_P, live_P)
         for n in range(2, 11):
-            extend(gram_P, hash_P, power_P, words, n, SPACER)
-            n_grams = words - n + 1
-            highest = count_n_grams(gram_P, n_grams, slot_S, count_S, slot_P)
+            live, highest = count_n_grams(hash_P, gram_P, live_P, live, words, n, slot_S, count_S, slot_P)
             if highest < 2:
-                break  # all n-grams are distinct, hence all longer ones
+                break
             value = covered = 0
-            for p in range(n_grams):
-                count = count_S[slot_P[p]]
+            for k in range(live):
+                p = live_P[k]
+                count = count_S[slot_P[k]]
                 if n < 5 and count == highest:
                     value = max(value, sum_of(n_chars_W, first + p, first + p + n) * highest)
                 elif n >= 5 and count > 1:
                     value += sum_of(n_chars_W, first + max(p, covered), first + p + n)
                     covered = p + n
             value_DV[d, 2 + n] = value / total
+            live = keep_repeated(live_P, live, count_S, slot_P)

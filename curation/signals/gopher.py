@@ -12,16 +12,7 @@ import pyarrow as pa
 
 from curation.characters import ALPHA, LINE_BREAK, SYMBOL, count_characters, flags, read, strip
 from curation.document import Batch
-from curation.signals.repeats import (
-    SPACER,
-    count_n_grams,
-    extend,
-    hash_words,
-    repeated_n_grams,
-    repeated_pieces,
-    room,
-    top_n_gram,
-)
+from curation.signals.repeats import count_n_grams, keep_repeated, one_grams, repeated_pieces, room, sum_of
 
 QUALITY_RULES = """
     gopher_quality.n_words >= 50 and gopher_quality.n_words <= 100000
@@ -74,17 +65,18 @@ def repetition(batch: Batch) -> pa.Table:
     A line or paragraph is a duplicate from its second occurrence on; `dup_lines` and `dup_paragraphs` are fractions of their
     number, all others of `n_chars`. top_n_gram: length of the most frequent n-gram (the first of several), joined by
     spaces, times its count, even if that is one. dup_n_grams: characters of n-grams that stood before, none counted twice.
+    (datatrove compares the latter with their words run together, so that "a bc" equals "ab c"; here words are compared.)
     """
     segments = batch.segments
     documents = len(segments.bounds) - 1
     n_chars_D = np.empty(documents, np.int32)
     value_DV = np.zeros((documents, len(REPETITION_COLUMNS)), np.float64)
     most = int(np.diff(segments.bounds).max(initial=0))
-    hash_P, power_P, gram_P = np.empty((3, most), np.uint64)
-    slot_P = np.empty(most, np.int64)
+    hash_P, gram_P = np.empty((2, most), np.uint64)
+    live_P, slot_P = np.empty((2, most), np.int64)
     _repetition(
         segments.utf8_N, segments.text_bounds, segments.start_W, segments.length_W, segments.n_chars_W, segments.bounds,
-        flags(), *room(segments), hash_P, power_P, gram_P, slot_P, n_chars_D, value_DV,
+        flags(), *room(segments), hash_P, gram_P, live_P, slot_P, n_chars_D, value_DV,
     )  # fmt: skip
     return pa.table({"n_chars": n_chars_D, **{name: value_DV[:, v] for v, name in enumerate(REPETITION_COLUMNS)}})
 
@@ -161,10 +153,39 @@ def _quality(utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
         value_DV[d, 5] = alpha / segments
 
 
+@numba.njit(_nrt=False)
+def top_n_gram(n_chars_W, first, live_P, live, n, highest, count_S, slot_P):
+    """Characters, spaces included, of all occurrences of the most frequent n-gram (of several the one that came first)."""
+    place = 0  # if none occurs again
+    for k in range(live if highest > 1 else 0):
+        if count_S[slot_P[k]] == highest:
+            place = live_P[k]
+            break
+    return (n - 1 + sum_of(n_chars_W, first + place, first + place + n)) * max(highest, 1)
+
+
+@numba.njit(_nrt=False)
+def repeated_n_grams(n_chars_W, first, live_P, live, n, count_S, slot_P):
+    """Characters of n-grams that stood before; after a repeat the search goes on behind it (so none counts twice).
+
+    A count is turned negative once its n-gram has been seen.
+    """
+    chars = done = 0
+    for k in range(live):
+        p = live_P[k]
+        if p >= done:
+            if count_S[slot_P[k]] < 0:
+                chars += sum_of(n_chars_W, first + p, first + p + n)
+                done = p + n
+            else:
+                count_S[slot_P[k]] = -count_S[slot_P[k]]
+    return chars
+
+
 @numba.njit(cache=True, nogil=True, _nrt=False)
 def _repetition(
     utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
-    slot_S, count_S, hash_P, power_P, gram_P, slot_P, n_chars_D, value_DV,
+    slot_S, count_S, hash_P, gram_P, live_P, slot_P, n_chars_D, value_DV,
 ):  # fmt: skip
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
@@ -178,15 +199,12 @@ def _repetition(
         pieces, repeats, repeated = repeated_pieces(utf8_N, begin, end, 1, slot_S)
         value_DV[d, 2], value_DV[d, 3] = repeats / pieces, repeated / chars
         first, words = bounds[d], bounds[d + 1] - bounds[d]
-        hash_words(utf8_N, start_W, length_W, first, first + words, hash_P, power_P)
-        for n in range(2, 5):
-            extend(gram_P, hash_P, power_P, words, n, SPACER)
-            highest = count_n_grams(gram_P, words - n + 1, slot_S, count_S, slot_P)
-            value_DV[d, 2 + n] = top_n_gram(n_chars_W, first, words - n + 1, n, highest, count_S, slot_P) / chars
-        for n in range(2, 11):  # as in datatrove, these are compared with their words run together
-            extend(gram_P, hash_P, power_P, words, n, np.uint64(0))
-            if n >= 5:
-                repeated = repeated_n_grams(gram_P, n_chars_W, first, words - n + 1, n, slot_S)
-                if repeated == 0:  # all are distinct, hence all longer ones
-                    break
-                value_DV[d, 2 + n] = repeated / chars
+        live = one_grams(utf8_N, start_W, length_W, first, words, hash_P, gram_P, live_P)
+        for n in range(2, min(words, 10) + 1):
+            live, highest = count_n_grams(hash_P, gram_P, live_P, live, words, n, slot_S, count_S, slot_P)
+            if n < 5:
+                value = top_n_gram(n_chars_W, first, live_P, live, n, highest, count_S, slot_P)
+            else:
+                value = repeated_n_grams(n_chars_W, first, live_P, live, n, count_S, slot_P)
+            value_DV[d, 2 + n] = value / chars
+            live = keep_repeated(live_P, live, count_S, slot_P)

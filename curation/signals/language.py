@@ -20,6 +20,7 @@ from curation.signals.quality import load
 from curation.words import utf8_buffer
 
 BUNDLED = "py3langid"
+PERHAPS_NOT_COMPOSED = r"[^\x00-\x{2FF}\x{2010}-\x{205E}]"  # none of Latin letters and common marks has another form
 PARAMS = {"model": BUNDLED, "languages": ["en"]}
 RULES = "language.en >= 0.65"  # FineWeb's and RefinedWeb's threshold, which they set for fastText's lid.176
 
@@ -75,7 +76,7 @@ def _bundled(batch: Batch) -> tuple[list[str], np.ndarray]:
     """(names, probability_DL) by py3langid: text in upper case is lowered, and Unicode composed, as it does."""
     text = batch.text.combine_chunks()
     for changes, change in (
-        (pc.invert(pc.string_is_ascii(text)), lambda some: pc.utf8_normalize(some, form="NFC")),
+        (pc.match_substring_regex(text, PERHAPS_NOT_COMPOSED), lambda some: pc.utf8_normalize(some, form="NFC")),
         (pc.utf8_is_upper(text), pc.utf8_lower),
     ):
         text = pc.replace_with_mask(text, changes, change(text.filter(changes)))

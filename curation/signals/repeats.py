@@ -15,7 +15,6 @@ from curation.words import Words, absorb, fold
 
 BASE = np.uint64(0x9E3779B97F4A7C55)  # of the polynomial hash: odd, otherwise arbitrary
 SMALLEST = 16  # slots
-SPACER = np.uint64(257)  # stands for the space between joined words; no byte has this value
 
 
 def room(words: Words) -> tuple[np.ndarray, np.ndarray]:
@@ -88,70 +87,55 @@ def repeated_pieces(utf8_N, begin, end, breaks, slot_S):
 
 
 @numba.njit(_nrt=False)
-def hash_words(utf8_N, start_W, length_W, first, last, hash_P, power_P):
-    """Polynomial hashes of the words first:last and BASE to their lengths, so that hashes of joined words compose."""
-    for w in range(first, last):
-        state, power = np.uint64(0), np.uint64(1)
-        for i in range(start_W[w], start_W[w] + length_W[w]):
-            state = state * BASE + np.uint64(utf8_N[i]) + np.uint64(1)
-            power *= BASE
-        hash_P[w - first], power_P[w - first] = state, power
-
-
-@numba.njit(_nrt=False)
-def extend(gram_P, hash_P, power_P, words, n, spacer):
-    """Make the hashes of all (n - 1)-grams those of all n-grams, joined with `spacer` or nothing (0). Begins at n = 2."""
-    for p in range(words - n + 1):
-        state = hash_P[p] if n == 2 else gram_P[p]
-        if spacer:
-            state = state * BASE + spacer
-        gram_P[p] = state * power_P[p + n - 1] + hash_P[p + n - 1]
-
-
-@numba.njit(_nrt=False)
-def key_of(gram):
+def key_of(state):
     """A key of the table, never 0, from a polynomial hash."""
-    return fold(np.uint64(0), gram) | np.uint64(1) << np.uint64(63)
+    return fold(np.uint64(0), state) | np.uint64(1) << np.uint64(63)
 
 
 @numba.njit(_nrt=False)
-def count_n_grams(gram_P, n_grams, slot_S, count_S, slot_P):
-    """Count equal hashes; slot_P is where each n-gram stands in the table. Returns the highest count."""
-    mask = clear(slot_S, n_grams)
-    highest = 0
-    for p in range(n_grams):
+def one_grams(utf8_N, start_W, length_W, first, words, hash_P, gram_P, live_P):
+    """Begin with the words of one document: their hashes, the same as 1-grams, and every place live. Returns how many are."""
+    for p in range(words):
+        w = first + p
+        hash_P[p] = gram_P[p] = hash_bytes(utf8_N, start_W[w], start_W[w] + length_W[w])
+        live_P[p] = p
+    return words
+
+
+@numba.njit(_nrt=False)
+def count_n_grams(hash_P, gram_P, live_P, live, words, n, slot_S, count_S, slot_P):
+    """Go from (n - 1)-grams to n-grams at the live places and count them: (live places, the highest count).
+
+    Only where the (n - 1)-gram occurs again can the n-gram: those places are live, the others hold n-grams that occur once. The
+    k-th live place is live_P[k], and its n-gram stands in slot_P[k] of the table.
+    """
+    mask = clear(slot_S, live)
+    highest = kept = 0
+    for k in range(live):
+        p = live_P[k]
+        if p + n > words:
+            break
+        gram_P[p] = gram_P[p] * BASE + hash_P[p + n - 1]
         key = key_of(gram_P[p])
         s = find(slot_S, mask, key)
         if slot_S[s] == 0:
-            slot_S[s] = key
-            count_S[s] = 0
+            slot_S[s], count_S[s] = key, 0
         count_S[s] += 1
-        slot_P[p] = s
+        slot_P[k] = s
         highest = max(highest, count_S[s])
-    return highest
+        kept += 1
+    return kept, highest
 
 
 @numba.njit(_nrt=False)
-def top_n_gram(n_chars_W, first, n_grams, n, highest, count_S, slot_P):
-    """Characters, spaces included, of all occurrences of the most frequent n-gram (of several the one that came first)."""
-    for p in range(n_grams):
-        if count_S[slot_P[p]] == highest:
-            return (n - 1 + sum_of(n_chars_W, first + p, first + p + n)) * highest
-    return 0
-
-
-@numba.njit(_nrt=False)
-def repeated_n_grams(gram_P, n_chars_W, first, n_grams, n, slot_S):
-    """Characters of n-grams that stood before; after a repeat the search goes on behind it (so none counts twice)."""
-    mask = clear(slot_S, n_grams)
-    chars = p = 0
-    while p < n_grams:
-        if seen(slot_S, mask, key_of(gram_P[p])):
-            chars += sum_of(n_chars_W, first + p, first + p + n)
-            p += n
-        else:
-            p += 1
-    return chars
+def keep_repeated(live_P, live, count_S, slot_P):
+    """Keep live the places whose n-gram occurs more than once; returns how many."""
+    kept = 0
+    for k in range(live):
+        if abs(count_S[slot_P[k]]) > 1:
+            live_P[kept] = live_P[k]
+            kept += 1
+    return kept
 
 
 @numba.njit(_nrt=False)
