@@ -29,13 +29,14 @@ def evaluation(tmp_path):
 
 def test_an_overlap_is_found_in_any_case_and_punctuation(evaluation):
     texts = evaluation(QUESTION)
-    leak = 'Intro. "WHAT IS THE NAME of the first city, that stood on\nthis side of the Great River": we ask. More \u00fcber words.'
+    found = "WHAT IS THE NAME of the first city, that stood on\nthis side of the Great River"
+    leak = f'Intro. "{found}": we ask. More \u00fcber words.'
     clean = QUESTION.replace("first", "second")
     table = contamination(batch(leak, clean, ""), texts).to_pylist()
     assert table[0]["n_matches"] == 5  # 17 - 13 + 1
     assert table[0]["overlap"] == pytest.approx(17 / 23)
     span = leak.encode()[table[0]["span_start"] : table[0]["span_end"]].decode()
-    assert span == "WHAT IS THE NAME of the first city, that stood on\nthis side of the Great River"
+    assert span == found
     assert table[1] == table[2] == {"n_matches": 0, "overlap": 0, "span_start": None, "span_end": None}
 
 
