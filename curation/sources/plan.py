@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
@@ -99,7 +100,13 @@ def _split(source: Source, part: Part) -> Iterator[Part]:
 
 def _row_groups(part: Part, target: float) -> Iterator[Part]:
     with storage.Stored(part.location) as file:
-        metadata = pq.read_metadata(file)
+        try:
+            metadata = pq.read_metadata(file)
+        except (pa.ArrowException, OSError):
+            if file.failed:
+                raise
+            yield part  # not Parquet: reading it will say so
+            return
     start, size = 0, 0.0
     for group in range(metadata.num_row_groups):
         size += part.size * metadata.row_group(group).num_rows / max(metadata.num_rows, 1)

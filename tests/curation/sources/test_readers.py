@@ -1,5 +1,6 @@
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -191,3 +192,41 @@ def test_a_parquet_bomb_is_not_read(tmp_path: Path) -> None:
     assert (first[2], last[1:3]) == ("first", (2, "last"))
     assert isinstance(bomb, Malformed)
     assert bomb[1:3] == ("rows 1 to 1", "broken Parquet: expands over 200-fold: taken for a decompression bomb")
+
+
+DAMAGED = {
+    "a.jsonl.gz": lambda data: gzip.compress(data),
+    "a.jsonl.zst": lambda data: pa.compress(data, "zstd", asbytes=True),
+    "a.warc.gz": lambda data: gzip.compress(data),
+    "a.parquet": None,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_random_damage_is_reported_and_never_raised(tmp_path: Path, name: str) -> None:
+    rng = random.Random(name)
+    whole = tmp_path / name
+    if "warc" in name:
+        page = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b"some text of the page " * 20
+        head = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http; msgtype=response\r\n"
+        data = b"".join([head, b"Content-Length: %d\r\n\r\n" % len(page), page, b"\r\n\r\n"]) * 300
+    else:
+        data = b"".join(b'{"text": "%d %s"}\n' % (i**5, b"word " * (i % 30)) for i in range(2000))
+    if name == "a.parquet":
+        texts = [json.loads(line)["text"] for line in data.splitlines()]
+        pq.write_table(pa.table({"text": texts}), whole, row_group_size=300, compression="zstd")
+    else:
+        whole.write_bytes(DAMAGED[name](data))
+    intact = whole.read_bytes()
+    for _ in range(25):
+        broken = bytearray(intact)
+        at = rng.randrange(len(broken))
+        match rng.randrange(3):
+            case 0:
+                broken[at] ^= 1 << rng.randrange(8)
+            case 1:
+                del broken[max(at, 1) :]
+            case _:
+                broken[at:at] = rng.randbytes(rng.randrange(1, 2000))
+        whole.write_bytes(broken)
+        assert all(isinstance(found, Record | Malformed) for found in records(whole, name.split(".")[1]))
