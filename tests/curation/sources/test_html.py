@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import trafilatura
 from resiliparse.extract.html2text import extract_plain_text
 
 from curation.sources.html import decode, main_text
@@ -55,6 +56,13 @@ def test_a_wrong_charset_and_mixed_bytes_still_give_text() -> None:
     decode(mixed).encode()
     assert "and" in decode(mixed)
     assert decode(b"a\0b") == "ab"
+
+
+def test_real_pages_equal_trafilatura(shared_data: Path) -> None:
+    for page in sorted((shared_data / "text/html/pages").glob("*.html.gz"))[:6]:
+        data = gzip.decompress(page.read_bytes())
+        expected = trafilatura.extract(decode(data), favor_precision=True, include_comments=False) or ""
+        assert main_text(data, "trafilatura") == expected
 
 
 def test_real_pages_equal_the_library_and_hold_the_gold_text(shared_data: Path) -> None:

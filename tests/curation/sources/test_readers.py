@@ -91,11 +91,11 @@ def test_a_line_over_the_limit_is_skipped_in_bounded_memory(tmp_path: Path) -> N
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
 def test_a_truncated_file_keeps_what_is_there_and_says_so(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.jsonl{suffix}"
-    data = b"".join(b'{"text": "%d"}\n' % i**9 for i in range(200_000))
+    data = b"".join(b'{"text": "%d"}\n' % i**9 for i in range(30_000))
     packed = pack(data, suffix)
     path.write_bytes(packed[: len(packed) * 3 // 4])
     *good, bad = records(path)
-    assert 50_000 < len(good) < 200_000
+    assert 10_000 < len(good) < 30_000
     assert all(isinstance(record, Record) for record in good)
     assert isinstance(bad, Malformed)
     assert bad.place == f"after line {len(good)}"
