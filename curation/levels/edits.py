@@ -17,12 +17,14 @@ CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 MAX_WORD_CHARS = 1000
 
-# datatrove's patterns (formatters/pii.py, Apache 2.0), with bounded repeats: the local part of an address has at most 64
-# characters (RFC 5321), and a megabyte of letters and dashes without an @ must not take quadratic time
-_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}){0,16}"
+# datatrove's patterns (formatters/pii.py, Apache 2.0), but with bounded repeats, and looked for from each @ on: a megabyte of
+# letters and dashes must not take quadratic time
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-EMAIL = re.compile(rf"\b{_LOCAL}@(?:{_LABEL}\.){{1,16}}{_LABEL}")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
+HOST = re.compile(rf"@(?:(?:{_LABEL}\.){{1,16}}{_LABEL}|\[(?:{_OCTET}\.){{3}}{_OCTET}\])")
+LOCAL = re.compile(rf"\b{_ATEXT}+(?:\.{_ATEXT}+)*$")
+LOCAL_CHARS = 256
 IPV4 = re.compile(rf"(?<![\d.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\d]|\.\d)")
 EMAIL_MASKS = ("email@example.com", "firstname.lastname@example.org")
 # addresses of which datatrove found that nobody answers
@@ -65,10 +67,15 @@ def mask_pii(text: str) -> tuple[str, Counter[str]]:
     The replacements are taken in turn, from the first in every document, so that a text's edit depends on nothing else.
     """
     counts: Counter[str] = Counter()
-
-    def email(_: re.Match[str]) -> str:
-        counts["e-mail addresses"] += 1
-        return EMAIL_MASKS[(counts["e-mail addresses"] - 1) % len(EMAIL_MASKS)]
+    parts, done = [], 0
+    for host in HOST.finditer(text):
+        local = LOCAL.search(text[max(done, host.start() - LOCAL_CHARS) : host.start()])
+        if local is not None:
+            mask = EMAIL_MASKS[counts["e-mail addresses"] % len(EMAIL_MASKS)]
+            counts["e-mail addresses"] += 1
+            parts += [text[done : host.start() - len(local.group())], mask]
+            done = host.end()
+    text = "".join([*parts, text[done:]])
 
     def ip(match: re.Match[str]) -> str:
         try:
@@ -79,8 +86,6 @@ def mask_pii(text: str) -> tuple[str, Counter[str]]:
         counts["IP addresses"] += 1
         return IP_MASKS[(counts["IP addresses"] - 1) % len(IP_MASKS)]
 
-    if "@" in text:
-        text = EMAIL.sub(email, text)
     return IPV4.sub(ip, text), counts
 
 
