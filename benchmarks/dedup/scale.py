@@ -3,7 +3,7 @@
     python benchmarks/dedup/scale.py 1 10        # millions of documents
 
 Only the two functions that would read signatures and text are replaced: they make keys and shingle sets from the document's
-number instead. Everything after them (exchange, buckets, components, verification, survivors, the signal) is the pipeline's own.
+number instead. All after them (exchange, buckets, components, verification, survivors, the signal) is the pipeline's own.
 
 Planted: three in ten documents belong to families, of 2 or 3 but for some of 300. Members share 104 of their 120 shingles
 (Jaccard 0.76) and 9 of 14 band keys; one document in fifty shares a band key with strangers besides (false candidates, which
@@ -75,7 +75,8 @@ def sets(shard: Any, row_C: np.ndarray, reads_C: np.ndarray, declared: Any) -> t
 def pool_shard(out: Any) -> dict[str, Any]:
     ids = doc_id(out.index, SHARD)
     facts = {"documents": SHARD, "text_bytes": SHARD * 600}
-    with out.parquet(f"shard-{out.index:08d}.parquet", pa.schema([("doc_id", pa.uint64()), ("uid", pa.uint64())]), **facts) as writer:
+    schema = pa.schema([("doc_id", pa.uint64()), ("uid", pa.uint64())])
+    with out.parquet(f"shard-{out.index:08d}.parquet", schema, **facts) as writer:
         writer.write_table(pa.table({"doc_id": ids, "uid": numbers(out).astype(np.uint64)}))
     return facts
 
@@ -95,14 +96,16 @@ def measure(millions: float, folder: str) -> None:
         wrong += int((cluster != families(np.arange(SHARD) + index * SHARD).astype(np.uint64)).sum())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     facts = {k: v for k, v in manifest.summary.items() if k != "curve"}
-    print(f"{millions:g} M documents: {seconds:.1f} s, peak {peak:.2f} GB in one process, {wrong} in a wrong cluster\n  {facts}")
+    print(f"{millions:g} M documents: {seconds:.1f} s, peak {peak:.2f} GB in one process, {wrong} in a wrong cluster")
+    print(f"  {facts}")
     for line in (Path(folder) / "events.jsonl").read_text().splitlines():
         if '"finished"' in line:
             print("  ", line.split('"event"')[1])
 
 
 def exact_shard(out: Any, index: int) -> dict[str, Any]:
-    out.write_table(f"shard-{index:05d}.parquet", pa.table({"hash": mix64(7, np.arange(SHARD, dtype=np.uint64) + index * SHARD)}))
+    hashes = mix64(7, np.arange(SHARD, dtype=np.uint64) + index * SHARD)
+    out.write_table(f"shard-{index:05d}.parquet", pa.table({"hash": hashes}))
     return {}
 
 

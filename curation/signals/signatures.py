@@ -4,7 +4,7 @@ A signature equals, bit for bit, ``datasketch.MinHash(num_perm, seed, scheme="af
 so ``datasketch.MinHash(hashvalues=row, seed=seed, scheme="affine32")`` loads one.
 
 A shingle is `n` consecutive units: words (`curation.words`), or characters of the text with ASCII letters lower-cased and runs
-of white space read as one space. Its hash is a polynomial of the units' 64-bit hashes, finished by splitmix64, upper 32 bits.
+of white space read as one space. Its hash is the upper half of a polynomial of the units' 64-bit hashes, which are uniform.
 
 Shapes: D documents, U units (words or characters), P permutations, S shingles in sets, N bytes.
 """
@@ -23,7 +23,7 @@ from curation.words import Words
 
 BLOCK = 1024  # shingles hashed at a time: 12 KB, the whole workspace of a document of any length
 LANES = 64  # shingles that the widest unrolled vector loop takes at a time
-BASE = np.uint64(0xD6E8FEB86659FD93)  # odd; the base of the shingle polynomial
+BASE = np.uint64(0xD6E8FEB86659FD93)  # of the shingle polynomial; 3 modulo 4, so that swapped units do not meet
 EMPTY = np.uint32(0xFFFFFFFF)  # every value of the signature of a document without shingles, as in datasketch
 
 Unit = Literal["word", "character"]
@@ -122,11 +122,6 @@ def hash_block(hash_U, first, ngram, h_B):
     for j in range(ngram):
         for i in range(len(h_B)):
             h_B[i] = h_B[i] * BASE + hash_U[first + j + i]
-    for i in range(len(h_B)):
-        h = h_B[i]
-        h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        h_B[i] = h ^ (h >> np.uint64(31))
 
 
 @numba.njit(cache=True, nogil=True)
