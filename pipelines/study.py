@@ -20,8 +20,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 
 
 Role = Literal["pool", "reference", "examples"]
-ROLE = Field(
-    "pool",
+ROLE: Any = Field(
+    default="pool",
     description="`pool` feeds the levels; `reference` is only an evaluation set; `examples` only gives classifiers theirs.",
 )
 
@@ -32,7 +32,7 @@ class PythonEnvironment(Section):
     kind: Literal["python_environment"]
     name: Name = "python"
     role: Role = ROLE
-    max_megabytes: float = Field(24, gt=0, description="Text to take at most, spread over the domains, in MB.")
+    max_megabytes: float = Field(default=24, gt=0, description="Text to take at most, spread over the domains, in MB.")
 
 
 class FileSource(Section):
@@ -45,10 +45,12 @@ class FileSource(Section):
         default_factory=dict, description="Document column: record key."
     )
     domain: str | None = Field(
-        None, description="The domain of every document of this source (else the record's, else the source's name)."
+        default=None, description="The domain of every document of this source (else the record's, else the source's name)."
     )
     role: Role = ROLE
-    extract: Literal["resiliparse", "trafilatura"] = Field("resiliparse", description="Main-text extraction for html and warc.")
+    extract: Literal["resiliparse", "trafilatura"] = Field(
+        default="resiliparse", description="Main-text extraction for html and warc."
+    )
 
 
 Source = Annotated[PythonEnvironment | FileSource, Field(discriminator="kind")]
@@ -57,20 +59,22 @@ Source = Annotated[PythonEnvironment | FileSource, Field(discriminator="kind")]
 class Pool(Section):
     """How the sources become shards."""
 
-    shard_megabytes: float = Field(16, gt=0, le=256, description="Text per pool shard, in MB.")
-    record_megabytes: float = Field(16, gt=0, le=256, description="A record larger than this is quarantined.")
-    max_malformed: float = Field(0.01, ge=0, le=1, description="Share of malformed records above which the pool is refused.")
+    shard_megabytes: float = Field(default=16, gt=0, le=256, description="Text per pool shard, in MB.")
+    record_megabytes: float = Field(default=16, gt=0, le=256, description="A record larger than this is quarantined.")
+    max_malformed: float = Field(
+        default=0.01, ge=0, le=1, description="Share of malformed records above which the pool is refused."
+    )
 
 
 class Duplicates(Section):
     """MinHash-LSH near-duplicate clusters over word n-gram shingles."""
 
-    ngram: int = Field(5, ge=1, description="Words per shingle.")
-    bands: int = Field(14, ge=1)
-    rows: int = Field(8, ge=1)
+    ngram: int = Field(default=5, ge=1, description="Words per shingle.")
+    bands: int = Field(default=14, ge=1)
+    rows: int = Field(default=8, ge=1)
     seed: int = 1
     verify: Literal["jaccard", "containment", "off"] = "jaccard"
-    threshold: Fraction = Field(0.7, description="Candidate pairs below this similarity are not duplicates.")
+    threshold: Fraction = Field(default=0.7, description="Candidate pairs below this similarity are not duplicates.")
     survivor: list[str] = Field(
         default_factory=lambda: ["n_bytes"],
         description="Which copy of a cluster stays: columns in order, highest first (`-name`: lowest first), then lowest uid.",
@@ -80,16 +84,18 @@ class Duplicates(Section):
 class Classifier(Section):
     """A fastText quality classifier trained in the run, or a user's model; its score is the signal column `<name>.score`."""
 
-    positives: str | None = Field(None, description="Expression over document columns and signals: the good examples.")
-    negatives: str | None = Field(None, description="What to tell them from: an expression; a sample of all else by default.")
-    model: str | None = Field(None, description="Path of a fastText .bin to score with instead of training one.")
-    label: str = Field("__label__hq", description="The label whose probability is the score.")
-    examples: int = Field(20_000, ge=50, description="Documents per class, at most.")
-    dim: int = Field(16, ge=1, le=300)
-    bucket: int = Field(100_000, ge=1)
-    word_ngrams: int = Field(2, ge=1)
-    epochs: int = Field(5, ge=1)
-    lr: float = Field(0.1, gt=0)
+    positives: str | None = Field(default=None, description="Expression over document columns and signals: the good examples.")
+    negatives: str | None = Field(
+        default=None, description="What to tell them from: an expression; a sample of all else by default."
+    )
+    model: str | None = Field(default=None, description="Path of a fastText .bin to score with instead of training one.")
+    label: str = Field(default="__label__hq", description="The label whose probability is the score.")
+    examples: int = Field(default=20_000, ge=50, description="Documents per class, at most.")
+    dim: int = Field(default=16, ge=1, le=300)
+    bucket: int = Field(default=100_000, ge=1)
+    word_ngrams: int = Field(default=2, ge=1)
+    epochs: int = Field(default=5, ge=1)
+    lr: float = Field(default=0.1, gt=0)
     seed: int = 0
 
     @model_validator(mode="after")
@@ -113,12 +119,16 @@ class Mixture(Section):
     """Domain shares of a level's training stream."""
 
     kind: Literal["pinned", "natural", "explicit", "temperature"] = "pinned"
-    to: str | None = Field(None, description="pinned: the level whose natural shares are used (default: the first level).")
-    shares: dict[str, float] | None = Field(None, description="explicit: share per domain; must sum to 1.")
-    temperature: float = Field(1.0, gt=0, description="temperature: shares ~ natural ** (1 / temperature).")
-    piece_tokens: int = Field(2048, ge=16, description="Documents longer than this are laid as pieces of this many tokens.")
+    to: str | None = Field(
+        default=None, description="pinned: the level whose natural shares are used (default: the first level)."
+    )
+    shares: dict[str, float] | None = Field(default=None, description="explicit: share per domain; must sum to 1.")
+    temperature: float = Field(default=1.0, gt=0, description="temperature: shares ~ natural ** (1 / temperature).")
+    piece_tokens: int = Field(
+        default=2048, ge=16, description="Documents longer than this are laid as pieces of this many tokens."
+    )
     min_share: float = Field(
-        0.001, ge=0, lt=1, description="pinned: domains below this share of the reference level are left out."
+        default=0.001, ge=0, lt=1, description="pinned: domains below this share of the reference level are left out."
     )
 
     @model_validator(mode="after")
@@ -137,9 +147,9 @@ class Level(Section):
     drop: list[Literal["exact", "near"]] = Field(default_factory=list)
     keep: list[str] = Field(default_factory=list, description="Rule-set names or expressions over signals.")
     top: Top | None = None
-    random: str | None = Field(None, description="Control: drop documents at random down to the tokens of this level.")
-    duplicate: Fraction | None = Field(None, description="Control: add exact copies of this share of the tokens.")
-    mixture: Mixture | None = Field(None, description="Overrides the study's mixture for this level (a second arm).")
+    random: str | None = Field(default=None, description="Control: drop documents at random down to the tokens of this level.")
+    duplicate: Fraction | None = Field(default=None, description="Control: add exact copies of this share of the tokens.")
+    mixture: Mixture | None = Field(default=None, description="Overrides the study's mixture for this level (a second arm).")
 
     @model_validator(mode="before")
     @classmethod
@@ -151,15 +161,15 @@ class Level(Section):
 class Tokenizer(Section):
     """Byte-level BPE trained once, on a sample of the whole pool, and shared by every level."""
 
-    vocab_size: int = Field(4096, ge=260, le=65_536)
-    sample_megabytes: float = Field(8, gt=0)
+    vocab_size: int = Field(default=4096, ge=260, le=65_536)
+    sample_megabytes: float = Field(default=8, gt=0)
 
 
 class Shape(Section):
     width: int = Field(ge=8)
     depth: int = Field(ge=1)
     heads: int = Field(ge=1)
-    ff: int | None = Field(None, ge=8, description="Feed-forward width (default: 8/3 of the width, rounded up to 32).")
+    ff: int | None = Field(default=None, ge=8, description="Feed-forward width (default: 8/3 of the width, rounded up to 32).")
 
 
 class Ladder(Section):
@@ -167,58 +177,64 @@ class Ladder(Section):
 
     shapes: dict[Name, Shape] | list[Name] = Field(description="Shapes by size, or names from the ladder table.")
     tokens: list[Annotated[int, Field(gt=0)]] = Field(min_length=1, description="Training tokens D of the branches.")
-    seeds: int = Field(1, ge=1)
-    context: int = Field(256, ge=8)
-    batch_tokens: int | None = Field(None, gt=0, description="Tokens per step (default: by rule of size).")
-    lr: float | None = Field(None, gt=0, description="Peak learning rate (default: by rule of size).")
-    warmup_tokens: int | None = Field(None, ge=0, description="Warm-up tokens (default: by rule of size).")
+    seeds: int = Field(default=1, ge=1)
+    context: int = Field(default=256, ge=8)
+    batch_tokens: int | None = Field(default=None, gt=0, description="Tokens per step (default: by rule of size).")
+    lr: float | None = Field(default=None, gt=0, description="Peak learning rate (default: by rule of size).")
+    warmup_tokens: int | None = Field(default=None, ge=0, description="Warm-up tokens (default: by rule of size).")
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     repeat: bool = Field(
-        False, description="Allow runs longer than a level's unique tokens (marked repeated, left out of the fit)."
+        default=False, description="Allow runs longer than a level's unique tokens (marked repeated, left out of the fit)."
     )
-    threads: int = Field(1, ge=1, description="CPU threads per stack of runs.")
-    gpus: float = Field(0, ge=0, description="GPUs per stack of runs.")
+    threads: int = Field(default=1, ge=1, description="CPU threads per stack of runs.")
+    gpus: float = Field(default=0, ge=0, description="GPUs per stack of runs.")
 
 
 class Schedule(Section):
     kind: Literal["trunk", "cosine"] = "trunk"
-    cooldown: Fraction = Field(0.2, description="Share of each run's tokens in its 1-sqrt cooldown.")
-    weight_decay: float = Field(0.1, ge=0)
-    clip: float = Field(1.0, gt=0)
+    cooldown: Fraction = Field(default=0.2, description="Share of each run's tokens in its 1-sqrt cooldown.")
+    weight_decay: float = Field(default=0.1, ge=0)
+    clip: float = Field(default=1.0, gt=0)
 
 
 class Evaluation(Section):
     """What every run is judged on. Held-out documents are carved from the pool by duplicate cluster before any level."""
 
-    heldout: float = Field(0.02, gt=0, lt=0.5, description="Share of duplicate clusters held out, by hash.")
-    tokens_per_set: int = Field(20_000, gt=0, description="Evaluation tokens per domain and per reference source, at most.")
-    passage_tokens: int = Field(
-        2048, gt=32, description="Longer evaluation documents are scored in passages of this many tokens."
+    heldout: float = Field(default=0.02, gt=0, lt=0.5, description="Share of duplicate clusters held out, by hash.")
+    tokens_per_set: int = Field(
+        default=20_000, gt=0, description="Evaluation tokens per domain and per reference source, at most."
     )
-    own: bool = Field(True, description="Also report each level's own held-out distribution (no verdict is drawn from it).")
+    passage_tokens: int = Field(
+        default=2048, gt=32, description="Longer evaluation documents are scored in passages of this many tokens."
+    )
+    own: bool = Field(
+        default=True, description="Also report each level's own held-out distribution (no verdict is drawn from it)."
+    )
 
 
 class Fit(Section):
-    baseline: str | None = Field(None, description="The level the others are compared with (default: the first).")
-    eval_set: str = Field("heldout", description="The evaluation set that the verdict is read from.")
-    replicates: int = Field(1000, ge=50, description="Bootstrap replicates for intervals.")
-    test_replicates: int = Field(400, ge=0, description="Simulated null tables per test (0: the F distribution only).")
-    confidence: float = Field(0.9, gt=0.5, lt=1)
-    margin: float = Field(0.02, gt=0, description="Exponents closer than this count as equal.")
-    multiplier_margin: float = Field(0.1, gt=0, description="Effective-data multipliers within 1 +- this count as equal.")
+    baseline: str | None = Field(default=None, description="The level the others are compared with (default: the first).")
+    eval_set: str = Field(default="heldout", description="The evaluation set that the verdict is read from.")
+    replicates: int = Field(default=1000, ge=50, description="Bootstrap replicates for intervals.")
+    test_replicates: int = Field(default=400, ge=0, description="Simulated null tables per test (0: the F distribution only).")
+    confidence: float = Field(default=0.9, gt=0.5, lt=1)
+    margin: float = Field(default=0.02, gt=0, description="Exponents closer than this count as equal.")
+    multiplier_margin: float = Field(
+        default=0.1, gt=0, description="Effective-data multipliers within 1 +- this count as equal."
+    )
     seed: int = 0
 
 
 class Report(Section):
     title: str | None = None
-    samples: bool = Field(True, description="Show samples of kept and dropped text (escaped).")
+    samples: bool = Field(default=True, description="Show samples of kept and dropped text (escaped).")
 
 
 class Study(Section):
     """A whole study. See docs/reference/study.md for every key."""
 
     name: Name
-    seed: int = Field(0, description="Orders and samples documents; trains nothing.")
+    seed: int = Field(default=0, description="Orders and samples documents; trains nothing.")
     sources: list[Source] = Field(min_length=1)
     pool: Pool = Pool()
     signals: list[str] | dict[str, dict[str, Any]] = Field(default_factory=list)

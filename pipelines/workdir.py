@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from io import RawIOBase
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any
 
@@ -96,7 +96,7 @@ class Manifest:
         return cls(step, body["parts"], body["summary"])
 
 
-class _Digesting(RawIOBase):
+class _Digesting(BufferedIOBase):
     """A write-only file that digests what passes through it."""
 
     def __init__(self, raw: IO[bytes]):
@@ -233,6 +233,6 @@ class Output:
             out.write((json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
 
     def commit(self, facts: dict[str, Any]) -> dict[str, Any]:
-        record = {"part": self.index, "files": self._files, **facts}
-        self.workdir.write_bytes(f"{self.path}/parts/{self.index:05d}.json", canonical(record).encode())
-        return record
+        record = canonical({"part": self.index, "files": self._files, **facts})
+        self.workdir.write_bytes(f"{self.path}/parts/{self.index:05d}.json", record.encode())
+        return json.loads(record)  # what a later run would read, to the order of the keys

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.document import Batch
 from curation.levels import search
@@ -93,7 +94,7 @@ def count(name: str, parts: list[dict[str, Any]]) -> dict[str, int]:
 def fit(out: Output, workdir: Workdir, files: list[str], settings: quality.Settings) -> dict[str, Any]:
     """Train on all drawn examples: `model.bin` and its report."""
     table = pa.concat_tables([workdir.read_table(path) for path in files])
-    good, rest = (table.filter(pa.compute.equal(table["group"], group)) for group in ("good", "rest"))
+    good, rest = (table.filter(pc.field("group") == group) for group in ("good", "rest"))
     trained = quality.train(good, rest, replace(settings))
     with out.writing("model.bin") as file:
         file.write(trained.model)

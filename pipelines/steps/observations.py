@@ -64,7 +64,7 @@ def own_rows(rows: pl.DataFrame, losses: pl.DataFrame, name: str, ids: pl.Series
         template.with_columns(eval_set=pl.lit(name))
         .join(sums, on="tokens", maintain_order="left")
         .select(rows.columns)
-        .cast(dict(rows.schema))
+        .cast(rows.schema)
     )
 
 

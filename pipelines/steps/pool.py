@@ -18,12 +18,17 @@ from pipelines.workdir import Manifest, Output, Step
 
 def source_of(declared: Any, study: Study, base: Path) -> Source:
     """A study's source as curation knows it; relative paths are relative to the study file."""
-    sizes = {"max_record_megabytes": study.pool.record_megabytes, "slice_megabytes": study.pool.shard_megabytes}
+    record, piece = study.pool.record_megabytes, study.pool.shard_megabytes
     if not isinstance(declared, FileSource):
-        return Source(declared.name, declared.kind, max_megabytes=declared.max_megabytes, **sizes)
+        return Source(
+            declared.name, declared.kind, slice_megabytes=piece, max_record_megabytes=record, max_megabytes=declared.max_megabytes
+        )  # fmt: skip
     paths = [declared.path] if isinstance(declared.path, str) else declared.path
     located = tuple(path if "://" in path else str((base / path).absolute()) for path in paths)
-    return Source(declared.name, declared.kind, located, Fields(**declared.fields), declared.domain, **sizes)
+    return Source(
+        declared.name, declared.kind, located, Fields(**declared.fields), declared.domain,
+        slice_megabytes=piece, max_record_megabytes=record, extract=declared.extract,
+    )  # fmt: skip
 
 
 def pool(context: Context, study: Study, base: Path) -> Manifest:

@@ -48,7 +48,7 @@ def candidates(sample: Sample, shard: Shard) -> tuple[pl.DataFrame, np.ndarray, 
     """The shard's frame, every document's key and group (null: in none) and weight."""
     frame = shard.frame(sample.columns)
     group = pl.lit(None, pl.String)
-    for name, text in reversed(sample.groups.items()):
+    for name, text in reversed(list(sample.groups.items())):
         holds = pl.lit(True) if text is None else parse(text, Anything()).polars().fill_null(False)
         group = pl.when(holds).then(pl.lit(name)).otherwise(group)
     group = pl.when(parse(sample.among, Anything()).polars().fill_null(False)).then(group)

@@ -151,7 +151,7 @@ def train_stack(workdir: Workdir, plan: dict[str, Any], stack: list[Cell]) -> li
         for cell in stack:
             out = Output(workdir, cell.step, 0)
             for file, table in (("observations", observations), ("losses", losses)):
-                out.write_table(f"{file}.parquet", table.filter(pc.equal(table["level"], cell.level)))
+                out.write_table(f"{file}.parquet", table.filter(pc.field("level") == cell.level))
             out.write_json("certificate.json", {key: certificate[key] for key in ("certificate", "held_equal")})
             record = out.commit({"certificate": certificate["certificate"]})
             # speeds differ from run to run, so metrics lie beside the step's files, not in its digest
