@@ -1,4 +1,4 @@
-"""Hand-written backward passes against autograd of the plain definition, in float64-like tolerance (float32)."""
+"""Hand-written backward passes against autograd of the plain definition, in float32; and the bfloat16 paths against float32."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 
 def compare(ours, plain, *inputs):
-    """Outputs and every gradient agree, float64 where the kernel allows it."""
+    """Outputs and every gradient agree."""
     leaves = [x.clone().requires_grad_() for x in inputs]
     twins = [x.clone().requires_grad_() for x in inputs]
     a, b = ours(*leaves), plain(*twins)
@@ -85,3 +85,21 @@ def test_attention(masked):
         lambda q, k, v: functional.scaled_dot_product_attention(q, k, v, attn_mask=mask.expand(6, 9, 9)),
         *(torch.randn(6, 9, 8) for _ in range(3)),
     )
+
+
+def test_bfloat16_attention_and_head_are_their_float32_rounded():
+    """The exp / sum path of bfloat16 (no maximum, late division) against float32 on the same rounded inputs."""
+    torch.manual_seed(0)
+    mask = causal_mask(33, CPU, torch.float32)
+    qkv = [torch.randn(4, 33, 16).bfloat16() for _ in range(3)]
+    qkv[:2] = [4 * functional.normalize(x.float(), dim=-1).bfloat16() for x in qkv[:2]]  # as QK-norm leaves them
+    x, w, targets = torch.randn(2, 50, 16).bfloat16(), torch.randn(2, 16, 300), torch.randint(300, (2, 50))
+    results = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        leaves = [t.to(dtype).requires_grad_() for t in qkv] + [x.to(dtype).requires_grad_(), w.clone().requires_grad_()]
+        mixed = MathAttention.apply(*leaves[:3], mask.to(dtype))
+        loss_K = HeadLoss.apply(leaves[3], leaves[4], targets)
+        (mixed.float().square().sum() + 100 * loss_K.sum()).backward()
+        results[dtype] = [mixed.detach().float(), loss_K.detach(), *(leaf.grad.float() for leaf in leaves)]
+    for a, b in zip(results[torch.bfloat16], results[torch.float32], strict=True):
+        assert float((a - b).norm() / b.norm()) < 0.01
