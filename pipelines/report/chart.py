@@ -32,6 +32,8 @@ class Chart:
     panels: list[dict[str, Any]]
     tables: dict[str, Rows]
     params: list[dict[str, Any]] = field(default_factory=list)
+    choices: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    """Selectors of this chart alone: parameter -> (label, {value: word})."""
     min_width: int = 280
     legend: bool = False
     """The page lists the levels' colours above the panels (a file puts them into the picture)."""
@@ -104,7 +106,7 @@ def standalone(chart: Chart, eval_set: str | None) -> dict[str, Any]:
     if chart.legend:
         _name_levels(panels)
     params = [p | {"value": eval_set} if p["name"] == "eval_set" and eval_set else p for p in chart.params]
-    body: dict[str, Any] = {"concat": panels, "columns": min(3, len(panels))} if several else panels[0]
+    body: dict[str, Any] = {"concat": panels, "columns": 2 if len(panels) in (2, 4) else 3} if several else panels[0]
     title = {"text": chart.title, "fontSize": 15, "anchor": "start"}
     if several or "title" not in body:
         body["title"] = title

@@ -6,8 +6,10 @@ import altair as alt
 
 from pipelines.report.chart import COUNT_LABEL, Chart, Rows, count_axis, level_colours, level_scales, panel, table
 from pipelines.report.facts import Facts, Overlap
+from pipelines.report.palette import level_colour
 
 UNITS = ("documents", "bytes", "tokens")
+POOL, DROPPED = "(pool)", "(dropped)"  # no level can have these names
 
 
 def charts(facts: Facts) -> list[Chart]:
@@ -27,34 +29,36 @@ def funnel_rows(facts: Facts) -> Rows:
         parts = sorted(by_level[level["name"]], key=lambda row: row["reason"] is None)
         for unit in UNITS:
             total = left = sum(part[unit] for part in parts)
-            rows.append({"level": level["name"], "unit": unit, "place": 0, "step": "whole pool", "kind": "pool",
+            rows.append({"level": level["name"], "unit": unit, "place": 0, "step": "whole pool", "kind": POOL,
                          "low": 0.0, "high": 1.0, "amount": total})  # fmt: skip
             for place, part in enumerate(parts, start=1):
                 amount, kept = part[unit], part["reason"] is None
                 low, high = (0, amount) if kept else (left - amount, left)
                 left -= amount
                 rows.append({"level": level["name"], "unit": unit, "place": place, "step": part["reason"] or "kept",
-                             "kind": "kept" if kept else "dropped", "low": low / (total or 1), "high": high / (total or 1),
+                             "kind": level["name"] if kept else DROPPED, "low": low / (total or 1), "high": high / (total or 1),
                              "amount": amount})  # fmt: skip
     return rows
 
 
 def funnel(facts: Facts) -> list[Chart]:
     rows = funnel_rows(facts)
+    names = [level["name"] for level in facts.levels]
+    colours = ["var(--line)", "var(--drop)", *(level_colour(i) for i in range(len(names)))]
+    kinds = alt.Scale(domain=[POOL, DROPPED, *names], range=colours)
     panels = []
-    for place, level in enumerate(facts.levels):
+    for level in facts.levels:
         if not any(row["level"] == level["name"] for row in rows):
             continue
         base = table("funnel").transform_filter(f"datum.unit == unit && datum.level == {level['name']!r}")
         y = alt.Y("place:O", axis=None, scale=alt.Scale(paddingInner=0.6, paddingOuter=0.4))
         x = alt.X("low:Q", scale=alt.Scale(domain=[0, 1]), axis=None)
-        kinds = alt.Scale(domain=["pool", "dropped", "kept"], range=["var(--line)", "var(--drop)", f"var(--level-{place % 8})"])
         bars = base.mark_bar(cornerRadius=1).encode(
             x=x, x2="high:Q", y=y, color=alt.Color("kind:N", scale=kinds, legend=None),
             tooltip=[alt.Tooltip("step:N", title="rule"), alt.Tooltip("amount:Q", format=",", title="amount"),
                      alt.Tooltip("share:Q", format=".2%", title="of the pool")],
         ).transform_calculate(share="datum.high - datum.low")  # fmt: skip
-        names = base.mark_text(align="left", dy=-15, limit=250).encode(x=alt.value(0), y=y, text="step:N")
+        rules = base.mark_text(align="left", dy=-15, limit=250).encode(x=alt.value(0), y=y, text="step:N")
         amount = (
             base.transform_calculate(
                 label=f"{COUNT_LABEL.replace('datum.value', 'datum.amount')}"
@@ -64,13 +68,14 @@ def funnel(facts: Facts) -> list[Chart]:
             .encode(x=alt.value("width"), y=y, text="label:N")
         )
         num_rows = len({row["place"] for row in rows if row["level"] == level["name"]})
-        panels.append(panel(bars + names + amount, 36 * num_rows, title=level["name"]))
+        panels.append(panel(bars + rules + amount, 36 * num_rows, title=level["name"]))
     units = {"name": "unit", "value": "tokens"}
     says = (
         "Each row is one rule in the order it is applied; the bar is the part of the pool that rule removed from what was left. "
         "What remains at the bottom is what the level trains on, and the rows always add up to the whole pool."
     )
-    return [Chart("funnel", "What each rule removed", says, _funnel_words(facts), panels, {"funnel": rows}, [units], 400)]
+    return [Chart("funnel", "What each rule removed", says, _funnel_words(facts), panels, {"funnel": rows}, [units],
+                  {"unit": ("Count", {unit: unit for unit in reversed(UNITS)})}, 400)]  # fmt: skip
 
 
 def _funnel_words(facts: Facts) -> str:

@@ -7,7 +7,8 @@ from pipelines.report.chart import (
     Chart, Rows, count_axis, frame, level_colours, level_scales, limits, log_ticks, panel, signed_axis, table,
 )  # fmt: skip
 from pipelines.report.facts import Facts
-from pipelines.report.wording import count
+from pipelines.report.palette import level_colour
+from pipelines.report.wording import count, interval
 
 CHOSEN = "datum.eval_set == eval_set"
 
@@ -76,7 +77,7 @@ def curves(facts: Facts) -> Chart:
         "fitted laws with their bands, dashed beyond the tested range; hollow marks read some text twice and are left out of the fit."
     )
     alt_text = _curve_words(facts, rows)
-    return Chart("curves", "Loss against training tokens", says, alt_text, panels, {"points": seen, "curves": rows}, [selector(facts), shown], 330, legend=True)
+    return Chart("curves", "Loss against training tokens", says, alt_text, panels, {"points": seen, "curves": rows}, [selector(facts), shown], min_width=330, legend=True)
 
 
 def _curve_words(facts: Facts, rows: Rows) -> str:
@@ -95,7 +96,7 @@ def residuals(facts: Facts) -> Chart:
     panels = []
     for place, level in enumerate(names):
         own = table("residuals").transform_filter(f"{CHOSEN} && datum.level == {level!r}")
-        dots = own.mark_point(size=30, filled=True, opacity=0.85, clip=True, color=f"var(--level-{place % 8})")
+        dots = own.mark_point(size=30, filled=True, opacity=0.85, clip=True, color=level_colour(place))
         marks = dots.encode(
             x=x, y=y, shape=alt.Shape("shape:N", legend=None),
             tooltip=["shape:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("residual_percent:Q", format="+.3f"),
@@ -108,7 +109,7 @@ def residuals(facts: Facts) -> Chart:
         "frown would mean that its exponent only holds locally."
     )
     return Chart("residuals", "Residuals", says, f"Residuals by level; the largest is {worst:.1f} standard deviations.", panels,
-                 {"residuals": used}, [selector(facts), shown], 210)  # fmt: skip
+                 {"residuals": used}, [selector(facts), shown], min_width=210)  # fmt: skip
 
 
 def multipliers(facts: Facts) -> Chart:
@@ -142,13 +143,13 @@ def multipliers(facts: Facts) -> Chart:
         "A flat line is a constant discount (a prefactor); a line that rises or falls means that the exponent or the floor moved."
     )
     alt_text = _multiplier_words(facts)
-    return Chart("multipliers", "What a token is worth", says, alt_text, panels, tables, [selector(facts), shown], 330, legend=True)
+    return Chart("multipliers", "What a token is worth", says, alt_text, panels, tables, [selector(facts), shown], min_width=330, legend=True)
 
 
 def _multiplier_words(facts: Facts) -> str:
     fit = facts.fit["sets"][law_tables.eval_sets(facts)[0]]
     slopes = {level: both["matched_loss"]["slope"] for level, both in fit["multiplier"].items()}
-    told = [f"{level} {s['value']:+.3f} [{s['low']:+.3f}, {s['high']:+.3f}]" for level, s in slopes.items() if s]
+    told = [f"{level} {interval(s, '%+.3f')}" for level, s in slopes.items() if s]
     return "Slope of the log multiplier per log token, by level: " + ("; ".join(told) or "not measured") + "."
 
 
@@ -177,7 +178,7 @@ def seed_differences(facts: Facts) -> Chart:
     fit = facts.fit["sets"][law_tables.eval_sets(facts)[0]]
     told = [f"{level} {both['summary']['mean_percent']:+.2f}% ({both['summary']['wins']} of {both['summary']['pairs']} pairs better)"
             for level, both in fit["seeds"].items() if both["summary"]]  # fmt: skip
-    return Chart("seeds", "The same seed on two levels", says, "Mean difference: " + "; ".join(told) + ".", panels, tables, [selector(facts), shown], 330, legend=True)
+    return Chart("seeds", "The same seed on two levels", says, "Mean difference: " + "; ".join(told) + ".", panels, tables, [selector(facts), shown], min_width=330, legend=True)
 
 
 def document_differences(facts: Facts) -> list[Chart]:
@@ -211,6 +212,6 @@ def document_differences(facts: Facts) -> list[Chart]:
     )
     first = law_tables.eval_sets(facts)[0]
     told = [f"{r['level']} is better on {r['better']:.0%} ({r['shape']})" for r in rows if r["eval_set"] == first]
-    return [Chart("documents", "Document by document", says, "; ".join(told) + ".", panels, {"documents": rows}, [selector(facts), ranges], 330)]
+    return [Chart("documents", "Document by document", says, "; ".join(told) + ".", panels, {"documents": rows}, [selector(facts), ranges], min_width=330)]
 
 

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from pipelines.report.chart import Rows
 from pipelines.report.facts import Facts
 
@@ -30,14 +32,22 @@ def curves(facts: Facts) -> Rows:
         base = {c["shape"]: c for c in fit["curves"] if c["level"] == facts.baseline}
         for curve in fit["curves"]:
             low_D, high_D = curve["observed"]
-            reference = base.get(curve["shape"], {"loss": [None] * len(curve["D"])})["loss"]
-            for D, loss, low, high, other in zip(curve["D"], curve["loss"], curve["low"], curve["high"], reference, strict=True):
+            percents = _against(curve, base.get(curve["shape"]))
+            for D, loss, low, high, percent in zip(curve["D"], curve["loss"], curve["low"], curve["high"], percents, strict=True):
                 rows.append({
                     "eval_set": name, "level": curve["level"], "shape": curve["shape"], "D": D, "loss": loss, "low": low, "high": high,
-                    "percent": 100 * math.log(loss / other) if other else None,
-                    "beyond": not low_D * 0.999 <= D <= high_D * 1.001,
+                    "percent": percent, "beyond": not low_D * 0.999 <= D <= high_D * 1.001,
                 })  # fmt: skip
     return rows
+
+
+def _against(curve: dict[str, Any], base: dict[str, Any] | None) -> list[float | None]:
+    """Percent difference from the baseline's curve at the level's own D (log-log between grid points); None outside its grid."""
+    if base is None:
+        return [None] * len(curve["D"])
+    at = np.interp(np.log(curve["D"]), np.log(base["D"]), np.log(base["loss"]), left=np.nan, right=np.nan)
+    percents = 100 * (np.log(curve["loss"]) - at)
+    return [None if math.isnan(p) else float(p) for p in percents]
 
 
 def points(facts: Facts) -> Rows:

@@ -48,16 +48,17 @@ class Made:
 def make(facts: Facts) -> Made:
     """Draw the charts that the facts have numbers for."""
     sections: dict[str, list[Chart]] = {}
-    fitted = bool(law_tables.eval_sets(facts))
+    fitted, compared = bool(law_tables.eval_sets(facts)), len(facts.fit["levels"]) > 1
     if fitted:
-        sections |= {
-            "curves": [law_charts.curves(facts), law_charts.residuals(facts)],
-            "exponents": [shift_charts.exponents(facts), shift_charts.shifts(facts)],
-            "multipliers": [law_charts.multipliers(facts), law_charts.seed_differences(facts), *law_charts.document_differences(facts)],
-            "planner": [shift_charts.planner(facts)],
-            "trust": [*shift_charts.extrapolation(facts), *cost_charts.learning_rates(facts)],
-        }
-    sections |= {"curation": curation_charts.charts(facts), "provenance": cost_charts.seconds(facts)}
+        sections["curves"] = [law_charts.curves(facts), law_charts.residuals(facts)]
+        sections["exponents"] = [shift_charts.exponents(facts)]
+    if fitted and compared:
+        sections["exponents"].append(shift_charts.shifts(facts))
+        sections["multipliers"] = [law_charts.multipliers(facts), law_charts.seed_differences(facts), *law_charts.document_differences(facts)]
+        sections["planner"] = [shift_charts.planner(facts)]
+    sections["curation"] = curation_charts.charts(facts)
+    sections["trust"] = [*(shift_charts.extrapolation(facts) if fitted else []), *cost_charts.learning_rates(facts)]
+    sections["provenance"] = cost_charts.seconds(facts)
     return Made(sections, explorer.data(facts) if fitted else None)
 
 
@@ -95,6 +96,7 @@ def _law_words(facts: Facts, sets: list[str]) -> dict[str, Any]:
         "tests": [(name, verdict.tests(facts, name)) for name in sets],
         "checks": [(name, trust.checks(facts, name)) for name in sets],
         "crossings": [(name, verdict.crossings(facts, name)) for name in sets],
+        "sensitivity": [(name, verdict.sensitivity(facts, name)) for name in sets],
         "parameters": [
             (name, [(level, one["parameters"], one["identifiability"]["flags"]) for level, one in fits[name]["levels"].items()]) for name in sets
         ],
@@ -133,11 +135,11 @@ def _parts(made: Made) -> list[str]:
 
 
 def _contents(made: Made) -> list[tuple[str, str]]:
-    law = [("curves-section", "Curves"), ("exponents-section", "What moved"), ("multipliers-section", "In practice"),
-           ("planner-section", "Planner")]  # fmt: skip
+    law = [("curves", "Curves"), ("exponents", "What moved"), ("multipliers", "In practice"), ("planner", "Planner")]
+    there = [(f"{section}-section", title) for section, title in law if section in made.sections]
     dials = [("explorer", "Explorer")] if made.explorer else []
-    return [("verdict", "Verdict"), *(law if "curves" in made.sections else []), *dials, ("curation", "Curation"),
-            ("trust", "How far to trust this"), ("provenance", "Cost and provenance")]  # fmt: skip
+    return [("verdict", "Verdict"), *there, *dials, ("curation", "Curation"), ("trust", "How far to trust this"),
+            ("provenance", "Cost and provenance")]  # fmt: skip
 
 
 def _samples(facts: Facts) -> list[tuple[str, list[tuple[str, list[dict[str, Any]]]]]]:

@@ -6,7 +6,7 @@ from pipelines.report import law_tables
 from pipelines.report.chart import Chart, Rows, frame, level_colours, limits, log_scale, log_ticks, panel, signed_axis, table
 from pipelines.report.facts import Facts
 from pipelines.report.law_charts import CHOSEN, level_names, selector
-from pipelines.report.wording import eval_words
+from pipelines.report.wording import eval_words, interval
 
 QUANTITIES = {
     "delta_beta": ("exponent, floors free", "difference in β"),
@@ -27,7 +27,8 @@ def exponents(facts: Facts) -> Chart:
     offset = alt.YOffset("level:N", sort=names)
     base = table("exponents")
     colour = level_colours(names)
-    bars = base.mark_rule(strokeWidth=2, opacity=0.75, clip=True).encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=colour)
+    open_ended = _to_the_frame(base, str(shown[0]), str(shown[1]))
+    bars = open_ended.mark_rule(strokeWidth=2, opacity=0.75, clip=True).encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=colour)
     dots = base.mark_point(filled=True, size=50, opacity=1, clip=True).encode(
         x=x, y=y, yOffset=offset, color=colour,
         tooltip=["level:N", alt.Tooltip("set:N", title="on"), alt.Tooltip("value:Q", format=".4f"), alt.Tooltip("low:Q", format=".4f"),
@@ -39,10 +40,17 @@ def exponents(facts: Facts) -> Chart:
         "cannot be told apart by their own fits: the direct comparison is in the next chart."
     )
     first = law_tables.eval_sets(facts)[0]
-    told = [f"{r['level']} {r['value']:.3f} [{r['low']:.3f}, {r['high']:.3f}]" for r in rows if r["eval_set"] == first]
+    told = [f"{r['level']} {interval(r, '%.3f')}" for r in rows if r["eval_set"] == first]
     height = len(order) * (len(names) * 13 + 14)
     return Chart("exponents", "Exponents", says, f"Data exponent on {first}: " + "; ".join(told) + ".", [panel(bars + dots, height)],
                  {"exponents": rows}, legend=True)  # fmt: skip
+
+
+def _to_the_frame(base: alt.Chart, low: str, high: str) -> alt.Chart:
+    """Interval ends that the data do not bound run to the frame."""
+    return base.transform_calculate(
+        low=f"isValid(datum.low) ? datum.low : {low}", high=f"isValid(datum.high) ? datum.high : {high}"
+    )
 
 
 def shifts(facts: Facts) -> Chart:
@@ -62,8 +70,7 @@ def shifts(facts: Facts) -> Chart:
         drawn = alt.Axis(title=axis, tickCount=4, format=".2~g", grid=True) if log else signed_axis(axis, 3, tickCount=4, grid=True)
         x = alt.X("value:Q", scale=alt.Scale(type="log", domain=domain, nice=False) if log else alt.Scale(domain=domain, nice=False, zero=False), axis=drawn)
         null = alt.Chart(alt.InlineData(values=[{"value": own[0]["null"]}])).mark_rule(style="guide").encode(x=x)
-        ends = "isValid(datum.low) && isValid(datum.high)"
-        bars = base.transform_filter(ends).mark_rule(strokeWidth=2, opacity=0.75, clip=True).encode(
+        bars = _to_the_frame(base, domain[0]["expr"], domain[1]["expr"]).mark_rule(strokeWidth=2, opacity=0.75, clip=True).encode(
             x=alt.X("low:Q"), x2="high:Q", y=y, color=colour
         )  # fmt: skip
         dots = base.mark_point(filled=True, size=55, opacity=1, clip=True).encode(
@@ -77,9 +84,9 @@ def shifts(facts: Facts) -> Chart:
         "beyond luck. The exponent is judged with the floors left free, because over a short range a lower floor looks like a higher exponent."
     )
     first = law_tables.eval_sets(facts)[0]
-    told = [f"{r['level']} {r['value']:+.3f}" for r in rows if r["eval_set"] == first and r["quantity"] == "delta_beta"]
+    told = [f"{r['level']} {interval(r, '%+.3f')}" for r in rows if r["eval_set"] == first and r["quantity"] == "delta_beta"]
     return Chart("shifts", f"Differences from {facts.baseline}", says, f"Difference in exponent on {first}: " + ", ".join(told) + ".", panels,
-                 {"shifts": rows}, params, 260)  # fmt: skip
+                 {"shifts": rows}, params, min_width=260)  # fmt: skip
 
 
 def _range(rows: Rows, log: bool) -> list[float]:
@@ -120,7 +127,10 @@ def planner(facts: Facts) -> Chart:
         "The finite pool counts that a smaller level runs out of fresh text and has to repeat it, which is worth less each time."
     )
     params = [selector(facts), {"name": "pool", "value": pool}]
-    return Chart("planner", "Which level at which budget", says, _planner_words(facts, pool), [lines, who], {"budget": rows}, params, 400, legend=True)
+    words = {"finite": "the tokens there are", "endless": "endless text of each level"}
+    choices = {"pool": ("Pool", {key: words[key] for key in words if key in pools})} if len(pools) > 1 else {}
+    return Chart("planner", "Which level at which budget", says, _planner_words(facts, pool), [lines, who], {"budget": rows}, params,
+                 choices, 400, legend=True)  # fmt: skip
 
 
 def _planner_words(facts: Facts, pool: str) -> str:

@@ -140,6 +140,8 @@ def headline(facts: Facts) -> tuple[str, str]:
     """The page's first two sentences: the choice, then what moved."""
     if not law_tables.eval_sets(facts):
         return "No verdict: the law could not be fitted.", facts.fit["overall"]["sentence"]
+    if len(facts.fit["levels"]) < 2:
+        return f"One level, {facts.baseline}: there is nothing to compare it with.", "The law fitted to it is below."
     first = law_tables.eval_sets(facts)[0]
     fit = facts.fit["sets"][first]
     controls = {level["name"] for level in facts.levels if level["kind"] == "control"}
@@ -241,4 +243,19 @@ def crossings(facts: Facts, eval_set: str) -> list[dict[str, str]]:
                 "after": {"level": level, "baseline": facts.baseline}.get(one["after"], "") + ("" if not found or one["inside_observed"] else " (not tested so far out)"),
                 "share": f"{one['share']:.0%}",
             })  # fmt: skip
+    for one in facts.fit["sets"][eval_set]["crossovers"]:
+        if one["at"] is not None:
+            ends = f" [{one['low']:.2g}, {one['high']:.2g}]" if one["low"] is not None and one["high"] is not None else ""
+            rows.append({"level": one["level"], "pool": f"at matched size {one['shape']}", "at": f"{count(one['at'])} tokens{ends}",
+                         "after": {"level": one["level"], "baseline": facts.baseline}.get(one["after"], ""), "share": f"{one['share']:.0%}"})
     return rows
+
+
+def sensitivity(facts: Facts, eval_set: str) -> list[tuple[str, dict[str, float]]]:
+    """The exponent by objective and level."""
+    by_objective: dict[str, dict[str, float]] = {}
+    for level, one in facts.fit["sets"][eval_set]["levels"].items():
+        for row in one["sensitivity"]:
+            if row.get("beta") is not None:
+                by_objective.setdefault(row["objective"], {})[level] = row["beta"]
+    return list(by_objective.items())
