@@ -288,6 +288,7 @@ def contraction(utf8_N, begin, end, flags_C):
 
 @numba.njit(_nrt=False)
 def emit(utf8_N, begin, end, start_W, length_W, n_chars_W, w):
+    """Write the segment begin:end as number w; returns the next number."""
     chars = 0
     for i in range(begin, end):
         chars += (utf8_N[i] & 0xC0) != 0x80
@@ -352,26 +353,40 @@ def cut(utf8_N, begin, end, flags_C, key_E, cut_E, start_W, length_W, n_chars_W,
     return w
 
 
+@numba.njit(_nrt=False)
+def splits_plainly(last, previous):
+    """Whether a last mark is split off a word of ASCII letters that ends in `previous`, whatever the word."""
+    if last == ord("."):
+        return 97 <= previous <= 122
+    return last == ord(",") or last == ord(";") or last == ord(":") or last == ord("!") or last == ord("?") or last == ord(")")
+
+
 @numba.njit(cache=True, nogil=True, _nrt=False)
 def _segments(utf8_N, text_bounds, flags_C, key_E, cut_E, start_W, length_W, n_chars_W, bounds):
     w = 0
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
-        begin, plain = i, True  # so far ASCII letters alone
+        begin, letters = i, 0  # ASCII letters that it begins with
         while i <= end:
             width, kind = 1, SPACE
             if i < end:
                 _, width, kind = read(utf8_N, i, end, flags_C)
             if kind & SPACE:
-                if i > begin:
-                    if plain and exception(utf8_N, begin, i, key_E, cut_E) <= 0:
-                        start_W[w], length_W[w], n_chars_W[w] = begin, i - begin, i - begin
-                        w += 1
-                    else:
-                        w = cut(utf8_N, begin, i, flags_C, key_E, cut_E, start_W, length_W, n_chars_W, w)
-                begin, plain = i + width, True
-            else:
-                plain &= width == 1 and (kind & ALPHA) != 0
+                # Most of what stands between spaces is a word, or a word and one mark: these need no general rules.
+                marks = i - begin - letters
+                if letters and marks == 0 and exception(utf8_N, begin, i, key_E, cut_E) <= 0:
+                    w = emit(utf8_N, begin, i, start_W, length_W, n_chars_W, w)
+                elif (
+                    letters and marks == 1 and splits_plainly(utf8_N[i - 1], utf8_N[i - 2])
+                    and exception(utf8_N, begin, i, key_E, cut_E) < 0 and exception(utf8_N, begin, i - 1, key_E, cut_E) <= 0
+                ):  # fmt: skip
+                    w = emit(utf8_N, begin, i - 1, start_W, length_W, n_chars_W, w)
+                    w = emit(utf8_N, i - 1, i, start_W, length_W, n_chars_W, w)
+                elif i > begin:
+                    w = cut(utf8_N, begin, i, flags_C, key_E, cut_E, start_W, length_W, n_chars_W, w)
+                begin, letters = i + width, 0
+            elif letters == i - begin and width == 1 and kind & ALPHA:
+                letters += 1
             i += width
         bounds[d + 1] = w
     return w

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from curation.characters import count_characters
-from curation.words import Words, absorb, fold
+from curation.words import Words, fold
 
 BASE = np.uint64(0x9E3779B97F4A7C55)  # of the polynomial hash: odd, otherwise arbitrary
 SMALLEST = 16  # slots
@@ -57,9 +57,16 @@ def seen(slot_S, mask, key):
 @numba.njit(_nrt=False)
 def hash_bytes(utf8_N, begin, end):
     """A key of the bytes begin:end, never 0."""
-    state, chunk = np.uint64(end - begin), np.uint64(0)
+    state = np.uint64(end - begin)
+    while begin + 8 <= end:
+        chunk = np.uint64(0)
+        for k in range(8):  # one load, once compiled
+            chunk = chunk << np.uint64(8) | np.uint64(utf8_N[begin + k])
+        state = fold(state, chunk)
+        begin += 8
+    chunk = np.uint64(0)
     for i in range(begin, end):
-        state, chunk = absorb(state, chunk, utf8_N[i])
+        chunk = chunk << np.uint64(8) | np.uint64(utf8_N[i])
     return fold(state, chunk) | np.uint64(1) << np.uint64(63)
 
 
@@ -73,6 +80,9 @@ def repeated_pieces(utf8_N, begin, end, breaks, slot_S):
     pieces = repeats = chars = 0
     i = piece = begin
     while i <= end:
+        if i < end and utf8_N[i] != 0x0A:
+            i += 1
+            continue
         feeds = 0
         while i + feeds < end and utf8_N[i + feeds] == 0x0A:
             feeds += 1

@@ -141,6 +141,13 @@ def stands_at(text_N, i, end, strings, first, last, any_case):
 @numba.njit(_nrt=False)
 def copy_without_citations(utf8_N, begin, end, cited, cited_bounds, line_R, n):
     """Copy begin:end to byte n of `line_R`, less [12], [], [edit] and [citation needed]; returns where the copy ends."""
+    bracket = False
+    for i in range(begin, end):
+        bracket |= utf8_N[i] == 0x5B
+    if not bracket:
+        for i in range(begin, end):
+            line_R[n + i - begin] = utf8_N[i]
+        return n + end - begin
     i = begin
     while i < end:
         skip = 0
@@ -161,20 +168,22 @@ def copy_without_citations(utf8_N, begin, end, cited, cited_bounds, line_R, n):
 
 
 @numba.njit(_nrt=False)
-def words_of_line(utf8_N, begin, end, flags_C):
-    """str.split: (number of words, characters of the longest)."""
-    words = chars = longest = 0
+def words_of_line(utf8_N, begin, end, enough, flags_C):
+    """str.split: (number of words, or `enough` of them; whether one is longer than MAX_WORD_LENGTH)."""
+    words = chars = 0
+    short = end - begin <= MAX_WORD_LENGTH
     i = begin
-    while i < end:
+    while i < end and not (short and words == enough):
         _, width, kind = read(utf8_N, i, end, flags_C)
         if kind & SPACE:
             chars = 0
         else:
             words += chars == 0
             chars += 1
-            longest = max(longest, chars)
+            if chars > MAX_WORD_LENGTH:
+                return words, True
         i += width
-    return words, longest
+    return words, False
 
 
 @numba.njit(_nrt=False)
@@ -227,6 +236,10 @@ def _c4(
         while i <= end:
             code, width, kind = 0, 1, LINE_BREAK
             if i < end:
+                byte = utf8_N[i]
+                if byte >= 0x20 and byte != 0xC2 and byte != 0xE2:  # neither a line break nor the first byte of one
+                    i += 1
+                    continue
                 code, width, kind = read(utf8_N, i, end, flags_C)
             if not kind & LINE_BREAK or (i == end and i == line):
                 i += width
@@ -240,14 +253,14 @@ def _c4(
             i += width
             line = i
             value_DV[d, 1] += 1
-            words, longest = words_of_line(utf8_N, begin, stop, flags_C)
-            if longest > MAX_WORD_LENGTH:
+            words, long_word = words_of_line(utf8_N, begin, stop, min_words, flags_C)
+            if long_word:
                 value_DV[d, 2] += 1
                 continue
             copied = copy_without_citations(utf8_N, begin, stop, cited, cited_bounds, line_R, used)
             length = copied - used
             if not datatrove and length < stop - begin:
-                words = words_of_line(line_R, used, copied, flags_C)[0]
+                words = words_of_line(line_R, used, copied, min_words, flags_C)[0]
             mark = line_R[copied - 1] if length else np.uint8(0)
             ends = mark == ord(".") or mark == ord("?") or mark == ord("!") or mark == ord('"')
             ends |= datatrove and mark == ord("'")
