@@ -59,13 +59,15 @@ class Settings:
 class Report:
     """How well a classifier tells held-out examples apart, and what else its score follows.
 
-    auc: chance that a held-out good example outscores another (ties count half).
+    auc: chance that a held-out good example outscores another (ties count half), with its 95 % interval (`auc_error`).
     calibration: per tenth of the score range that occurs: mean score, share of good examples, number of held-out examples.
     length_bias: Spearman correlation of score and length in characters, among the held-out examples of each class.
     domains: mean score of the held-out examples per domain, and their number.
     """
 
     auc: float
+    auc_low: float
+    auc_high: float
     n_good: int
     n_rest: int
     n_held_out: int
@@ -232,8 +234,12 @@ def _report(model: bytes, good: _Examples, rest: _Examples, n_dropped: int, sett
     is_good = np.repeat([True, False], [len(chosen) for _, chosen in parts])
     score_D, length_D = score(loaded, texts), np.array([len(text) for text in texts])
     bin_D = np.minimum((score_D * 10).astype(int), 9)
+    area = auc(score_D, is_good)
+    margin = 1.96 * auc_error(area, int(is_good.sum()), int((~is_good).sum()))
     return Report(
-        auc=auc(score_D, is_good),
+        auc=area,
+        auc_low=max(area - margin, 0.0),
+        auc_high=min(area + margin, 1.0),
         n_good=len(good.texts),
         n_rest=len(rest.texts),
         n_held_out=len(texts),
@@ -259,6 +265,13 @@ def auc(score_D: np.ndarray, good_D: np.ndarray) -> float:
     n_good, n_rest = int(good_D.sum()), int((~good_D).sum())
     ranks = rankdata(score_D)[good_D].sum()
     return float((ranks - n_good * (n_good + 1) / 2) / (n_good * n_rest))
+
+
+def auc_error(area: float, n_good: int, n_rest: int) -> float:
+    """Standard error of an AUC by the formula of Hanley and McNeil (1982, Radiology 143, equation 1); 0 for a perfect one."""
+    two_good, two_rest = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (n_good - 1) * (two_good - area**2) + (n_rest - 1) * (two_rest - area**2)
+    return float(np.sqrt(max(spread, 0) / (n_good * n_rest)))
 
 
 def rank_correlation(x_D: np.ndarray, y_D: np.ndarray) -> float:

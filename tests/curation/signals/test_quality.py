@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curation.document import SCHEMA, Batch
 from curation.signals import quality
-from curation.signals.quality import GOOD, Settings, auc, disjoint, load, one_line, rank_correlation, score, train
+from curation.signals.quality import GOOD, Settings, auc, auc_error, disjoint, load, one_line, rank_correlation, score, train
 
 SMALL = Settings(dim=4, bucket=1000, epochs=5, lr=0.5, min_count=1)
 WORDS = {
@@ -34,6 +34,7 @@ def classifier() -> quality.Classifier:
 def test_it_tells_the_classes_apart_on_held_out_examples(classifier: quality.Classifier) -> None:
     report = classifier.report
     assert report.auc > 0.95
+    assert report.auc_low < report.auc <= report.auc_high
     assert report.n_good == report.n_rest == 400
     assert 40 < report.n_held_out < 130
     assert sum(row["n"] for row in report.calibration) == report.n_held_out
@@ -152,6 +153,14 @@ def test_auc_counts_pairs(pairs: list[tuple[int, bool]]) -> None:
         return
     wins = [(g > r) + 0.5 * (g == r) for g in score_D[good_D] for r in score_D[~good_D]]
     assert auc(score_D, good_D) == pytest.approx(np.mean(wins))
+
+
+def test_auc_error_is_the_spread_of_auc_over_samples() -> None:
+    rng = np.random.default_rng(0)
+    good_D = np.repeat([True, False], [60, 90])
+    found = [auc(rng.exponential(1 + 2 * good_D), good_D) for _ in range(2000)]
+    assert auc_error(float(np.mean(found)), 60, 90) == pytest.approx(np.std(found), rel=0.1)
+    assert auc_error(1.0, 60, 90) == 0
 
 
 def test_rank_correlation() -> None:
