@@ -1,11 +1,18 @@
-"""`python -m training PLAN.json --out DIR`: run a plan on one machine, with torch and pyarrow alone."""
+"""`python -m training PLAN.json --out DIR`: run a plan on one machine, with torch and pyarrow alone.
+
+Under `torchrun --nproc-per-node N -m training PLAN.json --out DIR` each stack trains data-parallel over N devices.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
+
+import torch
+import torch.distributed
 
 from training.plan import load_plan
 from training.run import run_stack
@@ -19,12 +26,24 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         plan = load_plan(arguments.plan)
+        if "LOCAL_RANK" in os.environ:
+            _join_ranks(int(os.environ["LOCAL_RANK"]))
         for stack_id in arguments.stack or [stack.id for stack in plan.stacks]:
             run_stack(plan, stack_id, arguments.out, _show)
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
     return 0
+
+
+def _join_ranks(local_rank: int) -> None:
+    """Join torchrun's process group, one GPU per rank where there are GPUs."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local_rank)
+    torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
 def _show(line: dict[str, Any]) -> None:

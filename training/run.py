@@ -65,6 +65,8 @@ def run_stack(plan: Plan, stack_id: str, out: Path, report: Report | None = None
         try:
             return StackRun(plan, stack, folder, device, report or _ignore).finish()
         except torch.OutOfMemoryError as error:
+            if torch.distributed.is_initialized():
+                raise
             if len(stack.runs) == 1:
                 raise ValueError(
                     f"one run of shape {stack.shape!r} does not fit on {device} with {stack.batch_tokens} tokens per "
@@ -96,6 +98,7 @@ class StackRun:
 
     def __init__(self, plan: Plan, stack: Stack, folder: Path, device: torch.device, report: Report) -> None:
         self.plan, self.stack, self.folder, self.report = plan, stack, folder, report
+        self.writes = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
         (folder / "branches").mkdir(parents=True, exist_ok=True)
         shape = plan.shapes[stack.shape]
         architecture = Architecture(shape, plan.vocab_size)
@@ -118,21 +121,24 @@ class StackRun:
 
     def finish(self) -> Path:
         """Train whatever is missing, then write losses.parquet and observations.parquet."""
-        (self.folder / "certificate.json").write_text(json.dumps(self.certificate, indent=1) + "\n")
+        if self.writes:
+            (self.folder / "certificate.json").write_text(json.dumps(self.certificate, indent=1) + "\n")
+        missing = [end for end in self.ends if not self._branch_file(end).exists()]
         self._resume()
-        for end in self.ends:
-            if self._branch_file(end).exists():
-                continue
+        for end in missing:
             start = self._start(end)
             if start > self.trainer.step:
                 self._train("trunk", schedule.trunk(self.ends[-1], self._warmup), start)
             fork = self.trainer.snapshot()
-            checkpoint.save(self.folder / "trunk.safetensors", fork, self.identity)
+            self._save(self.folder / "trunk.safetensors", fork, self.identity)
             if self.plan.trunk_evaluations:
                 self._evaluate_trunk()
             self._branch(end)
             self.trainer.restore(fork)
-        return self._write()
+        if self.writes:
+            self._write()
+        self._barrier()
+        return self.folder
 
     @property
     def _warmup(self) -> int:
@@ -159,10 +165,16 @@ class StackRun:
         nats_KQ = self.evaluator.document_losses(self.trainer)
         if not np.isfinite(nats_KQ).all():
             raise NonFiniteError(f"stack {self.stack.id!r}: an evaluation loss at {tokens} tokens is not finite")
+        if self.writes:
+            self._keep(tokens, end, nats_KQ)
+            unfinished.unlink(missing_ok=True)
+        self._barrier()
+
+    def _keep(self, tokens: int, end: int, nats_KQ: np.ndarray) -> None:
+        """Write what a branch end leaves."""
         if self.plan.keep_weights == "all" or (self.plan.keep_weights == "last" and end == self.ends[-1]):
             self._save_weights(tokens)
         write_table(losses_table(self.stack, tokens, self.documents, nats_KQ), self._branch_file(end))
-        unfinished.unlink(missing_ok=True)
         heldout = self.documents.sets.get("heldout", np.arange(len(self.documents.doc_id_Q)))
         loss_K = nats_KQ[:, heldout].sum(1) / self.documents.n_tokens_Q[heldout].sum()
         self._log({"event": "branch", "tokens": tokens, "loss": [round(float(x), 6) for x in loss_K]})
@@ -198,7 +210,7 @@ class StackRun:
                 }
             )
             if time.monotonic() - self.saved > self.plan.checkpoint_seconds:
-                checkpoint.save(path, trainer.snapshot(), identity)
+                self._save(path, trainer.snapshot(), identity)
                 self.saved = time.monotonic()
 
     def _check_finite(self, loss_SK: np.ndarray, norm_SK: np.ndarray, first: int, path: Path) -> None:
@@ -244,11 +256,13 @@ class StackRun:
         if path.exists():
             snapshot: Snapshot = checkpoint.load(path, self.identity, tuple(self.trainer.weights_KP.shape))
             self.trainer.restore(snapshot)
-        _truncate_metrics(self.folder / "metrics.jsonl", self.trainer.step)
+        self._barrier()
+        if self.writes:
+            _truncate_metrics(self.folder / "metrics.jsonl", self.trainer.step)
         if path.exists():
             self._log({"event": "resume", "step": self.trainer.step})
 
-    def _write(self) -> Path:
+    def _write(self) -> None:
         certificate = self.certificate["certificate"]
         tables, rows = [], []
         for end in self.ends:
@@ -261,10 +275,19 @@ class StackRun:
         (self.folder / "trunk.safetensors").unlink(missing_ok=True)
         self._log({"event": "done"})
         write_table(pa.Table.from_pylist(rows, schema=OBSERVATIONS), self.folder / "observations.parquet")
-        return self.folder
+
+    def _save(self, path: Path, snapshot: Snapshot, identity: str) -> None:
+        if self.writes:
+            checkpoint.save(path, snapshot, identity)
+
+    def _barrier(self) -> None:
+        """Data-parallel ranks agree on what is on disk before any of them looks at it."""
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
 
     def _log(self, line: dict[str, Any]) -> None:
-        _log(self.folder, line, self.report)
+        if self.writes:
+            _log(self.folder, line, self.report)
 
 
 def load_streams(plan: Plan, stack: Stack) -> list[Stream]:

@@ -102,4 +102,4 @@ def test_bfloat16_attention_and_head_are_their_float32_rounded():
         (mixed.float().square().sum() + 100 * loss_K.sum()).backward()
         results[dtype] = [mixed.detach().float(), loss_K.detach(), *(leaf.grad.float() for leaf in leaves)]
     for a, b in zip(results[torch.bfloat16], results[torch.float32], strict=True):
-        assert float((a - b).norm() / b.norm()) < 0.01
+        assert float((a - b).norm() / b.norm()) < 0.02
