@@ -1,0 +1,68 @@
+"""The whole stage, text to clusters, with one and with two workers on Ray, in turn: seconds and their ratio.
+
+    python benchmarks/dedup/scaling.py POOL_WORKDIR [--rounds 3]
+
+`POOL_WORKDIR` is a work directory with one complete pool; everything else is made in a copy beside it and removed. The workers
+are started and warmed (imports, compiled code) before the clock.
+"""
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from curation.signals import signatures
+from pipelines.executor import OnRay
+from pipelines.progress import Progress
+from pipelines.run_step import Context
+from pipelines.steps.duplicates import Duplicates, find_duplicates
+from pipelines.steps.signals import Signal, annotate
+from pipelines.workdir import Manifest, Step, Workdir
+
+
+def stage(folder: Path, executor: OnRay) -> float:
+    """Signals and duplicates of the pool in `folder`, from nothing."""
+    for made in ("signals", "duplicates"):
+        shutil.rmtree(folder / made, ignore_errors=True)
+    workdir = Workdir(str(folder))
+    context = Context(workdir, executor, Progress(workdir, Console(quiet=True)))
+    pool = Manifest.from_bytes(next(folder.glob("pool/*/manifest.json")).read_bytes())
+    declared = Duplicates()
+    started = time.perf_counter()
+    wanted = [
+        Signal(Step(f"signals/{name}", params, {"pool": pool.digest}), getattr(signatures, name), params)
+        for name, params in declared.signals().items()
+    ]
+    made = annotate(context, pool, wanted)
+    find_duplicates(context, pool, {name.removeprefix("signals/"): m for name, m in made.items()}, declared)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workdir", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="assay-dedup-"))
+    shutil.copytree(args.workdir / "pool", folder / "pool")
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(args.rounds):
+        for workers, taken in seconds.items():
+            executor = OnRay(workers=workers)
+            stage(folder, executor)
+            taken.append(stage(folder, executor))
+            executor.close()
+    shutil.rmtree(folder)
+    for workers, taken in seconds.items():
+        print(f"{workers} worker(s): median {statistics.median(taken):.2f} s, best {min(taken):.2f} s of {taken}")
+    print(
+        f"ratio: median {statistics.median(seconds[1]) / statistics.median(seconds[2]):.2f}, best {min(seconds[1]) / min(seconds[2]):.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
