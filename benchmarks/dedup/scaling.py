@@ -59,9 +59,8 @@ def main() -> None:
     shutil.rmtree(folder)
     for workers, taken in seconds.items():
         print(f"{workers} worker(s): median {statistics.median(taken):.2f} s, best {min(taken):.2f} s of {taken}")
-    print(
-        f"ratio: median {statistics.median(seconds[1]) / statistics.median(seconds[2]):.2f}, best {min(seconds[1]) / min(seconds[2]):.2f}"
-    )
+    ratios = [of(seconds[1]) / of(seconds[2]) for of in (statistics.median, min)]
+    print(f"one worker takes {ratios[0]:.2f} times the median of two, {ratios[1]:.2f} times the best")
 
 
 if __name__ == "__main__":

@@ -170,6 +170,9 @@ def find_duplicates(
         }
 
     name = "signals/duplicates" if declared.by == "text" else "signals/duplicates_url"
+    if declared.by == "text":
+        curve = ", ".join(f"{p:.2f} at {s:g}" for s, p in Bands(declared.bands, declared.rows).curve(np.arange(5, 10) / 10))
+        context.progress.say(f"{declared.bands} bands of {declared.rows}: a pair becomes a candidate with probability {curve}")
     config = asdict(declared) | {"survivor": list(declared.survivor)}
     units = [(shard, clusters.files(), declared) for shard in here]
     return run_step(context, Step(name, config, {"clusters": clusters.digest}), write_signal, units, summarise)
