@@ -82,13 +82,12 @@ def plan(
     for level in whole.levels:
         useful_SC = worth(D_SC, unique[level], r_star) if unique else D_SC
         if whole.by_shape:
-            all_RSC = np.stack(
-                [
-                    whole.log_loss(level, s, np.full(len(budgets_C), n), useful_SC[k], theta_RP)
-                    for k, (s, n) in enumerate(zip(names, sizes_S, strict=True))
-                ],
-                1,
-            )
+            tested = set(whole.table.shape[whole.table.level == level])
+            all_RSC = np.full((len(theta_RP), len(sizes_S), len(budgets_C)), np.inf)
+            for k, (shape, size_of) in enumerate(zip(names, sizes_S, strict=True)):
+                if shape in tested:
+                    N = np.full(len(budgets_C), size_of)
+                    all_RSC[:, k] = whole.log_loss(level, shape, N, useful_SC[k], theta_RP)
         else:
             flat = whole.log_loss(level, names[0], np.repeat(sizes_S, len(budgets_C)), useful_SC.ravel(), theta_RP)
             all_RSC = flat.reshape(len(theta_RP), len(sizes_S), len(budgets_C))

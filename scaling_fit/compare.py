@@ -89,8 +89,12 @@ def lay_out(table: Observations, baseline: str, ratio: float = 0.0, pivot=None, 
         return grouped(chosen, table, table.level, free, baseline=baseline, ratio=ratio, pivot=pivot), False, why
     labels = np.array([f"{level}{CELL}{shape}" for level, shape in zip(table.level, table.shape, strict=True)], dtype=object)
 
+    tested = set(table.shape[table.level == baseline])
+
     def floor(group: str) -> tuple[str, ...]:
         level, shape = group.split(CELL)
+        if shape not in tested:
+            return (f"={group}",)
         return (f"={shape}",) if level == baseline else (f"={shape}", group)
 
     def slope(group: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from scaling_fit.objectives import LEAST_SQUARES, Objective
 Array = np.ndarray
 CHUNK_CELLS = 1 << 15  # doubles per [R, N] array: five or so of them fit a 2 MB second-level cache
 N_THREADS = min(2, os.cpu_count() or 1)
+LEAST_SHARE = 0.01  # of the loss, below which a term is raised before the first step
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ def solve(
     Whitening by trunks applies to least squares only. Returns a `Solution`; never raises on a hard replicate.
     """
     start_RP = np.atleast_2d(np.asarray(start_RP, dtype=float))
+    start_RP = _lift(problem, start_RP, free_RP)
     target_RN = np.log(problem.loss_N)[None] if target_RN is None else target_RN
     size = max(1, CHUNK_CELLS // len(problem.loss_N))
     chunks = [slice(at, at + size) for at in range(0, len(start_RP), size)]
@@ -129,6 +131,32 @@ def solve(
         np.concatenate([part.converged_R for part in parts]),
         np.concatenate([part.iterations_R for part in parts]),
     )
+
+
+def _lift(problem: Problem, start_RP: Array, free_RP: Array | None) -> Array:
+    """Starts whose vanished terms are raised to a share of the loss from which they can grow again.
+
+    A log coefficient near minus infinity has no gradient, so a replicate started at "no floor" could never find one.
+    """
+    shares = [[w.max(-1) for w in b.design.evaluate(start_RP @ b.M_QP.T)[2]] for b in problem.blocks]
+    law = problem.blocks[0].design.law
+    lifted_RP = start_RP
+    for t, term in enumerate(law.terms):
+        row = law.names.index(term.coefficient)
+        short_RG = np.stack([np.log(LEAST_SHARE) - np.log(np.maximum(share[t], 1e-290)) for share in shares], 1)
+        low_R = np.flatnonzero((short_RG > 0).any(1))
+        if not len(low_R):
+            continue
+        M_GP = np.stack([block.M_QP[row] for block in problem.blocks])
+        free_LP = np.ones((len(low_R), start_RP.shape[1]), bool)
+        if free_RP is not None:
+            free_LP = np.broadcast_to(free_RP, start_RP.shape)[low_R]
+        if lifted_RP is start_RP:
+            lifted_RP = start_RP.copy()
+        for pattern_P in np.unique(free_LP, axis=0):
+            rows = low_R[(free_LP == pattern_P).all(1)]
+            lifted_RP[rows] += np.maximum(short_RG[rows], 0.0) @ np.linalg.pinv(M_GP * pattern_P).T
+    return lifted_RP
 
 
 def _assemble(problem: Problem, theta_RP: Array, objective: Objective, y_RN: Array, w_RN: Array | None, scale: float):
