@@ -16,10 +16,25 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from curation.characters import AFFIX, ALPHA, CURRENCY, ICON, LOWER, QUOTE, SPACE, UPPER, before, flags, flags_at, read
-from curation.words import Words, absorb, fold, utf8_buffer
+from curation.characters import (
+    AFFIX,
+    ALPHA,
+    CURRENCY,
+    ICON,
+    LOWER,
+    QUOTE,
+    SPACE,
+    UPPER,
+    before,
+    count_characters,
+    flags,
+    flags_at,
+    read,
+)
+from curation.words import Words, hash_bytes, utf8_buffer
 
 LONGEST_EXCEPTION = 12  # bytes
+NONE = np.uint64(0)
 TABLE = 2048  # slots for some 400 exceptions
 WHOLE = (
     "Adm. Ak. Ala. Apr. Ariz. Ark. Aug. Bros. Calif. Co. Colo. Conn. Corp. D.C. Dec. Del. Dr. E.G. E.g. Feb. Fla. "
@@ -45,15 +60,16 @@ SPLIT = {  # contractions without their apostrophe, by the length of the first p
 
 
 def segments(text: pa.Array | pa.ChunkedArray) -> Words:
-    """Segments of every document: the arrays of `words.scan`, with `hash_W` empty (readers compare bytes, case and all)."""
+    """Segments of every document: the arrays of `words.scan`, but `hash_W` is of the bytes as they stand, case and all."""
     utf8_N, text_bounds = utf8_buffer(text)
     capacity = int(text_bounds[-1] - text_bounds[0]) + 1  # pages never written cost no memory
+    hash_W = np.empty(capacity, np.uint64)
     start_W = np.empty(capacity, np.int64)
     length_W = np.empty(capacity, np.int32)
     n_chars_W = np.empty(capacity, np.int32)
     bounds = np.zeros(len(text_bounds), np.int64)
-    n = _segments(utf8_N, text_bounds, flags(), *exceptions(), start_W, length_W, n_chars_W, bounds)
-    return Words(utf8_N, text_bounds, np.empty(0, np.uint64), start_W[:n], length_W[:n], n_chars_W[:n], bounds)
+    n = _segments(utf8_N, text_bounds, flags(), *exceptions(), hash_W, start_W, length_W, n_chars_W, bounds)
+    return Words(utf8_N, text_bounds, hash_W[:n], start_W[:n], length_W[:n], n_chars_W[:n], bounds)
 
 
 @cache
@@ -66,7 +82,7 @@ def exceptions() -> tuple[np.ndarray, np.ndarray]:
     key_E, cut_E = np.zeros(TABLE, np.uint64), np.zeros(TABLE, np.int64)
     for word, length in cuts.items():
         utf8 = np.frombuffer(word.encode(), np.uint8)
-        key = _hash(utf8, 0, len(utf8))
+        key = hash_bytes(utf8, 0, len(utf8))
         at = int(key) % TABLE
         while key_E[at]:
             at = (at + 1) % TABLE
@@ -76,25 +92,20 @@ def exceptions() -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(_nrt=False)
-def _hash(utf8_N, begin, end):
-    state, chunk = np.uint64(0), np.uint64(0)
-    for i in range(begin, end):
-        state, chunk = absorb(state, chunk, utf8_N[i])
-    return fold(state, chunk)
-
-
-@numba.njit(_nrt=False)
-def exception(utf8_N, begin, end, key_E, cut_E):
-    """After how many bytes begin:end is cut by the table of exceptions; 0 if it stays whole, -1 if it is not there."""
-    if end - begin > LONGEST_EXCEPTION:
-        return -1
-    key = _hash(utf8_N, begin, end)
+def look_up(key, key_E, cut_E):
+    """After how many bytes the table of exceptions cuts what has hash `key`; 0 if it stays whole, -1 if it is not there."""
     at = np.int64(key & np.uint64(TABLE - 1))
     while key_E[at] != 0:
         if key_E[at] == key:
             return cut_E[at]
         at = (at + 1) % TABLE
     return -1
+
+
+@numba.njit(_nrt=False)
+def exception(utf8_N, begin, end, key_E, cut_E):
+    """What `look_up` says of the bytes begin:end."""
+    return look_up(hash_bytes(utf8_N, begin, end), key_E, cut_E) if end - begin <= LONGEST_EXCEPTION else -1
 
 
 @numba.njit(_nrt=False)
@@ -287,24 +298,22 @@ def contraction(utf8_N, begin, end, flags_C):
 
 
 @numba.njit(_nrt=False)
-def emit(utf8_N, begin, end, start_W, length_W, n_chars_W, w):
-    """Write the segment begin:end as number w; returns the next number."""
-    chars = 0
-    for i in range(begin, end):
-        chars += (utf8_N[i] & 0xC0) != 0x80
-    start_W[w], length_W[w], n_chars_W[w] = begin, end - begin, chars
+def emit(utf8_N, begin, end, key, hash_W, start_W, length_W, n_chars_W, w):
+    """Write the segment begin:end, whose hash is `key` (0: not known), as number w; returns the next number."""
+    hash_W[w] = key if key else hash_bytes(utf8_N, begin, end)
+    start_W[w], length_W[w], n_chars_W[w] = begin, end - begin, count_characters(utf8_N, begin, end)
     return w + 1
 
 
 @numba.njit(_nrt=False)
-def cut(utf8_N, begin, end, flags_C, key_E, cut_E, start_W, length_W, n_chars_W, w):
+def cut(utf8_N, begin, end, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_chars_W, w):
     """Cut what stands between two white spaces; returns the number of segments so far."""
     at = exception(utf8_N, begin, end, key_E, cut_E)
     while at < 0:
         width = prefix(utf8_N, begin, end, flags_C)
         if width == 0:
             break
-        w = emit(utf8_N, begin, begin + width, start_W, length_W, n_chars_W, w)
+        w = emit(utf8_N, begin, begin + width, NONE, hash_W, start_W, length_W, n_chars_W, w)
         begin += width
         if begin == end:
             return w
@@ -329,17 +338,17 @@ def cut(utf8_N, begin, end, flags_C, key_E, cut_E, start_W, length_W, n_chars_W,
                 width = infix(utf8_N, i, begin, stop, flags_C)
                 if width:
                     if i > begin:
-                        w = emit(utf8_N, begin, i, start_W, length_W, n_chars_W, w)
-                    w = emit(utf8_N, i, i + width, start_W, length_W, n_chars_W, w)
+                        w = emit(utf8_N, begin, i, NONE, hash_W, start_W, length_W, n_chars_W, w)
+                    w = emit(utf8_N, i, i + width, NONE, hash_W, start_W, length_W, n_chars_W, w)
                     i += width
                     begin = i
                 else:
                     i += 1
     if at > 0:
-        w = emit(utf8_N, begin, begin + at, start_W, length_W, n_chars_W, w)
+        w = emit(utf8_N, begin, begin + at, NONE, hash_W, start_W, length_W, n_chars_W, w)
         begin += at
     if stop > begin:
-        w = emit(utf8_N, begin, stop, start_W, length_W, n_chars_W, w)
+        w = emit(utf8_N, begin, stop, NONE, hash_W, start_W, length_W, n_chars_W, w)
     while stop < end:  # the marks of the back, in reading order
         width = run(utf8_N, stop, end, np.uint8(46))
         if width == 0:
@@ -348,7 +357,7 @@ def cut(utf8_N, begin, end, flags_C, key_E, cut_E, start_W, length_W, n_chars_W,
                 width += 1
             else:
                 width = read(utf8_N, stop, end, flags_C)[1]
-        w = emit(utf8_N, stop, stop + width, start_W, length_W, n_chars_W, w)
+        w = emit(utf8_N, stop, stop + width, NONE, hash_W, start_W, length_W, n_chars_W, w)
         stop += width
     return w
 
@@ -362,7 +371,7 @@ def splits_plainly(last, previous):
 
 
 @numba.njit(cache=True, nogil=True, _nrt=False)
-def _segments(utf8_N, text_bounds, flags_C, key_E, cut_E, start_W, length_W, n_chars_W, bounds):
+def _segments(utf8_N, text_bounds, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_chars_W, bounds):
     w = 0
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
@@ -374,16 +383,18 @@ def _segments(utf8_N, text_bounds, flags_C, key_E, cut_E, start_W, length_W, n_c
             if kind & SPACE:
                 # Most of what stands between spaces is a word, or a word and one mark: these need no general rules.
                 marks = i - begin - letters
-                if letters and marks == 0 and exception(utf8_N, begin, i, key_E, cut_E) <= 0:
-                    w = emit(utf8_N, begin, i, start_W, length_W, n_chars_W, w)
+                key = hash_bytes(utf8_N, begin, begin + letters) if letters and marks < 2 else NONE
+                plain = key != NONE and look_up(key, key_E, cut_E) <= 0
+                if plain and marks == 0:
+                    w = emit(utf8_N, begin, i, key, hash_W, start_W, length_W, n_chars_W, w)
                 elif (
-                    letters and marks == 1 and splits_plainly(utf8_N[i - 1], utf8_N[i - 2])
-                    and exception(utf8_N, begin, i, key_E, cut_E) < 0 and exception(utf8_N, begin, i - 1, key_E, cut_E) <= 0
+                    plain and splits_plainly(utf8_N[i - 1], utf8_N[i - 2])
+                    and exception(utf8_N, begin, i, key_E, cut_E) < 0
                 ):  # fmt: skip
-                    w = emit(utf8_N, begin, i - 1, start_W, length_W, n_chars_W, w)
-                    w = emit(utf8_N, i - 1, i, start_W, length_W, n_chars_W, w)
+                    w = emit(utf8_N, begin, i - 1, key, hash_W, start_W, length_W, n_chars_W, w)
+                    w = emit(utf8_N, i - 1, i, NONE, hash_W, start_W, length_W, n_chars_W, w)
                 elif i > begin:
-                    w = cut(utf8_N, begin, i, flags_C, key_E, cut_E, start_W, length_W, n_chars_W, w)
+                    w = cut(utf8_N, begin, i, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_chars_W, w)
                 begin, letters = i + width, 0
             elif letters == i - begin and width == 1 and kind & ALPHA:
                 letters += 1

@@ -77,6 +77,22 @@ def fold(state, chunk):
 
 
 @numba.njit(_nrt=False)
+def hash_bytes(utf8_N, begin, end):
+    """A hash of the bytes begin:end, never 0; not that of `Words.hash_W`, which is of lower-cased words."""
+    state = np.uint64(end - begin)
+    while begin + 8 <= end:
+        chunk = np.uint64(0)
+        for k in range(8):  # one load, once compiled
+            chunk = chunk << np.uint64(8) | np.uint64(utf8_N[begin + k])
+        state = fold(state, chunk)
+        begin += 8
+    chunk = np.uint64(0)
+    for i in range(begin, end):
+        chunk = chunk << np.uint64(8) | np.uint64(utf8_N[i])
+    return fold(state, chunk) | np.uint64(1) << np.uint64(63)
+
+
+@numba.njit(_nrt=False)
 def absorb(state, chunk, byte):
     """Absorb one byte; `chunk` holds those that do not make eight yet (no byte is zero)."""
     if chunk >= np.uint64(1) << np.uint64(56):

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from curation.characters import count_characters, flags, strip
 from curation.document import Batch
-from curation.signals.repeats import clear, count_n_grams, find, hash_bytes, keep_repeated, one_grams, room, sum_of
+from curation.signals.repeats import clear, count_n_grams, find, keep_repeated, one_grams, room, sum_of
+from curation.words import hash_bytes
 
 COLUMNS = (
     "dup_paragraphs", "dup_paragraph_chars", "dup_lines", "dup_line_chars", "top_2_gram", "top_3_gram", "top_4_gram",
@@ -108,9 +109,12 @@ def _repetition(
             n_lines_D[d] = pieces
         first, words = bounds[d], bounds[d + 1] - bounds[d]
         total = sum_of(n_chars_W, first, first + words)
-        live = one_grams(utf8_N, start_W, length_W, first, words, hash_P, gram_P, live_P)
+        for w in range(first, first + words):
+            hash_P[w - first] = hash_bytes(utf8_N, start_W[w], start_W[w] + length_W[w])
+        one_grams(hash_P, 0, words, gram_P, live_P)
+        live = words
         for n in range(2, 11):
-            live, highest = count_n_grams(hash_P, gram_P, live_P, live, words, n, slot_S, count_S, slot_P)
+            live, highest = count_n_grams(hash_P, 0, gram_P, live_P, live, words, n, slot_S, count_S, slot_P)
             if highest < 2:
                 break
             value = covered = 0

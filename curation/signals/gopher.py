@@ -72,11 +72,10 @@ def repetition(batch: Batch) -> pa.Table:
     n_chars_D = np.empty(documents, np.int32)
     value_DV = np.zeros((documents, len(REPETITION_COLUMNS)), np.float64)
     most = int(np.diff(segments.bounds).max(initial=0))
-    hash_P, gram_P = np.empty((2, most), np.uint64)
-    live_P, slot_P = np.empty((2, most), np.int64)
+    gram_P, (live_P, slot_P) = np.empty(most, np.uint64), np.empty((2, most), np.int64)
     _repetition(
-        segments.utf8_N, segments.text_bounds, segments.start_W, segments.length_W, segments.n_chars_W, segments.bounds,
-        flags(), *room(segments), hash_P, gram_P, live_P, slot_P, n_chars_D, value_DV,
+        segments.utf8_N, segments.text_bounds, segments.hash_W, segments.n_chars_W, segments.bounds,
+        flags(), *room(segments), gram_P, live_P, slot_P, n_chars_D, value_DV,
     )  # fmt: skip
     return pa.table({"n_chars": n_chars_D, **{name: value_DV[:, v] for v, name in enumerate(REPETITION_COLUMNS)}})
 
@@ -184,8 +183,7 @@ def repeated_n_grams(n_chars_W, first, live_P, live, n, count_S, slot_P):
 
 @numba.njit(cache=True, nogil=True, _nrt=False)
 def _repetition(
-    utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
-    slot_S, count_S, hash_P, gram_P, live_P, slot_P, n_chars_D, value_DV,
+    utf8_N, text_bounds, hash_W, n_chars_W, bounds, flags_C, slot_S, count_S, gram_P, live_P, slot_P, n_chars_D, value_DV
 ):  # fmt: skip
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
@@ -199,9 +197,10 @@ def _repetition(
         pieces, repeats, repeated = repeated_pieces(utf8_N, begin, end, 1, slot_S)
         value_DV[d, 2], value_DV[d, 3] = repeats / pieces, repeated / chars
         first, words = bounds[d], bounds[d + 1] - bounds[d]
-        live = one_grams(utf8_N, start_W, length_W, first, words, hash_P, gram_P, live_P)
+        one_grams(hash_W, first, words, gram_P, live_P)
+        live = words
         for n in range(2, min(words, 10) + 1):
-            live, highest = count_n_grams(hash_P, gram_P, live_P, live, words, n, slot_S, count_S, slot_P)
+            live, highest = count_n_grams(hash_W, first, gram_P, live_P, live, words, n, slot_S, count_S, slot_P)
             if n < 5:
                 value = top_n_gram(n_chars_W, first, live_P, live, n, highest, count_S, slot_P)
             else:

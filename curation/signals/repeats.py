@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from curation.characters import count_characters
-from curation.words import Words, fold
+from curation.words import Words, fold, hash_bytes
 
 BASE = np.uint64(0x9E3779B97F4A7C55)  # of the polynomial hash: odd, otherwise arbitrary
 SMALLEST = 16  # slots
@@ -55,28 +55,14 @@ def seen(slot_S, mask, key):
 
 
 @numba.njit(_nrt=False)
-def hash_bytes(utf8_N, begin, end):
-    """A key of the bytes begin:end, never 0."""
-    state = np.uint64(end - begin)
-    while begin + 8 <= end:
-        chunk = np.uint64(0)
-        for k in range(8):  # one load, once compiled
-            chunk = chunk << np.uint64(8) | np.uint64(utf8_N[begin + k])
-        state = fold(state, chunk)
-        begin += 8
-    chunk = np.uint64(0)
-    for i in range(begin, end):
-        chunk = chunk << np.uint64(8) | np.uint64(utf8_N[i])
-    return fold(state, chunk) | np.uint64(1) << np.uint64(63)
-
-
-@numba.njit(_nrt=False)
 def repeated_pieces(utf8_N, begin, end, breaks, slot_S):
-    """Split begin:end at runs of at least `breaks` line feeds: (pieces, pieces that stood before, characters of these)."""
-    lines = 1
-    for i in range(begin, end):
-        lines += utf8_N[i] == 0x0A
-    mask = clear(slot_S, lines)
+    """Split begin:end at runs of `breaks` (1 or 2) line feeds or more: (pieces, those that stood before, their characters)."""
+    most = 1
+    for i in range(begin, end - breaks + 1):
+        most += utf8_N[i] == 0x0A and utf8_N[i + breaks - 1] == 0x0A
+    if most == 1:
+        return 1, 0, 0
+    mask = clear(slot_S, most)
     pieces = repeats = chars = 0
     i = piece = begin
     while i <= end:
@@ -103,17 +89,15 @@ def key_of(state):
 
 
 @numba.njit(_nrt=False)
-def one_grams(utf8_N, start_W, length_W, first, words, hash_P, gram_P, live_P):
-    """Begin with the words of one document: their hashes, the same as 1-grams, and every place live. Returns how many are."""
+def one_grams(hash_W, first, words, gram_P, live_P):
+    """Begin with the words of one document: 1-grams, and every place live."""
     for p in range(words):
-        w = first + p
-        hash_P[p] = gram_P[p] = hash_bytes(utf8_N, start_W[w], start_W[w] + length_W[w])
+        gram_P[p] = hash_W[first + p]
         live_P[p] = p
-    return words
 
 
 @numba.njit(_nrt=False)
-def count_n_grams(hash_P, gram_P, live_P, live, words, n, slot_S, count_S, slot_P):
+def count_n_grams(hash_W, first, gram_P, live_P, live, words, n, slot_S, count_S, slot_P):
     """Go from (n - 1)-grams to n-grams at the live places and count them: (live places, the highest count).
 
     Only where the (n - 1)-gram occurs again can the n-gram: those places are live, the others hold n-grams that occur once. The
@@ -125,7 +109,7 @@ def count_n_grams(hash_P, gram_P, live_P, live, words, n, slot_S, count_S, slot_
         p = live_P[k]
         if p + n > words:
             break
-        gram_P[p] = gram_P[p] * BASE + hash_P[p + n - 1]
+        gram_P[p] = gram_P[p] * BASE + hash_W[first + p + n - 1]
         key = key_of(gram_P[p])
         s = find(slot_S, mask, key)
         if slot_S[s] == 0:

@@ -21,7 +21,8 @@ from curation.characters import (
 )
 from curation.document import Batch
 from curation.segments import segments
-from curation.signals.repeats import clear, hash_bytes, room, seen
+from curation.signals.repeats import clear, room, seen
+from curation.words import hash_bytes
 
 C4_RULES = {
     "c4_tfds": """

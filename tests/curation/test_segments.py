@@ -45,6 +45,12 @@ def test_segments_cover_everything_but_white_space(texts):
         assert cut.n_chars_W[cut.bounds[d] : cut.bounds[d + 1]].tolist() == [len(s) for s in cut.spelled(d)]
 
 
+@pytest.mark.parametrize(("piece", "expected"), [("x", 1), ("(", 5_000_000), (".", 1), ("a)", 1_000_002), ("-", 1)])
+def test_five_megabytes_without_a_space_take_linear_time(piece, expected):
+    text = piece * 5_000_000 if piece != "a)" else "a" + ")" * 1_000_001
+    assert len(segments(pa.array([text])).start_W) == expected
+
+
 @pytest.mark.slow
 def test_real_web_text_is_cut_as_spacy_cuts_it(shared_data):
     import polars as pl
