@@ -22,7 +22,7 @@ import pyarrow as pa
 from curation.document import mix64
 from curation.levels.expression import Percentile
 from curation.levels.heldout import EMPTY, WITHHELD
-from curation.levels.level import CLUSTER, DUPLICATE_REASONS, Level, Rule
+from curation.levels.level import CLUSTER, DUPLICATE_REASONS, Level, Random, Rule
 from curation.levels.search import Search, histogram, key_value, narrow, ranking_key, search, taken, value_key
 
 FRAME = ("doc_id", "uid", "domain", "n_tokens", "n_bytes")
@@ -73,7 +73,7 @@ def measure(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld:
 def settle(level: Level, thresholds: Thresholds, bins: pl.DataFrame) -> Thresholds:
     """Reduce: the next statistic, one round further (at most four), from the merged parts of all shards.
 
-    Raises `ValueError` where no document is left to choose from.
+    Raises `ValueError` where no document is left to choose from, or fewer tokens than a `random` control wants.
     """
     state, statistic = _current(level, thresholds)
     if bins.is_empty():
@@ -82,6 +82,9 @@ def settle(level: Level, thresholds: Thresholds, bins: pl.DataFrame) -> Threshol
             "loosen the rules before it"
         )
     state = narrow(state, bins)
+    control = level.rules[statistic.rule].random
+    if control is not None and state.done:
+        _check_size(level, control, state)
     begun = len(thresholds.searches) and not thresholds.searches[-1].done
     return replace(thresholds, searches=(*(thresholds.searches[:-1] if begun else thresholds.searches), state))
 
@@ -143,6 +146,18 @@ def _current(level: Level, thresholds: Thresholds) -> tuple[Search, Statistic]:
         return Search(share=rule.top.fraction), statistic
     assert rule.random is not None
     return search(rule.random.tokens), statistic
+
+
+def _check_size(level: Level, control: Random, state: Search) -> None:
+    assert state.targets is not None
+    reached = dict(state.targets.select("group", "through").iter_rows())
+    short = {domain: n - reached.get(domain, 0) for domain, n in control.tokens.items() if n > reached.get(domain, 0)}
+    if short:
+        missing = ", ".join(f"{domain} by {tokens:,} tokens" for domain, tokens in sorted(short.items()))
+        raise ValueError(
+            f"level {level.name!r} cannot have the tokens of {control.like!r}: short of {missing}; "
+            f"let it extend a level that keeps what {control.like!r} keeps"
+        )
 
 
 def _keys(rule: Rule, percentile: Percentile | None, frame: pl.DataFrame) -> tuple[np.ndarray, pl.Series]:

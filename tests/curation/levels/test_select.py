@@ -121,6 +121,18 @@ def test_a_random_part_has_the_tokens_asked_for_in_each_domain(make_pool, find_t
     assert 100 <= tokens["code"] < 100 + longest
 
 
+def test_a_random_part_that_is_larger_than_the_whole_is_refused(make_pool, find_thresholds, held):
+    frame = make_pool(200, 3)
+    nobody = heldout.union([])
+    for tokens, missing in (
+        ({"web": 10**6, "code": 10}, r"web by 9\d\d,\d\d\d tokens"),
+        ({"mail": 7, "web": 9}, "mail by 7 tokens"),
+    ):
+        level = build_level("x", [Declaration("x", random=Random(tokens, 1, "top"))], frame.columns, {})
+        with pytest.raises(ValueError, match=rf"level 'x' cannot have the tokens of 'top': short of {missing}; let it extend"):
+            find_thresholds(level, [frame], nobody)
+
+
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 300), max_size=4))
 @settings(max_examples=15, deadline=None)
 def test_shards_change_nothing(make_pool, split, find_thresholds, held, seed, cuts):
