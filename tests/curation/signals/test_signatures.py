@@ -3,6 +3,7 @@
 import csv
 import json
 import subprocess
+import sys
 from itertools import pairwise
 
 import datasketch
@@ -85,6 +86,23 @@ def test_permutations_are_datasketch_s():
     mine = permutations(64, 7)
     np.testing.assert_array_equal(mine[0], a)
     np.testing.assert_array_equal(mine[1], b)
+
+
+def test_a_huge_document_needs_no_workspace():
+    """Four million words: 1.8 GB as a table of shingles by permutations, a few pages here."""
+    script = """
+import resource
+import numpy as np
+from curation.signals.signatures import _signatures, permutations
+words = np.random.default_rng(0).integers(0, 2**64, 4_000_000, np.uint64)
+out = np.empty((1, 112), np.uint32)
+_signatures(words[:100], np.array([0, 100]), 5, *permutations(112, 1), out)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+_signatures(words, np.array([0, len(words)]), 5, *permutations(112, 1), out)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    grown = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout
+    assert int(grown) < 2000  # KB
 
 
 def test_short_documents_have_no_shingle():

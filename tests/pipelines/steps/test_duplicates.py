@@ -177,6 +177,15 @@ def test_partitions_change_nothing(tmp_path, reference, monkeypatch):
     assert len(list((tmp_path / "duplicates/sets").glob("*/sets-*.parquet"))) == 5
 
 
+def test_an_object_store_gives_the_same_manifests(tmp_path):
+    declared, documents, made = Duplicates(), corpus(120), []
+    for root in (tmp_path, f"memory://{tmp_path.name}"):
+        context = context_at(root)
+        manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
+        made.append((manifest.to_bytes(), result(context, manifest, documents)))
+    assert made[0] == made[1]
+
+
 def test_a_scope_keeps_sources_apart(tmp_path):
     declared, documents = Duplicates(scope="source", bands=64, rows=2, threshold=0.5), corpus()
     context = context_at(tmp_path)
