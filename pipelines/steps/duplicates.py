@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from curation.document import Batch, mix64
-from curation.duplicates.candidates import Bands, band_keys, exact_keys, partition_cuts, star_edges
+from curation.duplicates.candidates import Bands, band_keys, exact_keys, optimal_bands, partition_cuts, star_edges
 from curation.duplicates.clusters import forest, survivors
 from curation.duplicates.verify import verified_clusters
 from curation.signals.signatures import shingle_sets, units
@@ -70,6 +70,12 @@ class Duplicates:
     scope: str = "global"
     survivor: tuple[str, ...] = ("n_bytes",)
     by: Literal["text", "url"] = "text"
+
+    @classmethod
+    def of_threshold(cls, threshold: float, num_perm: int = 112, **others: Any) -> "Duplicates":
+        """Bands and rows by datasketch's rule for a threshold, at most `num_perm` permutations; `others` are fields."""
+        bands = optimal_bands(threshold, num_perm)
+        return cls(bands=bands.bands, rows=bands.rows, threshold=threshold, **others)
 
     def signals(self) -> dict[str, dict[str, Any]]:
         """The signals that must be there first, with their parameters."""
