@@ -46,7 +46,7 @@ class Chart:
         return next(iter(self.tables))
 
 
-def panel(view: alt.Chart | alt.LayerChart, height: int = 240, **properties: Any) -> dict[str, Any]:
+def panel(view: alt.Chart | alt.LayerChart | alt.FacetChart, height: int = 240, **properties: Any) -> dict[str, Any]:
     """The plain specification of one view; the page gives it a width and the shared configuration."""
     with alt.data_transformers.enable("default", consolidate_datasets=False):  # inline guides stay where they are drawn
         spec = view.properties(height=height, **properties).to_dict()
@@ -110,7 +110,11 @@ def standalone(chart: Chart, eval_set: str | None) -> dict[str, Any]:
     title = {"text": chart.title, "fontSize": 15, "anchor": "start"}
     if several or "title" not in body:
         body["title"] = title
-    spec = body | {"config": CHART_CONFIG | {"background": "#ffffff", "padding": 12}, "datasets": chart.tables, "params": params}
+    spec = body | {
+        "config": CHART_CONFIG | {"background": "#ffffff", "padding": 12},
+        "datasets": chart.tables,
+        "params": params,
+    }
     return json.loads(resolved(json.dumps(spec)))
 
 
@@ -124,13 +128,17 @@ def _name_levels(spec: Any) -> None:
         _name_levels(part)
 
 
-def limits(values: Iterable[float | None], ends: Iterable[float | None] = (), reach: float = 1.5, log: bool = False) -> list[float]:
+def limits(
+    values: Iterable[float | None], ends: Iterable[float | None] = (), reach: float = 1.5, log: bool = False
+) -> list[float]:
     """The range an axis shows: all `values` but wild ones, and the interval `ends` up to `reach` times the values' own span.
 
     An interval that the data do not bound would otherwise flatten everything else; marks outside are cut at the frame and stand
     in the chart's numbers. Wild: further from the median than ten times the quartiles' distance.
     """
-    known = np.array([value for value in values if value is not None and math.isfinite(value) and not (log and value <= 0)], float)
+    known = np.array(
+        [value for value in values if value is not None and math.isfinite(value) and not (log and value <= 0)], float
+    )
     if not len(known):
         return [0.5, 2.0] if log else [-1.0, 1.0]
     bars = np.array([end for end in ends if end is not None and math.isfinite(end) and not (log and end <= 0)], float)

@@ -39,7 +39,9 @@ class Comparison:
 def compare(first: Facts, second: Facts) -> Comparison:
     """Differences from `first` to `second`. Levels and evaluation sets that only one has are told once."""
     changes = [*_settings(first, second), *_data(first, second), *_results(first, second), *_software(first, second)]
-    return Comparison(f"{first.title}, {first.provenance['created'][:16]}", f"{second.title}, {second.provenance['created'][:16]}", changes)
+    return Comparison(
+        f"{first.title}, {first.provenance['created'][:16]}", f"{second.title}, {second.provenance['created'][:16]}", changes
+    )
 
 
 def _settings(first: Facts, second: Facts) -> list[Change]:
@@ -50,7 +52,9 @@ def _settings(first: Facts, second: Facts) -> list[Change]:
 
 def _flat(value: Any, at: str = "") -> dict[str, Any]:
     if isinstance(value, dict) and value:
-        return {key: item for name, part in value.items() for key, item in _flat(part, f"{at}.{name}" if at else str(name)).items()}
+        return {
+            key: item for name, part in value.items() for key, item in _flat(part, f"{at}.{name}" if at else str(name)).items()
+        }
     return {at: value}
 
 
@@ -60,12 +64,14 @@ def _shown(value: Any) -> str:
 
 def _data(first: Facts, second: Facts) -> list[Change]:
     a, b = ({level["name"]: level for level in facts.levels} for facts in (first, second))
-    changes = [Change("data", f"level {name}", "there" if name in a else "not there", "there" if name in b else "not there", True)
-               for name in a.keys() ^ b.keys()]  # fmt: skip
-    for name in [name for name in a if name in b]:
-        for key in ("documents", "unique_tokens"):
-            if a[name][key] != b[name][key]:
-                changes.append(Change("data", f"{name}: {key.replace('_', ' ')}", f"{a[name][key]:,}", f"{b[name][key]:,}", True))
+    changes = [
+        Change("data", f"level {name}", "there" if name in a else "not there", "there" if name in b else "not there", True)
+        for name in a.keys() ^ b.keys()
+    ]
+    both = [(name, key) for name in a if name in b for key in ("documents", "unique_tokens") if a[name][key] != b[name][key]]
+    for name, key in both:
+        where = f"{name}: {key.replace('_', ' ')}"
+        changes.append(Change("data", where, f"{a[name][key]:,}", f"{b[name][key]:,}", True))
     return changes
 
 
@@ -81,10 +87,17 @@ def _results(first: Facts, second: Facts) -> list[Change]:
             for label, one, two, form in (
                 ("difference in exponent", a["tests"][level]["delta_beta"], b["tests"][level]["delta_beta"], "%+.3f"),
                 ("worth of a token", a["tests"][level]["multiplier"], b["tests"][level]["multiplier"], "%.2f"),
-                ("loss difference, %", a["verdicts"][level]["difference_percent"], b["verdicts"][level]["difference_percent"], "%+.2f"),
+                (
+                    "loss difference, %",
+                    a["verdicts"][level]["difference_percent"],
+                    b["verdicts"][level]["difference_percent"],
+                    "%+.2f",
+                ),
             ):
                 if one["value"] != two["value"]:
-                    changes.append(Change("results", f"{level} {on}: {label}", interval(one, form), interval(two, form), _apart(one, two)))
+                    changes.append(
+                        Change("results", f"{level} {on}: {label}", interval(one, form), interval(two, form), _apart(one, two))
+                    )
     return changes
 
 
@@ -95,5 +108,10 @@ def _apart(one: dict[str, Any], two: dict[str, Any]) -> bool:
 
 
 def _software(first: Facts, second: Facts) -> list[Change]:
-    a, b = ({**facts.provenance["versions"], **facts.provenance["machine"], "commit": facts.provenance["commit"]} for facts in (first, second))
-    return [Change("software", key, _shown(a.get(key)), _shown(b.get(key)), True) for key in (a | b) if a.get(key) != b.get(key)]
+    a, b = (
+        {**facts.provenance["versions"], **facts.provenance["machine"], "commit": facts.provenance["commit"]}
+        for facts in (first, second)
+    )
+    return [
+        Change("software", key, _shown(a.get(key)), _shown(b.get(key)), True) for key in (a | b) if a.get(key) != b.get(key)
+    ]

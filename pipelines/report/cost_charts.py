@@ -24,7 +24,8 @@ def seconds(facts: Facts) -> list[Chart]:
     text = base.mark_text(align="left", dx=5).encode(x=x, y=y, text="label:N")
     longest = max(total, key=lambda name: total[name])
     says = (
-        "How long each kind of step took when it was last made; steps that were already there cost nothing now. Signals are computed "
+        "How long each kind of step took when it was last made; steps that were already there cost nothing now. "
+        "Signals are computed "
         "once and training runs once per level, so a changed threshold repeats only the training of its own level."
     )
     alt_text = f"The longest is {longest}, {duration(total[longest])} of {duration(sum(total.values()))}."
@@ -40,12 +41,20 @@ def learning_rates(facts: Facts) -> list[Chart]:
     for row in facts.lr_check:
         best[row["level"]] = min(best.get(row["level"], float("inf")), row["loss"])
     rows = [{**row, "excess": row["loss"] - best[row["level"]]} for row in facts.lr_check]
-    lines = table("lr_check").mark_line(point=alt.OverlayMarkDef(size=45)).encode(
-        x=alt.X("lr:Q", scale=log_scale(), axis=alt.Axis(title="peak learning rate", format=".2~g", values=sorted({r["lr"] for r in rows}))),
-        y=alt.Y("excess:Q", title="loss above the level's best (nats/token)", axis=alt.Axis(tickCount=4)),
-        color=level_colours(names),
-        tooltip=["level:N", "lr:Q", alt.Tooltip("loss:Q", format=".4f"), "shape:N", "tokens:Q"],
-    )  # fmt: skip
+    lines = (
+        table("lr_check")
+        .mark_line(point=alt.OverlayMarkDef(size=45))
+        .encode(
+            x=alt.X(
+                "lr:Q",
+                scale=log_scale(),
+                axis=alt.Axis(title="peak learning rate", format=".2~g", values=sorted({r["lr"] for r in rows})),
+            ),
+            y=alt.Y("excess:Q", title="loss above the level's best (nats/token)", axis=alt.Axis(tickCount=4)),
+            color=level_colours(names),
+            tooltip=["level:N", "lr:Q", alt.Tooltip("loss:Q", format=".4f"), "shape:N", "tokens:Q"],
+        )
+    )
     says = (
         "Every level was trained with the same learning rate, which is fair only if the best rate is the same for all of them. "
         "The lines show the loss at other rates: their lowest points should stand above one another."

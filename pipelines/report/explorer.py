@@ -1,7 +1,7 @@
 """What the explorer needs: the fitted parameters as they are, prices, and an empty chart that the page's script fills.
 
-The script (static/explorer.js) evaluates L = E + A N^-alpha + B N^kappa D'^-beta with D' the worth of D tokens drawn from U unique
-ones; a test holds it to scaling_fit's own predictions.
+The script (static/explorer.js) evaluates L = E + A N^-alpha + B N^kappa D'^-beta with D' the worth of D tokens drawn from U
+unique ones; a test holds it to scaling_fit's own predictions.
 """
 
 import math
@@ -25,18 +25,28 @@ def data(facts: Facts) -> dict[str, Any] | None:
     for name in law_tables.eval_sets(facts):
         fit = facts.fit["sets"][name]
         if fit["law"]["name"] in LAWS:
-            parameters = {level: {p: ends["value"] for p, ends in one["parameters"].items()} for level, one in fit["levels"].items()}
+            parameters = {
+                level: {p: ends["value"] for p, ends in one["parameters"].items()} for level, one in fit["levels"].items()
+            }
             sets[name] = {"parameters": parameters, "observed": {level: one["D"] for level, one in fit["levels"].items()}}
     if not sets:
         return None
     first = facts.fit["sets"][next(iter(sets))]
     tested = [D for one in first["levels"].values() for D in one["D"]]
     return {
-        "sets": sets, "by_shape": first["law"]["floor_per_shape"], "shapes": sorted(facts.fit["shapes"], key=lambda shape: shape["N"]),
-        "levels": [level for level in facts.fit["levels"]], "baseline": facts.baseline, "cost": cost(first["budget"]),
-        "unique": first["budget"]["unique_tokens"], "r_star": first["budget"]["r_star"], "D": [min(tested), max(tested)],
-        "reach": REACH, "confidence": facts.fit["settings"]["confidence"], "chart": chart(facts, [min(tested) / 2, max(tested) * REACH]),
-    }  # fmt: skip
+        "sets": sets,
+        "by_shape": first["law"]["floor_per_shape"],
+        "shapes": sorted(facts.fit["shapes"], key=lambda shape: shape["N"]),
+        "levels": list(facts.fit["levels"]),
+        "baseline": facts.baseline,
+        "cost": cost(first["budget"]),
+        "unique": first["budget"]["unique_tokens"],
+        "r_star": first["budget"]["r_star"],
+        "D": [min(tested), max(tested)],
+        "reach": REACH,
+        "confidence": facts.fit["settings"]["confidence"],
+        "chart": chart(facts, [min(tested) / 2, max(tested) * REACH]),
+    }
 
 
 def cost(budget: dict[str, Any]) -> dict[str, float]:
@@ -57,20 +67,42 @@ def chart(facts: Facts, reach: list[float]) -> dict[str, Any]:
     """Predicted loss over D. Every mark comes from a table that the script sets: lines, band, run (the chosen one), frame."""
     names = [level["name"] for level in facts.levels]
     x = alt.X("D:Q", scale=alt.Scale(type="log", nice=False), axis=count_axis("training tokens D", values=log_ticks(reach)))
-    y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="predicted loss (nats/token)", tickCount=6, format=".3~g"))
+    y = alt.Y(
+        "loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="predicted loss (nats/token)", tickCount=6, format=".3~g")
+    )
     colour = alt.Color("level:N", scale=level_scales(names)[0], legend=None)
     fade = alt.Opacity("opacity:Q", scale=None, legend=None)
     tested = table("frame").mark_rect(color="var(--wash)", opacity=1).encode(x=alt.X("low:Q"), x2="high:Q")
     twenty = table("frame").mark_rule(style="guide").encode(x=alt.X("twenty:Q"))
-    label = table("frame").mark_text(style="note", align="left", baseline="top", dx=4, text="20 tokens per parameter").encode(
-        x=alt.X("twenty:Q"), y=alt.value(2)
-    )  # fmt: skip
-    band = table("band").mark_rect(stroke=None).encode(
-        x=alt.X("D:Q"), x2="D2:Q", y=alt.Y("low:Q"), y2="high:Q", color=colour, opacity=fade
+    label = (
+        table("frame")
+        .mark_text(style="note", align="left", baseline="top", dx=4, text="20 tokens per parameter")
+        .encode(x=alt.X("twenty:Q"), y=alt.value(2))
     )
-    lines = table("lines").mark_rule(strokeCap="round").encode(
-        x=x, x2="D2:Q", y=y, y2="loss2:Q", color=colour, opacity=fade, strokeWidth=alt.StrokeWidth("width:Q", scale=None, legend=None)
+    band = (
+        table("band")
+        .mark_rect(stroke=None)
+        .encode(x=alt.X("D:Q"), x2="D2:Q", y=alt.Y("low:Q"), y2="high:Q", color=colour, opacity=fade)
     )
-    best = table("best").mark_point(shape="cross", angle=45, size=110, filled=True, opacity=1, color="var(--ink)").encode(x=x, y=y)
-    run = table("run").mark_point(size=120, filled=True, opacity=1, stroke="var(--page)", strokeWidth=1.5).encode(x=x, y=y, color=colour)
+    lines = (
+        table("lines")
+        .mark_rule(strokeCap="round")
+        .encode(
+            x=x,
+            x2="D2:Q",
+            y=y,
+            y2="loss2:Q",
+            color=colour,
+            opacity=fade,
+            strokeWidth=alt.StrokeWidth("width:Q", scale=None, legend=None),
+        )
+    )
+    best = (
+        table("best").mark_point(shape="cross", angle=45, size=110, filled=True, opacity=1, color="var(--ink)").encode(x=x, y=y)
+    )
+    run = (
+        table("run")
+        .mark_point(size=120, filled=True, opacity=1, stroke="var(--page)", strokeWidth=1.5)
+        .encode(x=x, y=y, color=colour)
+    )
     return panel(tested + twenty + label + band + lines + best + run, 360)

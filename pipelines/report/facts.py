@@ -1,4 +1,7 @@
-"""What a report is made of: one frozen record of plain JSON data. The page, its charts and report.json come from nothing else."""
+"""What a report is made of: one frozen record of plain JSON data.
+
+The page, its charts and report.json come from nothing else.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field, replace

@@ -4,8 +4,18 @@ import altair as alt
 
 from pipelines.report import law_tables
 from pipelines.report.chart import (
-    Chart, Rows, count_axis, frame, level_colours, level_scales, limits, log_ticks, panel, signed_axis, table,
-)  # fmt: skip
+    Chart,
+    Rows,
+    count_axis,
+    frame,
+    level_colours,
+    level_scales,
+    limits,
+    log_ticks,
+    panel,
+    signed_axis,
+    table,
+)
 from pipelines.report.facts import Facts
 from pipelines.report.palette import level_colour
 from pipelines.report.wording import count, interval
@@ -28,22 +38,31 @@ def tokens_axis(rows: Rows) -> alt.X:
     return alt.X("D:Q", scale=scale, axis=count_axis("training tokens D", values=log_ticks(tokens)))
 
 
-def _by_set(facts: Facts, rows: Rows, value: str, ends: tuple[str, ...] = (), extra: tuple[float, ...] = (),
-            reach: float = 0.5, log: bool = False) -> dict[str, list[float]]:  # fmt: skip
+def by_set(
+    facts: Facts,
+    rows: Rows,
+    value: str,
+    ends: tuple[str, ...] = (),
+    extra: tuple[float, ...] = (),
+    reach: float = 0.5,
+    log: bool = False,
+) -> dict[str, list[float]]:
     """The frame of an axis per evaluation set; `extra` values (the line of no difference) are always in it."""
     out = {}
     for name in law_tables.eval_sets(facts):
         own = [row for row in rows if row["eval_set"] == name]
-        out[name] = limits([*(row.get(value) for row in own), *extra], (row.get(end) for row in own for end in ends), reach, log)
+        out[name] = limits(
+            [*(row.get(value) for row in own), *extra], (row.get(end) for row in own for end in ends), reach, log
+        )
     return out
 
 
-def _shape_title(facts: Facts, name: str) -> str:
+def shape_title(facts: Facts, name: str) -> str:
     size = next(shape["N"] for shape in facts.fit["shapes"] if shape["name"] == name)
     return f"{name}: {count(size)} parameters"
 
 
-def _guide(field: str, value: float, y: alt.Y) -> alt.Chart:
+def guide(field: str, value: float, y: alt.Y) -> alt.Chart:
     """A dashed line at a value of the y axis."""
     return alt.Chart(alt.InlineData(values=[{field: value}])).mark_rule(style="guide", clip=True).encode(y=y)
 
@@ -52,32 +71,59 @@ def curves(facts: Facts) -> Chart:
     rows, seen = law_tables.curves(facts), law_tables.points(facts)
     names, x = level_names(facts), tokens_axis(rows)
     colour, mark = level_colours(names), alt.Shape("level:N", scale=level_scales(names)[1], legend=None)
-    shown, domain = frame("frame_loss", _by_set(facts, seen + rows, "loss", ("low", "high")))
-    y = alt.Y("loss:Q", title="loss (nats/token)", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=alt.Axis(tickCount=5, format=".3~g"))
+    shown, domain = frame("frame_loss", by_set(facts, seen + rows, "loss", ("low", "high")))
+    y = alt.Y(
+        "loss:Q",
+        title="loss (nats/token)",
+        scale=alt.Scale(domain=domain, nice=False, zero=False),
+        axis=alt.Axis(tickCount=5, format=".3~g"),
+    )
     panels = []
     for shape in law_tables.shapes(facts):
         lines = table("curves").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}")
         inside = lines.transform_filter("!datum.beyond")
-        band = inside.mark_area(clip=True).encode(
-            x=x, y=alt.Y("low:Q", title="loss (nats/token)"), y2="high:Q", color=colour
-        )
+        band = inside.mark_area(clip=True).encode(x=x, y=alt.Y("low:Q", title="loss (nats/token)"), y2="high:Q", color=colour)
         line = inside.mark_line(clip=True).encode(x=x, y=y, color=colour)
         ahead = lines.mark_line(strokeDash=[3, 4], strokeWidth=1.5, opacity=0.55, clip=True).encode(x=x, y=y, color=colour)
-        dots = table("points").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}").mark_point(
-            size=34, strokeWidth=1.2, filled=True, clip=True
-        ).encode(
-            x=x, y=y, color=colour, shape=mark,
-            fillOpacity=alt.condition("datum.used", alt.value(0.9), alt.value(0)),
-            tooltip=["level:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("loss:Q", format=".4f"),
-                     alt.Tooltip("predicted:Q", format=".4f"), alt.Tooltip("residual_percent:Q", format="+.2f", title="residual, %")],
-        )  # fmt: skip
-        panels.append(panel(band + ahead + line + dots, 300, title=_shape_title(facts, shape)))
+        dots = (
+            table("points")
+            .transform_filter(f"{CHOSEN} && datum.shape == {shape!r}")
+            .mark_point(size=34, strokeWidth=1.2, filled=True, clip=True)
+            .encode(
+                x=x,
+                y=y,
+                color=colour,
+                shape=mark,
+                fillOpacity=alt.condition("datum.used", alt.value(0.9), alt.value(0)),
+                tooltip=[
+                    "level:N",
+                    alt.Tooltip("D:Q", format=",.0f"),
+                    "seed:N",
+                    alt.Tooltip("loss:Q", format=".4f"),
+                    alt.Tooltip("predicted:Q", format=".4f"),
+                    alt.Tooltip("residual_percent:Q", format="+.2f", title="residual, %"),
+                ],
+            )
+        )
+        panels.append(panel(band + ahead + line + dots, 300, title=shape_title(facts, shape)))
     says = (
-        "Each mark is one trained model: how badly it predicts unseen text (lower is better) after reading so many tokens. The lines are the "
-        "fitted laws with their bands, dashed beyond the tested range; hollow marks read some text twice and are left out of the fit."
+        "Each mark is one trained model: how badly it predicts unseen text (lower is better) after reading so "
+        "many tokens. The lines are the "
+        "fitted laws with their bands, dashed beyond the tested range; hollow marks read some text twice and are "
+        "left out of the fit."
     )
     alt_text = _curve_words(facts, rows)
-    return Chart("curves", "Loss against training tokens", says, alt_text, panels, {"points": seen, "curves": rows}, [selector(facts), shown], min_width=330, legend=True)
+    return Chart(
+        "curves",
+        "Loss against training tokens",
+        says,
+        alt_text,
+        panels,
+        {"points": seen, "curves": rows},
+        [selector(facts), shown],
+        min_width=330,
+        legend=True,
+    )
 
 
 def _curve_words(facts: Facts, rows: Rows) -> str:
@@ -89,61 +135,108 @@ def _curve_words(facts: Facts, rows: Rows) -> str:
 
 def residuals(facts: Facts) -> Chart:
     names = level_names(facts)
-    used = [row for row in law_tables.points(facts) if row["used"]]
+    seen = law_tables.points(facts)
+    used = [row for row in seen if row["used"]]
     x = tokens_axis(used)
-    shown, domain = frame("frame_residual", _by_set(facts, used, "residual_percent", extra=(0.0,)))
-    y = alt.Y("residual_percent:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=signed_axis("observed minus fitted (%)"))
+    shown, domain = frame("frame_residual", by_set(facts, used, "residual_percent", extra=(0.0,)))
+    y = alt.Y(
+        "residual_percent:Q",
+        scale=alt.Scale(domain=domain, nice=False, zero=False),
+        axis=signed_axis("observed minus fitted (%)"),
+    )
     panels = []
     for place, level in enumerate(names):
-        own = table("residuals").transform_filter(f"{CHOSEN} && datum.level == {level!r}")
+        own = table("points").transform_filter(f"{CHOSEN} && datum.used && datum.level == {level!r}")
         dots = own.mark_point(size=30, filled=True, opacity=0.85, clip=True, color=level_colour(place))
         marks = dots.encode(
-            x=x, y=y, shape=alt.Shape("shape:N", legend=None),
-            tooltip=["shape:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("residual_percent:Q", format="+.3f"),
-                     alt.Tooltip("z:Q", format="+.2f", title="in standard deviations")],
-        )  # fmt: skip
-        panels.append(panel(_guide("residual_percent", 0, y) + marks, 170, title=level))
+            x=x,
+            y=y,
+            shape=alt.Shape("shape:N", legend=None),
+            tooltip=[
+                "shape:N",
+                alt.Tooltip("D:Q", format=",.0f"),
+                "seed:N",
+                alt.Tooltip("residual_percent:Q", format="+.3f"),
+                alt.Tooltip("z:Q", format="+.2f", title="in standard deviations"),
+            ],
+        )
+        panels.append(panel(guide("residual_percent", 0, y) + marks, 170, title=level))
     worst = max((abs(row["z"]) for row in used), default=0.0)
     says = (
-        "What the law leaves over, for every run. If the marks scatter around the line with no bend or drift, the law fits; a smile or a "
+        "What the law leaves over, for every run. If the marks scatter around the line with no bend or drift, "
+        "the law fits; a smile or a "
         "frown would mean that its exponent only holds locally."
     )
-    return Chart("residuals", "Residuals", says, f"Residuals by level; the largest is {worst:.1f} standard deviations.", panels,
-                 {"residuals": used}, [selector(facts), shown], min_width=210)  # fmt: skip
+    return Chart(
+        "residuals",
+        "Residuals",
+        says,
+        f"Residuals by level; the largest is {worst:.1f} standard deviations.",
+        panels,
+        {"points": seen},
+        [selector(facts), shown],
+        min_width=210,
+    )
 
 
 def multipliers(facts: Facts) -> Chart:
     names = level_names(facts)
     colour = level_colours(names)
     title = f"{facts.baseline} tokens that one token is worth"
-    tables = {"multiplier_points": law_tables.multiplier_points(facts), "multiplier_curves": law_tables.multiplier_curves(facts)}
+    tables = {
+        "multiplier_points": law_tables.multiplier_points(facts),
+        "multiplier_curves": law_tables.multiplier_curves(facts),
+    }
     x = tokens_axis(tables["multiplier_points"] + tables["multiplier_curves"])
     axis = alt.Axis(tickCount=5, labelExpr="format(datum.value, '.2~g') + '×'")
-    ranges = _by_set(facts, tables["multiplier_points"] + tables["multiplier_curves"], "multiplier", ("low", "high"), (1.0,), log=True)
+    ranges = by_set(
+        facts, tables["multiplier_points"] + tables["multiplier_curves"], "multiplier", ("low", "high"), (1.0,), log=True
+    )
     shown, domain = frame("frame_multiplier", ranges)
     y = alt.Y("multiplier:Q", title=title, scale=alt.Scale(type="log", nice=False, domain=domain), axis=axis)
     panels = []
     for shape in law_tables.shapes(facts):
         own = f"{CHOSEN} && datum.shape == {shape!r}"
         fitted = table("multiplier_curves").transform_filter(own)
-        band = fitted.transform_filter("datum.low > 0 && datum.high > 0").mark_area(opacity=0.12, clip=True).encode(
-            x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=colour
-        )  # fmt: skip
+        band = (
+            fitted.transform_filter("datum.low > 0 && datum.high > 0")
+            .mark_area(opacity=0.12, clip=True)
+            .encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=colour)
+        )
         line = fitted.mark_line(strokeWidth=1.6, clip=True).encode(x=x, y=y, color=colour)
         seen = table("multiplier_points").transform_filter(own)
         bars = seen.mark_rule(clip=True).encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=colour)
         dots = seen.mark_point(filled=True, size=44, opacity=1, clip=True).encode(
-            x=x, y=y, color=colour,
-            tooltip=["level:N", alt.Tooltip("D:Q", format=",.0f"), alt.Tooltip("multiplier:Q", format=".3f"),
-                     alt.Tooltip("low:Q", format=".3f"), alt.Tooltip("high:Q", format=".3f")],
-        )  # fmt: skip
-        panels.append(panel(_guide("multiplier", 1, y) + band + line + bars + dots, 260, title=_shape_title(facts, shape)))
+            x=x,
+            y=y,
+            color=colour,
+            tooltip=[
+                "level:N",
+                alt.Tooltip("D:Q", format=",.0f"),
+                alt.Tooltip("multiplier:Q", format=".3f"),
+                alt.Tooltip("low:Q", format=".3f"),
+                alt.Tooltip("high:Q", format=".3f"),
+            ],
+        )
+        panels.append(panel(guide("multiplier", 1, y) + band + line + bars + dots, 260, title=shape_title(facts, shape)))
     says = (
-        f"How many tokens of {facts.baseline} one token of a level is worth: at 1.5× the level reaches the same loss with a third fewer tokens. "
-        "A flat line is a constant discount (a prefactor); a line that rises or falls means that the exponent or the floor moved."
+        f"How many tokens of {facts.baseline} one token of a level is worth: at 1.5× the level reaches the same "
+        f"loss with a third fewer tokens. "
+        "A flat line is a constant discount (a prefactor); a line that rises or falls means that the exponent or "
+        "the floor moved."
     )
     alt_text = _multiplier_words(facts)
-    return Chart("multipliers", "What a token is worth", says, alt_text, panels, tables, [selector(facts), shown], min_width=330, legend=True)
+    return Chart(
+        "multipliers",
+        "What a token is worth",
+        says,
+        alt_text,
+        panels,
+        tables,
+        [selector(facts), shown],
+        min_width=330,
+        legend=True,
+    )
 
 
 def _multiplier_words(facts: Facts) -> str:
@@ -151,67 +244,3 @@ def _multiplier_words(facts: Facts) -> str:
     slopes = {level: both["matched_loss"]["slope"] for level, both in fit["multiplier"].items()}
     told = [f"{level} {interval(s, '%+.3f')}" for level, s in slopes.items() if s]
     return "Slope of the log multiplier per log token, by level: " + ("; ".join(told) or "not measured") + "."
-
-
-def seed_differences(facts: Facts) -> Chart:
-    names = level_names(facts)
-    colour = level_colours(names)
-    tables = {"seeds": law_tables.seeds(facts), "curves": law_tables.curves(facts)}
-    x = tokens_axis(tables["seeds"])
-    shown, domain = frame("frame_percent", _by_set(facts, tables["seeds"], "percent", extra=(0.0,)))
-    y = alt.Y("percent:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=signed_axis(f"loss against {facts.baseline} (%)", tickCount=6))
-    panels = []
-    for shape in law_tables.shapes(facts):
-        own = f"{CHOSEN} && datum.shape == {shape!r}"
-        line = table("curves").transform_filter(f"{own} && !datum.beyond && datum.level != {facts.baseline!r}").mark_line(strokeWidth=1.6, clip=True)
-        dots = table("seeds").transform_filter(own).mark_point(filled=True, size=40, opacity=0.9, clip=True).encode(
-            x=x, y=y, color=colour, shape=alt.Shape("level:N", scale=level_scales(names)[1], legend=None),
-            tooltip=["level:N", alt.Tooltip("D:Q", format=",.0f"), "seed:N", alt.Tooltip("percent:Q", format="+.3f"),
-                     alt.Tooltip("difference:Q", format="+.4f", title="nats/token")],
-        )  # fmt: skip
-        drawn = _guide("percent", 0, y) + line.encode(x=x, y=y, color=colour) + dots
-        panels.append(panel(drawn, 260, title=_shape_title(facts, shape)))
-    says = (
-        f"Every run is set against the run of {facts.baseline} that began from the same random weights and read as many tokens, so most of the "
-        "luck cancels. Below the dashed line the level is better; the solid lines are the same comparison from the fitted laws."
-    )
-    fit = facts.fit["sets"][law_tables.eval_sets(facts)[0]]
-    told = [f"{level} {both['summary']['mean_percent']:+.2f}% ({both['summary']['wins']} of {both['summary']['pairs']} pairs better)"
-            for level, both in fit["seeds"].items() if both["summary"]]  # fmt: skip
-    return Chart("seeds", "The same seed on two levels", says, "Mean difference: " + "; ".join(told) + ".", panels, tables, [selector(facts), shown], min_width=330, legend=True)
-
-
-def document_differences(facts: Facts) -> list[Chart]:
-    rows = law_tables.documents(facts)
-    if not rows:
-        return []
-    names = level_names(facts)
-    colour = level_colours(names)
-    y = alt.Y("level:N", sort=names, title=None, axis=alt.Axis(grid=False))
-    ranges, domain = frame("frame_documents", _by_set(facts, rows, "p25", ("p5", "p95"), (0.0,), 4.0))
-    x = alt.X("p5:Q", scale=alt.Scale(domain=domain, nice=False, zero=False), axis=signed_axis(f"loss minus {facts.baseline}'s (nats/token)", grid=True))
-    panels = []
-    shown = [shape for shape in law_tables.shapes(facts) if any(row["shape"] == shape for row in rows)]
-    for shape in shown:
-        base = table("documents").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}")
-        whisker = base.mark_rule(strokeWidth=1.5, clip=True).encode(x=x, x2="p95:Q", y=y, color=colour)
-        box = base.mark_bar(height=12, opacity=0.85, clip=True).encode(x=alt.X("p25:Q"), x2="p75:Q", y=y, color=colour,
-            tooltip=["level:N", alt.Tooltip("documents:Q", format=","), alt.Tooltip("better:Q", format=".1%", title="documents with lower loss"),
-                     alt.Tooltip("difference:Q", format="+.4f", title="over the whole set"), alt.Tooltip("se:Q", format=".4f"),
-                     alt.Tooltip("p50:Q", format="+.4f", title="median")])  # fmt: skip
-        middle = base.mark_tick(color="var(--page)", thickness=2, height=12).encode(x=alt.X("p50:Q"), y=y)
-        share = base.transform_calculate(label="format(datum.better, '.0%') + ' better'").mark_text(align="right", style="note", dy=-13).encode(
-            x=alt.value("width"), y=y, text="label:N")  # fmt: skip
-        zero = alt.Chart(alt.InlineData(values=[{"p5": 0}])).mark_rule(style="guide").encode(x=x)
-        size = next(row["D"] for row in rows if row["shape"] == shape)
-        drawn = zero + whisker + box + middle + share
-        panels.append(panel(drawn, 46 * (len(names) - 1) + 10, title=f"{shape}, {count(size)} tokens"))
-    says = (
-        "The same two models, document by document: the box holds the middle half of the documents, the line nine in ten. A small average "
-        "difference can be a little on every document, or a lot on a few; this tells them apart."
-    )
-    first = law_tables.eval_sets(facts)[0]
-    told = [f"{r['level']} is better on {r['better']:.0%} ({r['shape']})" for r in rows if r["eval_set"] == first]
-    return [Chart("documents", "Document by document", says, "; ".join(told) + ".", panels, {"documents": rows}, [selector(facts), ranges], min_width=330)]
-
-

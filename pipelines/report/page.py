@@ -1,16 +1,14 @@
 """The page: one HTML file with everything in it, and the files beside it.
 
-Nothing leaves the page: a content-security policy forbids every request, and scripts run only if their hash is in it, so text from
-the corpus could not run even if it were not escaped.
+Nothing leaves the page: a content-security policy forbids every request, and scripts run only if their hash is in it, so
+text from the corpus could not run even if it were not escaped.
 """
 
-import base64
 import json
 import re
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,22 @@ import jinja2
 import vl_convert
 
 from pipelines.report import (
-    cost_charts, curation_charts, explorer, law_charts, law_tables, palette, shift_charts, short, trust, verdict, wording,
-)  # fmt: skip
+    corpus_charts,
+    cost_charts,
+    explorer,
+    law_charts,
+    law_tables,
+    paired_charts,
+    palette,
+    rule_charts,
+    shift_charts,
+    short,
+    trust,
+    verdict,
+    wording,
+)
 from pipelines.report.chart import Chart, Rows, standalone
+from pipelines.report.embed import columns, inert_json, policy, vega
 from pipelines.report.facts import Facts
 
 HERE = Path(__file__).parent
@@ -54,12 +65,29 @@ def make(facts: Facts) -> Made:
         sections["exponents"] = [shift_charts.exponents(facts)]
     if fitted and compared:
         sections["exponents"].append(shift_charts.shifts(facts))
-        sections["multipliers"] = [law_charts.multipliers(facts), law_charts.seed_differences(facts), *law_charts.document_differences(facts)]
+        sections["multipliers"] = [
+            law_charts.multipliers(facts),
+            paired_charts.seed_differences(facts),
+            *paired_charts.document_differences(facts),
+        ]
         sections["planner"] = [shift_charts.planner(facts)]
-    sections["curation"] = curation_charts.charts(facts)
+    sections["curation"] = _curation(facts)
     sections["trust"] = [*(shift_charts.extrapolation(facts) if fitted else []), *cost_charts.learning_rates(facts)]
     sections["provenance"] = cost_charts.seconds(facts)
     return Made(sections, explorer.data(facts) if fitted else None)
+
+
+def _curation(facts: Facts) -> list[Chart]:
+    """The curation charts that the facts have numbers for, in the order of the page."""
+    makers = (
+        (facts.funnel, rule_charts.funnel),
+        (facts.overlap, rule_charts.overlap),
+        (facts.domains, corpus_charts.domains),
+        (facts.lengths, corpus_charts.lengths),
+        (facts.clusters, corpus_charts.clusters),
+        (facts.classifiers, corpus_charts.classifiers),
+    )
+    return [chart for rows, maker in makers if rows for chart in maker(facts)]
 
 
 def render(facts: Facts, samples: bool = True) -> str:
@@ -70,18 +98,37 @@ def render(facts: Facts, samples: bool = True) -> str:
 
 def _render(facts: Facts, made: Made) -> str:
     specs = {c.id: {"panels": c.panels, "params": c.params, "tables": list(c.tables)} for c in made.charts}
-    scripts = [_vega(), _static("page.js"), *([_static("explorer.js")] if made.explorer else [])]
+    scripts = [vega(), _static("page.js"), *([_static("explorer.js")] if made.explorer else [])]
     colours = {level["name"]: palette.level_colour(i) for i, level in enumerate(facts.levels)}
     sets = law_tables.eval_sets(facts)
-    return _environment().get_template("index.html.j2").render(
-        facts=facts, sections=made.sections, colours=colours, legend=list(colours.items()), eval_sets=sets,
-        contents=_contents(made), parts=_parts(made), samples=_samples(facts), cost=_cost(facts), **_law_words(facts, sets),
-        tables=_inert_json({name: _columns(rows) for name, rows in made.tables.items()}), specs=_inert_json(specs), config=_inert_json(palette.CHART_CONFIG),
-        explorer=_inert_json(made.explorer) if made.explorer else None,
-        explorer_levels=facts.fit["levels"], explorer_shapes=[(s["name"], s["N"]) for s in (made.explorer or {"shapes": []})["shapes"]],
-        scripts=scripts, policy=_policy(scripts), style=_static("page.css"),
-        light=palette.css(palette.LIGHT), dark=palette.css(palette.DARK), font=palette.FONT,
-    )  # fmt: skip
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            facts=facts,
+            sections=made.sections,
+            colours=colours,
+            legend=list(colours.items()),
+            eval_sets=sets,
+            contents=_contents(made),
+            parts=_parts(made),
+            samples=_samples(facts),
+            cost=_cost(facts),
+            **_law_words(facts, sets),
+            tables=inert_json({name: columns(rows) for name, rows in made.tables.items()}),
+            specs=inert_json(specs),
+            config=inert_json(palette.CHART_CONFIG),
+            explorer=inert_json(made.explorer) if made.explorer else None,
+            explorer_levels=facts.fit["levels"],
+            explorer_shapes=[(s["name"], s["N"]) for s in (made.explorer or {"shapes": []})["shapes"]],
+            scripts=scripts,
+            policy=policy(scripts),
+            style=_static("page.css"),
+            light=palette.css(palette.LIGHT),
+            dark=palette.css(palette.DARK),
+            font=palette.FONT,
+        )
+    )
 
 
 def _law_words(facts: Facts, sets: list[str]) -> dict[str, Any]:
@@ -89,8 +136,12 @@ def _law_words(facts: Facts, sets: list[str]) -> dict[str, Any]:
     fits = facts.fit["sets"]
     first = fits[sets[0]] if sets else None
     return {
-        "headline": verdict.headline(facts), "settings": facts.fit["settings"], "faults": _faults(facts),
-        "law": first["law"] if first else None, "agreement": verdict.agreement(facts), "not_tested": trust.not_tested(facts),
+        "headline": verdict.headline(facts),
+        "settings": facts.fit["settings"],
+        "faults": _faults(facts),
+        "law": first["law"] if first else None,
+        "agreement": verdict.agreement(facts),
+        "not_tested": trust.not_tested(facts),
         "warnings": trust.warnings(facts, sets[0]) if sets else [],
         "answers": [(name, verdict.answers(facts, name)) for name in sets],
         "tests": [(name, verdict.tests(facts, name)) for name in sets],
@@ -98,9 +149,10 @@ def _law_words(facts: Facts, sets: list[str]) -> dict[str, Any]:
         "crossings": [(name, verdict.crossings(facts, name)) for name in sets],
         "sensitivity": [(name, verdict.sensitivity(facts, name)) for name in sets],
         "parameters": [
-            (name, [(level, one["parameters"], one["identifiability"]["flags"]) for level, one in fits[name]["levels"].items()]) for name in sets
+            (name, [(level, one["parameters"], one["identifiability"]["flags"]) for level, one in fits[name]["levels"].items()])
+            for name in sets
         ],
-    }  # fmt: skip
+    }
 
 
 def _faults(facts: Facts) -> list[dict[str, Any]]:
@@ -117,7 +169,10 @@ def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
     page = folder / "index.html"
     page.write_text(_render(facts, made), "utf-8")
     sets = law_tables.eval_sets(facts)
-    words = {"headline": verdict.headline(facts), "answers": {name: [asdict(a) for a in verdict.answers(facts, name)] for name in sets}}
+    words = {
+        "headline": verdict.headline(facts),
+        "answers": {name: [asdict(a) for a in verdict.answers(facts, name)] for name in sets},
+    }
     body = asdict(facts) | {"verdict": words, "tables": made.tables}
     (folder / "report.json").write_text(json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
     (folder / "report.md").write_text(short.render(facts), "utf-8")
@@ -138,8 +193,14 @@ def _contents(made: Made) -> list[tuple[str, str]]:
     law = [("curves", "Curves"), ("exponents", "What moved"), ("multipliers", "In practice"), ("planner", "Planner")]
     there = [(f"{section}-section", title) for section, title in law if section in made.sections]
     dials = [("explorer", "Explorer")] if made.explorer else []
-    return [("verdict", "Verdict"), *there, *dials, ("curation", "Curation"), ("trust", "How far to trust this"),
-            ("provenance", "Cost and provenance")]  # fmt: skip
+    return [
+        ("verdict", "Verdict"),
+        *there,
+        *dials,
+        ("curation", "Curation"),
+        ("trust", "How far to trust this"),
+        ("provenance", "Cost and provenance"),
+    ]
 
 
 def _samples(facts: Facts) -> list[tuple[str, list[tuple[str, list[dict[str, Any]]]]]]:
@@ -164,66 +225,35 @@ def _cost(facts: Facts) -> dict[str, float]:
         if best is None or tokens > best["tokens"]:
             trunks[level, seed, shape] = row
     return {
-        "runs": len(runs), "tokens": sum(r["tokens"] for r in trunks.values()), "flops": sum(r["flops"] for r in trunks.values()),
-        "seconds": sum(s["seconds"] for s in facts.steps), "bytes": sum(s["bytes"] for s in facts.steps),
-    }  # fmt: skip
-
-
-def _columns(rows: Rows) -> dict[str, Any]:
-    """A table by column, a third of its size as rows: texts as places in a list, numbers to six significant digits (what a
-    chart can show). Column -> values, or {"of": texts, "at": places}."""
-    out: dict[str, Any] = {}
-    for name in dict.fromkeys(key for row in rows for key in row):
-        values = [row.get(name) for row in rows]
-        if all(isinstance(value, str) for value in values):
-            texts = list(dict.fromkeys(values))
-            place = {text: i for i, text in enumerate(texts)}
-            out[name] = {"of": texts, "at": [place[value] for value in values]}
-        else:
-            out[name] = [_short(value) for value in values]
-    return out
-
-
-def _short(value: Any) -> Any:
-    if not isinstance(value, float):
-        return value
-    rounded = float(f"{value:.6g}")
-    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
-
-
-def _inert_json(value: Any) -> str:
-    """JSON that is safe inside a script element: no text in it can end the element or begin a comment."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-@cache
-def _vega() -> str:
-    """Vega, Vega-Lite and vega-embed as one script, from the copy inside vl-convert."""
-    return vl_convert.javascript_bundle().replace("</script", "<\\/script")
+        "runs": len(runs),
+        "tokens": sum(r["tokens"] for r in trunks.values()),
+        "flops": sum(r["flops"] for r in trunks.values()),
+        "seconds": sum(s["seconds"] for s in facts.steps),
+        "bytes": sum(s["bytes"] for s in facts.steps),
+    }
 
 
 def _static(name: str) -> str:
     return (HERE / "static" / name).read_text("utf-8")
 
 
-def _policy(scripts: list[str]) -> str:
-    """Nothing may be fetched; only these scripts run. Vega compiles its expressions, hence 'unsafe-eval'."""
-    hashes = " ".join(f"'sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
-    return (
-        f"default-src 'none'; script-src {hashes} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters.update(
-        count=wording.count, size=wording.size, duration=wording.duration, times=wording.times, eval_words=wording.eval_words,
-        declaration=wording.declaration, probability=wording.probability, interval=wording.interval,
-    )  # fmt: skip
+        count=wording.count,
+        size=wording.size,
+        duration=wording.duration,
+        times=wording.times,
+        eval_words=wording.eval_words,
+        declaration=wording.declaration,
+        probability=wording.probability,
+        interval=wording.interval,
+    )
     return environment

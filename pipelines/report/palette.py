@@ -1,24 +1,54 @@
 """Colours of the page and its charts. A level has one colour everywhere: its place in the study decides which.
 
-Hues follow Okabe and Ito (2008), told apart with any common colour blindness; they are darkened (light page) or lightened (dark
-page) until text set in them has a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3). The first level, usually the raw pool, is grey:
-what it is compared with stands out.
+Hues follow Okabe and Ito (2008), told apart with any common colour blindness. They are darkened (light page) or lightened
+(dark page) until text set in them has a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3). The first level, usually the raw
+pool, is grey: what is compared with it stands out.
 """
 
 from typing import Any
 
 LIGHT = {
-    "--page": "#ffffff", "--panel": "#f7f7f5", "--ink": "#1b1c1f", "--soft": "#5b5f66", "--line": "#d9dade", "--grid": "#ececee",
-    "--accent": "#0b62a8", "--drop": "#c9ccd1", "--good": "#00694e", "--warn": "#9a4a00", "--wash": "#eef3f8",
-    "--level-0": "#666b73", "--level-1": "#0068ac", "--level-2": "#b84a00", "--level-3": "#007a5a",
-    "--level-4": "#a33d78", "--level-5": "#7d6100", "--level-6": "#4a57b8", "--level-7": "#8c4030",
-}  # fmt: skip
+    "--page": "#ffffff",
+    "--panel": "#f7f7f5",
+    "--ink": "#1b1c1f",
+    "--soft": "#5b5f66",
+    "--line": "#d9dade",
+    "--grid": "#ececee",
+    "--accent": "#0b62a8",
+    "--drop": "#c9ccd1",
+    "--good": "#00694e",
+    "--warn": "#9a4a00",
+    "--wash": "#eef3f8",
+    "--level-0": "#666b73",
+    "--level-1": "#0068ac",
+    "--level-2": "#b84a00",
+    "--level-3": "#007a5a",
+    "--level-4": "#a33d78",
+    "--level-5": "#7d6100",
+    "--level-6": "#4a57b8",
+    "--level-7": "#8c4030",
+}
 DARK = {
-    "--page": "#15171a", "--panel": "#1d2024", "--ink": "#e9eaec", "--soft": "#a5aab2", "--line": "#3a3e45", "--grid": "#2a2d32",
-    "--accent": "#6bb5ee", "--drop": "#4a4f57", "--good": "#4cc9a1", "--warn": "#f0a35e", "--wash": "#1c2630",
-    "--level-0": "#a7acb4", "--level-1": "#56b4e9", "--level-2": "#f08a3c", "--level-3": "#3fc79a",
-    "--level-4": "#e08bbb", "--level-5": "#dcb83c", "--level-6": "#9aa5f5", "--level-7": "#dc9080",
-}  # fmt: skip
+    "--page": "#15171a",
+    "--panel": "#1d2024",
+    "--ink": "#e9eaec",
+    "--soft": "#a5aab2",
+    "--line": "#3a3e45",
+    "--grid": "#2a2d32",
+    "--accent": "#6bb5ee",
+    "--drop": "#4a4f57",
+    "--good": "#4cc9a1",
+    "--warn": "#f0a35e",
+    "--wash": "#1c2630",
+    "--level-0": "#a7acb4",
+    "--level-1": "#56b4e9",
+    "--level-2": "#f08a3c",
+    "--level-3": "#3fc79a",
+    "--level-4": "#e08bbb",
+    "--level-5": "#dcb83c",
+    "--level-6": "#9aa5f5",
+    "--level-7": "#dc9080",
+}
 NUM_LEVEL_COLOURS = 8
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
 
@@ -47,21 +77,46 @@ CHART_CONFIG: dict[str, Any] = {
     "padding": 2,
     "view": {"stroke": None},
     "axis": {
-        "domainColor": "var(--line)", "tickColor": "var(--line)", "gridColor": "var(--grid)", "labelColor": "var(--soft)",
-        "titleColor": "var(--soft)", "titleFontWeight": "normal", "titleFontSize": 12, "labelFontSize": 11, "titlePadding": 8,
-        "tickSize": 4, "labelLimit": 240,
+        "domainColor": "var(--line)",
+        "tickColor": "var(--line)",
+        "gridColor": "var(--grid)",
+        "labelColor": "var(--soft)",
+        "titleColor": "var(--soft)",
+        "titleFontWeight": "normal",
+        "titleFontSize": 12,
+        "labelFontSize": 11,
+        "titlePadding": 8,
+        "tickSize": 4,
+        "labelLimit": 240,
     },
-    "axisY": {"domain": False, "ticks": False, "titleAlign": "left", "titleAngle": 0, "titleAnchor": "end", "titleX": 0, "titleY": -12},
+    "axisY": {
+        "domain": False,
+        "ticks": False,
+        "titleAlign": "left",
+        "titleAngle": 0,
+        "titleAnchor": "end",
+        "titleX": 0,
+        "titleY": -12,
+    },
     "axisX": {"grid": False},
     "header": {"labelColor": "var(--ink)", "labelFontSize": 12, "titleColor": "var(--soft)"},
     "title": {"color": "var(--ink)", "fontSize": 12.5, "fontWeight": 600, "anchor": "start", "offset": 20, "frame": "group"},
     "legend": {
-        "labelColor": "var(--ink)", "titleColor": "var(--soft)", "labelFontSize": 12, "titleFontWeight": "normal",
-        "orient": "top", "symbolType": "circle", "symbolStrokeWidth": 0, "offset": 10,
+        "labelColor": "var(--ink)",
+        "titleColor": "var(--soft)",
+        "labelFontSize": 12,
+        "titleFontWeight": "normal",
+        "orient": "top",
+        "symbolType": "circle",
+        "symbolStrokeWidth": 0,
+        "offset": 10,
     },
     "text": {"color": "var(--ink)", "fontSize": 11},
     "rule": {"color": "var(--soft)"},
     "line": {"strokeWidth": 2},
     "area": {"opacity": 0.16, "line": False},
-    "style": {"guide": {"stroke": "var(--soft)", "strokeDash": [4, 3], "strokeWidth": 1}, "note": {"fill": "var(--soft)", "fontSize": 11}},
-}  # fmt: skip
+    "style": {
+        "guide": {"stroke": "var(--soft)", "strokeDash": [4, 3], "strokeWidth": 1},
+        "note": {"fill": "var(--soft)", "fontSize": 11},
+    },
+}

@@ -68,8 +68,18 @@ def paired(losses: pl.DataFrame, sets: pl.DataFrame, shape: str, baseline: str) 
         .sort("sets", "level", "seed", "tokens")
     )
     return [
-        {"eval_set": row["sets"], "level": row["level"], "baseline": baseline, "shape": shape, "seed": row["seed"],
-         "tokens": row["tokens"], "difference": row["difference"], "se": row["se"], "documents": row["documents"],
-         "better": row["better"], "quantiles": row["quantiles"]}
+        {
+            "eval_set": row["sets"],
+            "level": row["level"],
+            "baseline": baseline,
+            "shape": shape,
+            "seed": row["seed"],
+            "tokens": row["tokens"],
+            "difference": row["difference"],
+            "se": row["se"],
+            "documents": row["documents"],
+            "better": row["better"],
+            "quantiles": row["quantiles"],
+        }
         for row in rows.to_dicts()
-    ]  # fmt: skip
+    ]

@@ -9,22 +9,38 @@ from pipelines.report.wording import eval_words, probability
 def checks(facts: Facts, eval_set: str) -> list[tuple[str, str, str]]:
     """Rows of (check, answer, what it means) for one evaluation set."""
     fit = facts.fit["sets"][eval_set]
-    return [_noise(fit["noise"]), _fit(fit["adequacy"]), _sizes(fit["adequacy"]), _identified(fit), _smallest(facts, fit), _forecast(fit)]
+    return [
+        _noise(fit["noise"]),
+        _fit(fit["adequacy"]),
+        _sizes(fit["adequacy"]),
+        _identified(fit),
+        _smallest(facts, fit),
+        _forecast(fit),
+    ]
 
 
 def _noise(noise: dict[str, Any]) -> tuple[str, str, str]:
     seen = "measured between seeds" if noise["trunk_replicates"] else "from the fit's own residuals; no seed was repeated"
     answer = f"{noise['row_sd_percent']:.2f}% per run, {noise['trunk_sd_percent'] or 0:.2f}% per trunk ({seen})"
-    return "Luck", answer, "Two runs that differ only in their seed differ by about this much of their loss. All intervals contain it."
+    return (
+        "Luck",
+        answer,
+        "Two runs that differ only in their seed differ by about this much of their loss. All intervals contain it.",
+    )
 
 
 def _fit(adequacy: dict[str, Any]) -> tuple[str, str, str]:
     found = adequacy["lack_of_fit"]
     if found is None:
         return "Does the law fit?", "could not be tested", "Too few repeated runs to tell misfit from luck: add seeds."
-    answer = f"misses by {found['misfit_percent']:.2f}% beside luck of {found['pure_error_percent']:.2f}% ({probability(found['p'])})"
+    luck = f"{found['pure_error_percent']:.2f}%"
+    answer = f"misses by {found['misfit_percent']:.2f}% beside luck of {luck} ({probability(found['p'])})"
     good = found["p"] >= 0.01
-    return "Does the law fit?", answer, "No sign that the law has the wrong form." if good else "It does not: read exponents as local slopes."
+    return (
+        "Does the law fit?",
+        answer,
+        "No sign that the law has the wrong form." if good else "It does not: read exponents as local slopes.",
+    )
 
 
 def _sizes(adequacy: dict[str, Any]) -> tuple[str, str, str]:
@@ -32,7 +48,11 @@ def _sizes(adequacy: dict[str, Any]) -> tuple[str, str, str]:
     if found is None:
         return "One exponent for all sizes?", "could not be tested", "It takes two or more model sizes and some runs to spare."
     good = found["p"] >= 0.01
-    meaning = "One exponent per level describes all sizes tested." if good else "The exponent changes with model size; one number is an average."
+    meaning = (
+        "One exponent per level describes all sizes tested."
+        if good
+        else "The exponent changes with model size; one number is an average."
+    )
     return "One exponent for all sizes?", probability(found["p"]), meaning
 
 
@@ -41,12 +61,18 @@ def _identified(fit: dict[str, Any]) -> tuple[str, str, str]:
     pairs = [one["identifiability"]["correlations"].get("E, beta") for one in fit["levels"].values()]
     known = [abs(value) for value in pairs if value is not None]
     answer = "; ".join(flags) or (f"yes; floor and exponent correlate at {max(known):.2f}" if known else "yes")
-    meaning = "The closer that correlation is to 1, the more a lower floor and a higher exponent look alike over the tested range."
+    meaning = (
+        "The closer that correlation is to 1, the more a lower floor and a higher exponent look alike over the tested range."
+    )
     return "Are the parameters pinned down?", answer, meaning
 
 
 def _smallest(facts: Facts, fit: dict[str, Any]) -> tuple[str, str, str]:
-    parts = [f"{level} {verdict['detectable_beta']:.3f}" for level, verdict in fit["verdicts"].items() if verdict["detectable_beta"] is not None]
+    parts = [
+        f"{level} {verdict['detectable_beta']:.3f}"
+        for level, verdict in fit["verdicts"].items()
+        if verdict["detectable_beta"] is not None
+    ]
     meaning = f"A difference in exponent from {facts.baseline} smaller than this is found less than four times in five."
     return "Smallest shift this design can see", ", ".join(parts) or "none", meaning
 
@@ -55,9 +81,17 @@ def _forecast(fit: dict[str, Any]) -> tuple[str, str, str]:
     found = fit["extrapolation"]
     rate = found["rate_percent_per_e_fold"] if found else None
     if rate is None:
-        return "Forecast error", "could not be measured", "Predictions beyond the tested range have no interval: do not rely on them."
+        return (
+            "Forecast error",
+            "could not be measured",
+            "Predictions beyond the tested range have no interval: do not rely on them.",
+        )
     answer = f"{rate:.2f}% of loss for every factor of 2.7 in D, bias {found['bias_percent']:+.2f}%"
-    return "Forecast error", answer, "Measured by hiding the largest runs and predicting them. Bands beyond the tested range contain it."
+    return (
+        "Forecast error",
+        answer,
+        "Measured by hiding the largest runs and predicting them. Bands beyond the tested range contain it.",
+    )
 
 
 def warnings(facts: Facts, eval_set: str) -> list[str]:

@@ -20,7 +20,11 @@ MOVED = {
 """Kinds of verdict as scaling_fit gives them, in a few plain words."""
 
 
-DIRECTION = {"better": ("lower loss", "moved"), "worse": ("higher loss", "worse"), "unclear": ("no clear difference", "unclear")}
+DIRECTION = {
+    "better": ("lower loss", "moved"),
+    "worse": ("higher loss", "worse"),
+    "unclear": ("no clear difference", "unclear"),
+}
 
 
 UNKNOWN = 30.0
@@ -60,11 +64,23 @@ def answers(facts: Facts, eval_set: str) -> list[Answer]:
         verdict = fit["verdicts"][level]
         big, small = _worth(facts, fit, level)
         direction, tone = DIRECTION.get(verdict["direction"], DIRECTION["unclear"])
-        made.append(Answer(
-            level, verdict["kind"], MOVED.get(verdict["kind"], verdict["kind"]), direction, tone, _finding(facts, fit, level), verdict["sentence"],
-            " ".join(part for part in (verdict["reading"], crossing_words(facts, fit, level)) if part), big, small,
-            found[level], _place(found[level], low, span), (0.0 - low) / span,
-        ))  # fmt: skip
+        made.append(
+            Answer(
+                level,
+                verdict["kind"],
+                MOVED.get(str(verdict["kind"]), str(verdict["kind"])),
+                direction,
+                tone,
+                _finding(facts, fit, level),
+                verdict["sentence"],
+                " ".join(part for part in (verdict["reading"], crossing_words(facts, fit, level)) if part),
+                big,
+                small,
+                found[level],
+                _place(found[level], low, span),
+                (0.0 - low) / span,
+            )
+        )
     return made
 
 
@@ -81,14 +97,16 @@ def _finding(facts: Facts, fit: dict[str, Any], level: str) -> str:
         "exponent": f"The exponent moved by {beta}, with the floor left free ({p}).",
         "floor": f"The floor moved by {floor} nats/token ({_cell(asked.get('floor, exponent free'))}); {within}.",
         "exponent and floor": f"The exponent moved by {beta} ({p}) and the floor by {floor} nats/token.",
-        "multiplier": f"A constant discount ({p_any}): one token is worth {worth} of {facts.baseline} at every scale tested; {within}.",
+        "multiplier": f"A constant discount ({p_any}): one token is worth {worth} of {facts.baseline} at every "
+        "scale tested; {within}.",
         "none": f"The same law as {facts.baseline}: {within}, and one token is worth {worth}.",
         "undetected": f"No difference is shown ({p_any}); {within}, but one token may be worth {worth} of {facts.baseline}.",
-        "not identifiable": f"The loss differs ({p_any}), but what moved cannot be told: the exponent may differ by anything {span}."
+        "not identifiable": f"The loss differs ({p_any}), but what moved cannot be told: the exponent may differ "
+        "by anything {span}."
         if verdict["shifted"]
         else f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by anything {span}.",
     }
-    return told.get(verdict["kind"], verdict["sentence"])
+    return told.get(str(verdict["kind"]), str(verdict["sentence"]))
 
 
 def _open(end: float | None) -> str:
@@ -154,7 +172,11 @@ def headline(facts: Facts) -> tuple[str, str]:
         near = [a.level for a in better if a.level != best.level and a.percent[0] < best.percent[2]]
         tie = f", not clearly ahead of {_listed(near)}" if near else ""
         head = f"Train on {best.level}{tie}: {-best.percent[1]:.1f}% lower loss than {base} at the budgets tested."
-        practical = f"{base[:1].upper()}{base[1:]} needs {best.big} {best.small.replace(f' for {base} to match it', ' to match it')}." if best.big and best.big != "∞" else ""
+        practical = (
+            f"{base[:1].upper()}{base[1:]} needs {best.big} {best.small.replace(f' for {base} to match it', ' to match it')}."
+            if best.big and best.big != "∞"
+            else ""
+        )
     elif any(answer.percent[0] > 0 for answer in told):
         head = f"Stay with {base}: no level has a lower loss at the budgets tested."
     else:
@@ -187,13 +209,13 @@ def _planned(facts: Facts, fit: dict[str, Any]) -> str:
     limit = fit["budget"]["observed_budget"][1] * 10
     runs: list[tuple[str, float, float]] = []
     for level, C, sure in zip(plan["winner"], plan["budgets"], plan["winner_share"], strict=True):
-        if C <= limit and (not runs or runs[-1][0] != level):
+        if limit >= C and (not runs or runs[-1][0] != level):
             runs.append((level, C, sure))
     level, C, _ = runs[-1]
     sure = next(s for c, s in zip(plan["budgets"][::-1], plan["winner_share"][::-1], strict=True) if c <= limit)
     if len(runs) < 2 or sure < 0.6:
         return ""
-    where = "" if C <= limit / 10 else " (beyond the tested range)"
+    where = "" if limit / 10 >= C else " (beyond the tested range)"
     return f"Past {C:.0e} FLOPs{where} {level} is expected to win, in {sure:.0%} of the resamples."
 
 
@@ -204,8 +226,10 @@ def _listed(names: list[str]) -> str:
 def agreement(facts: Facts) -> list[dict[str, Any]]:
     """Per level, the verdict on every evaluation set."""
     kinds = facts.fit["overall"]["agreement"]
-    return [{"level": level, "sets": [(eval_words(name), name, MOVED.get(kind, kind)) for name, kind in by_set.items()]}
-            for level, by_set in kinds.items()]  # fmt: skip
+    return [
+        {"level": level, "sets": [(eval_words(name), name, MOVED.get(kind, kind)) for name, kind in by_set.items()]}
+        for level, by_set in kinds.items()
+    ]
 
 
 def tests(facts: Facts, eval_set: str) -> list[dict[str, Any]]:
@@ -216,8 +240,17 @@ def tests(facts: Facts, eval_set: str) -> list[dict[str, Any]]:
         cells = [_cell(asked.get(name)) for name in ("any shift", "exponent, floor free", "floor, exponent free")]
         weights = [(h["hypothesis"], h["weight"]) for h in one["hypotheses"] if h["weight"] is not None]
         best = max(weights, key=lambda pair: pair[1], default=("", 0.0))
-        rows.append({"level": level, "cells": cells, "delta": one["delta_beta"], "best": best[0], "weight": best[1],
-                     "same": one["equivalence"]["beta_equivalent"], "margin": one["equivalence"]["margin_beta"]})  # fmt: skip
+        rows.append(
+            {
+                "level": level,
+                "cells": cells,
+                "delta": one["delta_beta"],
+                "best": best[0],
+                "weight": best[1],
+                "same": one["equivalence"]["beta_equivalent"],
+                "margin": one["equivalence"]["margin_beta"],
+            }
+        )
     return rows
 
 
@@ -237,17 +270,28 @@ def crossings(facts: Facts, eval_set: str) -> list[dict[str, str]]:
             found = one["at"] is not None
             known = found and one["low"] is not None and one["high"] is not None
             at = f"{one['at']:.1e}" if found else "no crossing"
-            rows.append({
-                "level": level, "pool": "the tokens there are" if pool == "finite" else "endless",
-                "at": f"{at} [{one['low']:.1e}, {one['high']:.1e}]" if known else at,
-                "after": {"level": level, "baseline": facts.baseline}.get(one["after"], "") + ("" if not found or one["inside_observed"] else " (not tested so far out)"),
-                "share": f"{one['share']:.0%}",
-            })  # fmt: skip
+            rows.append(
+                {
+                    "level": level,
+                    "pool": "the tokens there are" if pool == "finite" else "endless",
+                    "at": f"{at} [{one['low']:.1e}, {one['high']:.1e}]" if known else at,
+                    "after": {"level": level, "baseline": facts.baseline}.get(one["after"], "")
+                    + ("" if not found or one["inside_observed"] else " (not tested so far out)"),
+                    "share": f"{one['share']:.0%}",
+                }
+            )
     for one in facts.fit["sets"][eval_set]["crossovers"]:
         if one["at"] is not None:
             ends = f" [{one['low']:.2g}, {one['high']:.2g}]" if one["low"] is not None and one["high"] is not None else ""
-            rows.append({"level": one["level"], "pool": f"at matched size {one['shape']}", "at": f"{count(one['at'])} tokens{ends}",
-                         "after": {"level": one["level"], "baseline": facts.baseline}.get(one["after"], ""), "share": f"{one['share']:.0%}"})
+            rows.append(
+                {
+                    "level": one["level"],
+                    "pool": f"at matched size {one['shape']}",
+                    "at": f"{count(one['at'])} tokens{ends}",
+                    "after": {"level": one["level"], "baseline": facts.baseline}.get(one["after"], ""),
+                    "share": f"{one['share']:.0%}",
+                }
+            )
     return rows
 
 

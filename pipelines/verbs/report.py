@@ -14,9 +14,11 @@ from pipelines.report.compare import compare as compare_facts
 from pipelines.report.facts import read
 
 HEADINGS = {
-    "settings": "Declared differently", "data": "The levels", "results": "What came out (bold: the intervals have nothing in common)",
+    "settings": "Declared differently",
+    "data": "The levels",
+    "results": "What came out (bold: the intervals have nothing in common)",
     "software": "Software and machine",
-}  # fmt: skip
+}
 
 ReportPath = Annotated[Path, typer.Argument(metavar="REPORT", help="A report folder, or the report.json inside it.")]
 

@@ -26,7 +26,9 @@ SHAPES = {"s": 400_000, "m": 1_600_000}
 TOKENS = [250_000, 500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000]
 
 
-def observations(shapes: dict[str, int] = SHAPES, eval_sets: list[str] = EVAL_SETS, noise: float = 0.002) -> list[dict[str, Any]]:
+def observations(
+    shapes: dict[str, int] = SHAPES, eval_sets: list[str] = EVAL_SETS, noise: float = 0.002
+) -> list[dict[str, Any]]:
     """Losses from a law in which curation multiplies the tokens and moves no exponent, with seed noise."""
     draw = random.Random(7)
     rows = []
@@ -37,21 +39,41 @@ def observations(shapes: dict[str, int] = SHAPES, eval_sets: list[str] = EVAL_SE
                     for i, eval_set in enumerate(eval_sets):
                         loss = 1.6 + 0.1 * i + 130 / params**0.36 + 190 / (tokens * multiplier) ** 0.4
                         loss *= math.exp(draw.gauss(0, noise))
-                        rows.append({
-                            "level": level, "seed": seed, "trunk": f"{level}-{shape}-{seed}", "shape": shape, "params_body": params // 2,
-                            "params_head": params // 4, "params_embedding": params // 4, "tokens": tokens, "unique_tokens": 12_000_000,
-                            "repeated": False, "flops": 6.0 * params * tokens, "eval_set": eval_set, "loss": loss,
-                            "bits_per_byte": loss / 2.7, "eval_tokens": 60_000, "loss_se": 0.01, "certificate": "c0ffee00c0ffee00",
-                        })  # fmt: skip
+                        rows.append(
+                            {
+                                "level": level,
+                                "seed": seed,
+                                "trunk": f"{level}-{shape}-{seed}",
+                                "shape": shape,
+                                "params_body": params // 2,
+                                "params_head": params // 4,
+                                "params_embedding": params // 4,
+                                "tokens": tokens,
+                                "unique_tokens": 12_000_000,
+                                "repeated": False,
+                                "flops": 6.0 * params * tokens,
+                                "eval_set": eval_set,
+                                "loss": loss,
+                                "bits_per_byte": loss / 2.7,
+                                "eval_tokens": 60_000,
+                                "loss_se": 0.01,
+                                "certificate": "c0ffee00c0ffee00",
+                            }
+                        )
     return rows
 
 
 def _funnel(level: int) -> list[dict[str, Any]]:
     rules = [
-        ("held out for evaluation", 0.02), ("duplicate of a held-out document", 0.004), ("exact duplicate", 0.08), ("near duplicate", 0.11),
-        ("gopher_quality.n_words >= 50", 0.09), ("gopher_quality.mean_word_length <= 10", 0.02), ("c4.n_lines >= 3 <b>", 0.03),
+        ("held out for evaluation", 0.02),
+        ("duplicate of a held-out document", 0.004),
+        ("exact duplicate", 0.08),
+        ("near duplicate", 0.11),
+        ("gopher_quality.n_words >= 50", 0.09),
+        ("gopher_quality.mean_word_length <= 10", 0.02),
+        ("c4.n_lines >= 3 <b>", 0.03),
         ("top 25% by quality.score", 0.38),
-    ]  # fmt: skip
+    ]
     taken = rules[: [2, 4, 7, 8][level]]
     rows = [(reason, round(share * 1e6)) for reason, share in taken]
     rows.append((None, 1_000_000 - sum(n for _, n in rows)))
@@ -62,55 +84,165 @@ def _funnel(level: int) -> list[dict[str, Any]]:
 def planted(fit: dict[str, Any], rows: list[dict[str, Any]] | None = None) -> Facts:
     names = list(LEVELS)
     declarations: list[dict[str, Any]] = [
-        {}, {"drop": ["exact", "near"]}, {"keep": ["gopher_quality", "c4"]}, {"top": {"fraction": 0.25, "by": "quality.score", "within": "domain"}},
-    ]  # fmt: skip
+        {},
+        {"drop": ["exact", "near"]},
+        {"keep": ["gopher_quality", "c4"]},
+        {"top": {"fraction": 0.25, "by": "quality.score", "within": "domain"}},
+    ]
     funnel = [row for i in range(4) for row in _funnel(i)]
     kept = {row["level"]: row for row in funnel if row["reason"] is None}
     reasons = [row["reason"] for row in _funnel(3)[2:-1]]
     samples = [
-        {"level": "filtered", "rule": "gopher_quality.n_words >= 50", "kept": k, "value": f"n_words = {50 + (2 - i if k else -3 - i)}",
-         "domain": "docs", "source": "python", "text": text}
+        {
+            "level": "filtered",
+            "rule": "gopher_quality.n_words >= 50",
+            "kept": k,
+            "value": f"n_words = {50 + (2 - i if k else -3 - i)}",
+            "domain": "docs",
+            "source": "python",
+            "text": text,
+        }
         for k in (True, False)
         for i, text in enumerate(["A short licence text, repeated in many packages.\nSecond line.", HOSTILE, "x" * 1_000_000])
-    ]  # fmt: skip
+    ]
     paired = [
-        {"eval_set": e, "level": level, "baseline": "raw", "shape": shape, "seed": seed, "tokens": tokens,
-         "difference": -0.03 * i - 0.004 * seed, "se": 0.006, "documents": 320, "better": 0.6 + 0.05 * i,
-         "quantiles": [-0.2 - 0.03 * i, -0.08 - 0.03 * i, -0.03 * i, 0.05, 0.16]}
-        for e in EVAL_SETS for i, level in enumerate(names) if i for shape in SHAPES for seed in (0, 1) for tokens in TOKENS
-    ]  # fmt: skip
+        {
+            "eval_set": e,
+            "level": level,
+            "baseline": "raw",
+            "shape": shape,
+            "seed": seed,
+            "tokens": tokens,
+            "difference": -0.03 * i - 0.004 * seed,
+            "se": 0.006,
+            "documents": 320,
+            "better": 0.6 + 0.05 * i,
+            "quantiles": [-0.2 - 0.03 * i, -0.08 - 0.03 * i, -0.03 * i, 0.05, 0.16],
+        }
+        for e in EVAL_SETS
+        for i, level in enumerate(names)
+        if i
+        for shape in SHAPES
+        for seed in (0, 1)
+        for tokens in TOKENS
+    ]
     shares = {"docs": 0.3, "modules": 0.42, "licences": 0.08, "docstrings": 0.2}
     return Facts(
-        name="planted", title="Python environment, four levels", baseline="raw",
-        levels=[{"name": n, "kind": "level", "extends": names[i - 1] if i else None, "declaration": declarations[i],
-                 "unique_tokens": kept[n]["tokens"], "documents": kept[n]["documents"], "bytes": kept[n]["bytes"]} for i, n in enumerate(names)],
-        fit=fit, observations=observations() if rows is None else rows,
-        provenance={"created": "2026-11-22T07:00:00Z", "command": "assay run configs/quickstart.yaml", "study_file": "name: planted\n",
-                    "study_hash": "0123456789ab", "commit": "abcdef0", "versions": {"python": "3.11.9", "torch": "2.9.1"},
-                    "machine": {"cpu": "x86-64", "cores": "2", "memory": "6 GiB", "device": "cpu float32"}},
-        steps=[{"name": n, "id": f"{i:012x}", "digest": f"{i:032x}", "seconds": s, "bytes": b, "cached": i == 0}
-               for i, (n, s, b) in enumerate([("pool", 6.2, 24e6), ("signals/minhash", 9.1, 12e6), ("levels/raw", 1.2, 4e5),
-                                              ("levels/filtered", 1.4, 3e5), ("tokens/raw", 2.1, 9e6), ("train/s", 140.5, 2e6),
-                                              ("train/m", 160.1, 3e6), ("fit", 31.0, 2e5)])],
-        shapes={n: {"width": 64 * (i + 1), "depth": 4, "heads": 4, "ff": 192, "params": p} for i, (n, p) in enumerate(SHAPES.items())},
+        name="planted",
+        title="Python environment, four levels",
+        baseline="raw",
+        levels=[
+            {
+                "name": n,
+                "kind": "level",
+                "extends": names[i - 1] if i else None,
+                "declaration": declarations[i],
+                "unique_tokens": kept[n]["tokens"],
+                "documents": kept[n]["documents"],
+                "bytes": kept[n]["bytes"],
+            }
+            for i, n in enumerate(names)
+        ],
+        fit=fit,
+        observations=observations() if rows is None else rows,
+        provenance={
+            "created": "2026-11-22T07:00:00Z",
+            "command": "assay run configs/quickstart.yaml",
+            "study_file": "name: planted\n",
+            "study_hash": "0123456789ab",
+            "commit": "abcdef0",
+            "versions": {"python": "3.11.9", "torch": "2.9.1"},
+            "machine": {"cpu": "x86-64", "cores": "2", "memory": "6 GiB", "device": "cpu float32"},
+        },
+        steps=[
+            {"name": n, "id": f"{i:012x}", "digest": f"{i:032x}", "seconds": s, "bytes": b, "cached": i == 0}
+            for i, (n, s, b) in enumerate(
+                [
+                    ("pool", 6.2, 24e6),
+                    ("signals/minhash", 9.1, 12e6),
+                    ("levels/raw", 1.2, 4e5),
+                    ("levels/filtered", 1.4, 3e5),
+                    ("tokens/raw", 2.1, 9e6),
+                    ("train/s", 140.5, 2e6),
+                    ("train/m", 160.1, 3e6),
+                    ("fit", 31.0, 2e5),
+                ]
+            )
+        ],
+        shapes={
+            n: {"width": 64 * (i + 1), "depth": 4, "heads": 4, "ff": 192, "params": p}
+            for i, (n, p) in enumerate(SHAPES.items())
+        },
         funnel=funnel,
-        overlap=[{"level": "top", "reasons": reasons, "documents": [[1000 if i == j else 40 * ((i + j) % 5) for j in range(len(reasons))]
-                                                                    for i in range(len(reasons))]}],
+        overlap=[
+            {
+                "level": "top",
+                "reasons": reasons,
+                "documents": [
+                    [1000 if i == j else 40 * ((i + j) % 5) for j in range(len(reasons))] for i in range(len(reasons))
+                ],
+            }
+        ],
         domains=[{"level": n, "domain": d, "tokens": round(s * kept[n]["tokens"])} for n in names for d, s in shares.items()],
-        lengths=[{"level": n, "low": 2**k, "high": 2 ** (k + 1), "documents": round(4000 * math.exp(-((k - 8.2 - 0.4 * i) ** 2) / 5))}
-                 for i, n in enumerate(names) for k in range(3, 15)],
-        clusters=[{"low": lo, "high": hi, "documents": d} for lo, hi, d in [(1, 2, 15500), (2, 3, 2100), (3, 5, 1200), (5, 9, 700), (9, 17, 300)]],
-        classifiers=[{"name": "quality", "auc": 0.934, "auc_low": 0.921, "auc_high": 0.946, "positives": 900, "negatives": 1100,
-                      "calibration": [{"low": k / 10, "high": (k + 1) / 10, "examples": 120, "positive_share": (k / 10 + 0.05) ** 1.3} for k in range(10)],
-                      "scores": [{"low": k / 10, "high": (k + 1) / 10, "documents": 3000 // (k + 1)} for k in range(10)]}],
-        samples=samples, paired=paired,
-        certificates=[{"certificate": "c0ffee00c0ffee00", "runs": 96, "levels": names,
-                       "equal": {"tokenizer": "8f3e1a", "context": 256, "batch_tokens": 8192, "precision": "float32", "evaluation": "77aa01"}}],
-        lr_check=[{"level": level, "shape": "s", "tokens": 2_000_000, "lr": lr, "loss": 3.9 + (math.log2(lr / 0.008)) ** 2 * 0.02 - 0.05 * (level == "top")}
-                  for level in ("raw", "top") for lr in (0.002, 0.004, 0.008, 0.016, 0.032)],
+        lengths=[
+            {
+                "level": n,
+                "low": 2**k,
+                "high": 2 ** (k + 1),
+                "documents": round(4000 * math.exp(-((k - 8.2 - 0.4 * i) ** 2) / 5)),
+            }
+            for i, n in enumerate(names)
+            for k in range(3, 15)
+        ],
+        clusters=[
+            {"low": lo, "high": hi, "documents": d}
+            for lo, hi, d in [(1, 2, 15500), (2, 3, 2100), (3, 5, 1200), (5, 9, 700), (9, 17, 300)]
+        ],
+        classifiers=[
+            {
+                "name": "quality",
+                "auc": 0.934,
+                "auc_low": 0.921,
+                "auc_high": 0.946,
+                "positives": 900,
+                "negatives": 1100,
+                "calibration": [
+                    {"low": k / 10, "high": (k + 1) / 10, "examples": 120, "positive_share": (k / 10 + 0.05) ** 1.3}
+                    for k in range(10)
+                ],
+                "scores": [{"low": k / 10, "high": (k + 1) / 10, "documents": 3000 // (k + 1)} for k in range(10)],
+            }
+        ],
+        samples=samples,
+        paired=paired,
+        certificates=[
+            {
+                "certificate": "c0ffee00c0ffee00",
+                "runs": 96,
+                "levels": names,
+                "equal": {
+                    "tokenizer": "8f3e1a",
+                    "context": 256,
+                    "batch_tokens": 8192,
+                    "precision": "float32",
+                    "evaluation": "77aa01",
+                },
+            }
+        ],
+        lr_check=[
+            {
+                "level": level,
+                "shape": "s",
+                "tokens": 2_000_000,
+                "lr": lr,
+                "loss": 3.9 + (math.log2(lr / 0.008)) ** 2 * 0.02 - 0.05 * (level == "top"),
+            }
+            for level in ("raw", "top")
+            for lr in (0.002, 0.004, 0.008, 0.016, 0.032)
+        ],
         quarantine={"records": 12, "share": 0.0004, "reasons": {"not UTF-8": 9, "no text": 3}},
         not_tested=["shapes beyond 1.6M parameters", "other tokenizers"],
-    )  # fmt: skip
+    )
 
 
 def _analysed(rows: list[dict[str, Any]]) -> Analysis:
@@ -141,8 +273,15 @@ def browser() -> Iterator[Any]:
     found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
     if found is None:
         pytest.skip("needs a system Chromium (apt-get install chromium)")
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with playwright.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=found, headless=True, args=quiet)
         yield opened

@@ -18,7 +18,11 @@ def test_every_kind_of_difference_is_told_once(facts: Facts):
     near = fit["sets"]["heldout"]["tests"]["filtered"]["delta_beta"]
     near["value"] += 1e-4
     levels = [{**level, "documents": level["documents"] + (level["name"] == "raw")} for level in facts.levels[:-1]]
-    made = {**facts.provenance, "study_file": "name: planted\nfit:\n  margin: 0.05\n", "versions": {"python": "3.12.1", "torch": "2.9.1"}}
+    made = {
+        **facts.provenance,
+        "study_file": "name: planted\nfit:\n  margin: 0.05\n",
+        "versions": {"python": "3.12.1", "torch": "2.9.1"},
+    }
     other = replace(facts, fit=fit, levels=levels, provenance=made)
     found = compare(facts, other)
     assert [(c.where, c.first, c.second) for c in found.of("settings")] == [("fit.margin", "not there", "0.05")]

@@ -23,10 +23,17 @@ def test_predictions_equal_scaling_fit_where_each_size_has_its_floor(analysis: A
             for shape, N in whole.shapes.items():
                 for D in (2.5e5, 1.7e6, 8e6, 3e8):
                     ours = tab.evaluate(PREDICT, [eval_set, level, shape, N, D, None])
-                    assert ours == pytest.approx(analysis.predict(level, shape, D, eval_set)[0], abs=5e-5), (eval_set, level, shape, D)
+                    assert ours == pytest.approx(analysis.predict(level, shape, D, eval_set)[0], abs=5e-5), (
+                        eval_set,
+                        level,
+                        shape,
+                        D,
+                    )
 
 
-def test_predictions_and_optimum_equal_scaling_fit_for_any_size(wide_analysis: Analysis, plant: Callable, tmp_path: Path, open_page):
+def test_predictions_and_optimum_equal_scaling_fit_for_any_size(
+    wide_analysis: Analysis, plant: Callable, tmp_path: Path, open_page
+):
     facts = plant(json.loads(wide_analysis.to_json()))
     tab = open_page(page.write(facts, tmp_path)).tab
     whole = wide_analysis.comparisons["heldout"]

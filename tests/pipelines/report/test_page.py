@@ -16,7 +16,8 @@ def test_every_chart_is_drawn_in_silence_and_alone(written: Path, open_page, wid
     assert opened.asked == [(written / "index.html").as_uri()], "the page asks for nothing but itself"
     drawn = opened.tab.eval_on_selector_all(
         "[data-chart]",
-        "all => all.map(e => [e.dataset.chart, e.querySelectorAll('.mark-symbol path, .mark-rect path, .mark-line path, .mark-rule line').length])",
+        "all => all.map(e => [e.dataset.chart, e.querySelectorAll('.mark-symbol path, .mark-rect path, "
+        ".mark-line path, .mark-rule line').length])",
     )
     assert len(drawn) >= 6
     assert [name for name, marks in drawn if marks == 0] == []
@@ -27,7 +28,9 @@ def test_a_request_is_refused_by_the_page_itself(written: Path, open_page):
     opened = open_page(written / "index.html")
     reached = opened.tab.evaluate("fetch('data:text/plain,x').then(() => true, () => false)")
     assert reached is False
-    opened.tab.evaluate("() => { const s = document.createElement('script'); s.textContent = 'window.pwned = 1'; document.body.append(s); }")
+    opened.tab.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.pwned = 1'; document.body.append(s); }"
+    )
     assert opened.tab.evaluate("window.pwned") is None, "a script that is not in the policy does not run"
 
 

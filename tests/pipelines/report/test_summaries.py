@@ -29,8 +29,16 @@ def test_overlap_counts_pairs_over_shards():
 
 def test_paired_difference_and_error_equal_the_ratio_estimator_by_hand():
     nats_raw, nats_top, n = [30.0, 80.0, 10.0], [24.0, 82.0, 7.0], [10, 20, 5]
-    losses = pl.DataFrame({"level": ["raw"] * 3 + ["top"] * 3, "seed": 0, "tokens": 100, "doc_id": [1, 2, 3] * 2,
-                           "nats": nats_raw + nats_top, "n_tokens": n * 2})  # fmt: skip
+    losses = pl.DataFrame(
+        {
+            "level": ["raw"] * 3 + ["top"] * 3,
+            "seed": 0,
+            "tokens": 100,
+            "doc_id": [1, 2, 3] * 2,
+            "nats": nats_raw + nats_top,
+            "n_tokens": n * 2,
+        }
+    )
     sets = pl.DataFrame({"doc_id": [1, 2, 3], "sets": [["heldout", "own:top"], ["heldout"], ["heldout", "domain:a"]]})
     rows = paired(losses, sets, "s", "raw")
     assert {row["eval_set"] for row in rows} == {"heldout", "domain:a"}, "no verdict is drawn from a level's own text"

@@ -28,8 +28,11 @@ def test_one_level_has_curves_and_nothing_to_compare(facts: Facts, plant: Callab
 
 
 def test_a_law_that_cannot_be_fitted_is_said_first(facts: Facts, tmp_path: Path, open_page):
-    fit = {**facts.fit, "overall": {"sentence": "5 rows for 6 parameters.", "verdicts": [], "kinds": {}, "agreement": {}},
-           "sets": {"heldout": {"available": False, "reason": "5 rows for 6 parameters", "points": [], "verdicts": {}}}}  # fmt: skip
+    fit = {
+        **facts.fit,
+        "overall": {"sentence": "5 rows for 6 parameters.", "verdicts": [], "kinds": {}, "agreement": {}},
+        "sets": {"heldout": {"available": False, "reason": "5 rows for 6 parameters", "points": [], "verdicts": {}}},
+    }
     opened = open_page(page.write(replace(facts, fit=fit), tmp_path))
     silent(opened)
     assert opened.tab.inner_text("h1") == "No verdict: the law could not be fitted."
