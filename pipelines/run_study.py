@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.run_step import Context
-from pipelines.steps import classifiers, evaluation, fit, levels, observations, pool, signals, tokens, train, withheld
+from pipelines.steps import classifiers, evaluation, fit, observations, pool, signals, streams, tokens, train, withheld
 from pipelines.steps.duplicates import Duplicates, find_duplicates
+from pipelines.steps.selections import Pool, select_levels
 from pipelines.study import Study
 from pipelines.workdir import Manifest
 
@@ -20,8 +21,7 @@ from pipelines.workdir import Manifest
 class Curated:
     """What curation made of a study."""
 
-    pool: levels.Pool
-    tokenizer: Manifest
+    pool: Pool
     selections: Mapping[str, Manifest]
     ledgers: Mapping[str, Manifest]
     levels: Mapping[str, Manifest]
@@ -50,16 +50,17 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     late.append(tokens.tokens(context.workdir, made, tokenizer))
     scored = signals.annotate(context, made, late, label="scores and tokens")
     by_name |= {name.removeprefix("signals/"): manifest for name, manifest in scored.items()}
-    facts = levels.Pool(made, by_name, study.tokenizer.vocab_size, 0)
-    selections, ledgers, streams = levels.levels(context, study, facts)
-    documents = evaluation.evaluation(context, study, facts, tokenizer)
+    annotated = Pool(made, by_name, tokenizer)
+    selections = select_levels(context, study, annotated)
+    ledgers, levels = streams.lay_out_levels(context, study, annotated, selections)
+    documents = evaluation.evaluation(context, study, annotated)
     own = {name: evaluation.own(context, name, documents, s) for name, s in selections.items()} if study.evaluation.own else {}
-    return Curated(facts, tokenizer, selections, ledgers, streams, documents, own)
+    return Curated(annotated, selections, ledgers, levels, documents, own)
 
 
 def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
     """The ladder on every level, and its observation table."""
-    digest = curated.tokenizer.summary["tokenizer"]
+    digest = curated.pool.tokenizer.summary["tokenizer"]
     cells = train.cells(study, curated.levels, curated.evaluation, digest)
     runs = train.train(context, study, curated.levels, curated.evaluation, digest)
     return Trained(cells, runs, observations.gather(context, cells, runs, curated.own))

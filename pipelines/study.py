@@ -127,8 +127,14 @@ class Mixture(Section):
     piece_tokens: int = Field(
         default=2048, ge=16, description="Documents longer than this are laid as pieces of this many tokens."
     )
+    max_epochs: dict[str, Annotated[float, Field(ge=1)]] = Field(
+        default_factory=dict, description="How often a domain may be gone through, by domain; 1 where it is not named."
+    )
     min_share: float = Field(
-        default=0.001, ge=0, lt=1, description="pinned: domains below this share of the reference level are left out."
+        default=0.001,
+        ge=0,
+        lt=1,
+        description="pinned: domains below this share of the reference level count together as one group.",
     )
 
     @model_validator(mode="after")
@@ -147,6 +153,10 @@ class Level(Section):
     drop: list[Literal["exact", "near"]] = Field(default_factory=list)
     keep: list[str] = Field(default_factory=list, description="Rule-set names or expressions over signals.")
     top: Top | None = None
+    edit: list[str] = Field(
+        default_factory=list,
+        description="Edits of what is kept, before tokens: c4_lines_tfds, c4_lines_datatrove, c4_lines_fineweb, pii, unicode.",
+    )
     random: str | None = Field(default=None, description="Control: drop documents at random down to the tokens of this level.")
     duplicate: Fraction | None = Field(default=None, description="Control: add exact copies of this share of the tokens.")
     mixture: Mixture | None = Field(default=None, description="Overrides the study's mixture for this level (a second arm).")
@@ -155,7 +165,7 @@ class Level(Section):
     @classmethod
     def _one_expression_is_a_list(cls, data: Any) -> Any:
         data = {} if data is None else dict(data)
-        return data | {key: [data[key]] for key in ("keep", "drop") if isinstance(data.get(key), str)}
+        return data | {key: [data[key]] for key in ("keep", "drop", "edit") if isinstance(data.get(key), str)}
 
 
 class Tokenizer(Section):

@@ -1,4 +1,4 @@
-"""What may stand inside the page: tables by column, JSON and scripts that cannot break out, and the policy that forbids the rest."""
+"""What may stand inside the page: tables by column, JSON and scripts that cannot break out, and what is forbidden."""
 
 import base64
 import json

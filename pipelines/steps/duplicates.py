@@ -25,7 +25,7 @@ import xxhash
 
 from curation.document import Batch, mix64
 from curation.duplicates.candidates import Bands, band_keys, exact_keys, optimal_bands, partition_cuts, star_edges
-from curation.duplicates.clusters import forest, survivors
+from curation.duplicates.clusters import forest, survivor_column, survivors
 from curation.duplicates.verify import verified_clusters
 from curation.signals.signatures import shingle_sets, units
 from pipelines.exchange import receive, send, send_by
@@ -57,7 +57,8 @@ class Duplicates:
     `by` text: exact copies and near ones, by MinHash over shingles; documents of fewer than `ngram` units are duplicates of
     exact copies only. `by` url: documents of one normalised URL; the result is the signal `duplicates_url`. `scope` is `global`
     or a document column (`source`, `domain`): copies are then sought within its values. `survivor` names columns, highest first
-    (`-name`: lowest first): document columns, `n_bytes`, or `signal.column`; the lowest uid decides at last.
+    (`-name`: lowest first; `name: a > b`: these values first): document columns, `n_bytes`, or `signal.column`; the lowest uid
+    decides at last.
     """
 
     ngram: int = 5
@@ -90,7 +91,7 @@ class Duplicates:
 
     @property
     def columns(self) -> list[str]:
-        return [name.removeprefix("-") for name in self.survivor]
+        return [survivor_column(rule) for rule in self.survivor]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from curation.levels import heldout, search
 from curation.levels.heldout import WITHHELD, Heldout
 from curation.tokens import tokenizer
 from pipelines.run_step import Context, run_step
-from pipelines.steps.levels import Pool
+from pipelines.steps.selections import Pool
 from pipelines.steps.shards import Shard, shard_file, shards
 from pipelines.steps.tokens import token_lists
 from pipelines.steps.withheld import declared
@@ -35,7 +35,7 @@ FRAME = [
 ]
 
 
-def evaluation(context: Context, study: Study, pool: Pool, trained: Manifest) -> Manifest:
+def evaluation(context: Context, study: Study, pool: Pool) -> Manifest:
     """Draw the evaluation documents: `documents.parquet` with doc_id, domain, tokens, n_bytes, sets."""
     rule, passage = declared(study), study.evaluation.passage_tokens
     inputs = {"pool": pool.manifest.digest} | {n: pool.signals[n].digest for n in ("duplicates", "tokens", "withheld")}
@@ -54,7 +54,7 @@ def evaluation(context: Context, study: Study, pool: Pool, trained: Manifest) ->
                 f"({study.evaluation.heldout}) or add a reference source"
             )
         state = search.narrow(state, search.merge(parts))
-    lengths = tokenizer.byte_lengths(context.workdir.read_bytes(trained.files("tokenizer.json")[0]).decode())
+    lengths = tokenizer.byte_lengths(context.workdir.read_bytes(pool.tokenizer.files("tokenizer.json")[0]).decode())
     chosen = run_step(context, chosen_step, choose, [(shard, rule, passage, state, lengths) for shard in seen])
     return run_step(context, step, gather, [(context.workdir, chosen.files())], lambda parts: parts[0]["sets"], unit="sets")
 

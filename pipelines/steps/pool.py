@@ -21,7 +21,8 @@ def source_of(declared: Any, study: Study, base: Path) -> Source:
     record, piece = study.pool.record_megabytes, study.pool.shard_megabytes
     if not isinstance(declared, FileSource):
         return Source(
-            declared.name, declared.kind, slice_megabytes=piece, max_record_megabytes=record, max_megabytes=declared.max_megabytes
+            declared.name, declared.kind, slice_megabytes=piece, max_record_megabytes=record,
+            max_megabytes=declared.max_megabytes,
         )  # fmt: skip
     paths = [declared.path] if isinstance(declared.path, str) else declared.path
     located = tuple(path if "://" in path else str((base / path).absolute()) for path in paths)

@@ -41,7 +41,7 @@ def declared(pool: Manifest, signals: dict[str, dict[str, Any]]) -> list[Signal]
         signal = SIGNALS[name]
         if unknown := set(params) - set(signal.params):
             raise StudyError(
-                f"signals.{name}: {sorted(unknown)[0]!r} is not a parameter of it (it has: {', '.join(signal.params) or 'none'})"
+                f"signals.{name}: {sorted(unknown)[0]!r} is no parameter of it (it has: {', '.join(signal.params) or 'none'})"
             )
         config = dict(signal.params) | params
         wanted.append(Signal(Step(f"signals/{name}", config, {"pool": pool.digest}), signal.compute, config))

@@ -103,6 +103,4 @@ def fit_study(study_file: Path, overrides: list[str], workdir: str) -> None:
         curated = run_study.curate(reading, study, base)
         trained = run_study.train_levels(reading, study, curated)
         fitted = run_study.fit_observations(context, study, trained)
-        Console(highlight=False, soft_wrap=True).print(
-            context.workdir.read_bytes(fitted.files("summary.txt")[0]).decode().strip()
-        )
+        _print_summary(context, fitted)

@@ -173,6 +173,34 @@ def test_an_interrupted_run_goes_on_where_it_stopped(quiet, tmp_path):
     assert manifests(place) == manifests(folder / "work")
 
 
+def test_controls_and_edits_are_levels_too(quiet, tmp_path):
+    import shutil
+
+    folder, curated, _ = quiet
+    place = tmp_path / "work"
+    shutil.copytree(folder / "work", place)
+    counting = Counting()
+    overrides = [
+        "levels.random={extends: raw, random: top}",
+        "levels.copied={extends: dedup, duplicate: 0.5}",
+        "levels.edited={extends: dedup, edit: c4_lines_tfds}",
+        "levels.natural={extends: clean, mixture: {kind: natural}}",
+    ]
+    here = context(place, counting)
+    made = run_study.curate(here, load(folder / "study.yaml", overrides), folder)
+    assert not {"annotate_shard", "read_slice", "train", "fit"} & set(counting.units)
+    top, random = (made.selections[name].summary["tokens"] for name in ("top", "random"))
+    assert random == pytest.approx(top, rel=0.25)  # to within a document in each domain
+    funnels = {name: {row["reason"]: row for row in made.ledgers[name].summary["funnel"]} for name in made.ledgers}
+    added = funnels["copied"]["added: copies"]
+    assert added["tokens"] == pytest.approx(0.5 * sum(made.selections["dedup"].summary["tokens"].values()), rel=0.25)
+    assert made.levels["copied"].summary["unique_tokens"] > curated.levels["dedup"].summary["unique_tokens"]
+    assert funnels["edited"]["edits"]["tokens"] > 0  # junk without an end mark goes line by line
+    kept = made.selections["clean"].summary["tokens"]
+    natural = made.levels["natural"].summary["domains"]
+    assert natural == pytest.approx(kept, rel=0.02)
+
+
 def test_a_later_verb_says_what_to_run_first(quiet, tmp_path):
     folder, _, _ = quiet
     study = load(folder / "study.yaml")
@@ -188,7 +216,7 @@ def test_a_later_verb_says_what_to_run_first(quiet, tmp_path):
         (["levels.clean.keep=gopher_quality.n_wrods >= 3"], "unknown column 'gopher_quality.n_wrods'.*n_words"),
         (["levels.clean.keep=nonsense_rules"], "no rule set 'nonsense_rules'"),
         (["signals=[gopher_qualty]"], "'gopher_qualty' is not a known signal"),
-        (["signals={gopher_quality: {nowords: 1}}"], "'nowords' is not a parameter"),
+        (["signals={gopher_quality: {nowords: 1}}"], "'nowords' is no parameter"),
         (["levels.top.top.by=quality.scores"], "unknown column 'quality.scores'"),
         (["ladder.tokens=[1024, 900000]"], "cannot fill 900,000 tokens"),
         (["ladder.tokens=[100]"], "under 5 batches"),

@@ -1,0 +1,229 @@
+"""Streams: from what a level keeps to its token shards. Up to three steps a level; only one that edits reads text.
+
+edited/<level>    per pool shard   the kept documents after the level's edits, tokenised again (where it has edits)
+ledgers/<level>   per pool shard   the mixture's last word on every document, the funnel, and pieces by token shard
+levels/<level>    per token shard  pieces in training order; dataset.json
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import IO, Any, cast
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.levels import controls, edits, layout, ledger, mixture, search
+from curation.tokens import shards as token_shards
+from curation.tokens import tokenizer
+from pipelines.run_step import Context, run_step
+from pipelines.steps.selections import FRAME, Pool
+from pipelines.steps.shards import Shard, shard_file, shards
+from pipelines.steps.tokens import token_lists
+from pipelines.study import Study, StudyError
+from pipelines.workdir import Manifest, Output, Step, Workdir
+
+TOKENS_PER_SHARD = 2**25
+EOT = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One pool shard's part of a level: its selection, its edits where the level has any, and the copies it adds."""
+
+    shard: Shard
+    selection: str
+    reasons: tuple[str, ...]
+    edited: str | None
+    duplicate: float
+    seed: int
+
+    def decided(self) -> pl.DataFrame:
+        """The shard's selection (reasons as an Enum again: Parquet knows only dictionaries)."""
+        table = pl.DataFrame(self.shard.workdir.read_table(self.selection))
+        return table.with_columns(pl.col("reason").cast(pl.String).cast(pl.Enum(self.reasons)))
+
+    def kept(self, frame: pl.DataFrame, keep: pl.Series) -> pl.DataFrame:
+        """The frame of the documents that are laid out, with the tokens and bytes that the edits left."""
+        kept = frame.filter(keep)
+        if self.edited is None:
+            return kept
+        sizes = pl.DataFrame(self.shard.workdir.read_table(self.edited, ["n_tokens", "n_bytes"]))
+        return kept.with_columns(sizes["n_tokens"], sizes["n_bytes"]).filter(pl.col("n_tokens") > 0)
+
+    def tokens(self, keep: pl.Series) -> pa.Array:
+        """Their token lists."""
+        if self.edited is None:
+            return token_lists(self.shard.workdir, self.shard.signals["tokens"]).filter(keep.to_arrow())
+        lists = token_lists(self.shard.workdir, self.edited)
+        return lists.filter(pc.greater(lists.value_lengths(), 0))  # pyright: ignore[reportAttributeAccessIssue]
+
+    def added(self, kept: pl.DataFrame) -> pl.DataFrame:
+        """The copies that the `duplicate` control adds; they are laid out like the documents of one more shard."""
+        return controls.copies(kept, self.duplicate, self.seed)
+
+
+def lay_out_levels(
+    context: Context, study: Study, pool: Pool, selections: Mapping[str, Manifest]
+) -> tuple[dict[str, Manifest], dict[str, Manifest]]:
+    """Every level's ledgers and token shards, in the order of the study."""
+    edited = {name: _edit(context, study, pool, name, selections[name]) for name in study.levels}
+    laid = {name: _lay_out(context, study, pool, name, selections, edited[name]) for name in study.levels}
+    return {name: ledgers for name, (ledgers, _) in laid.items()}, {name: made for name, (_, made) in laid.items()}
+
+
+def _edit(context: Context, study: Study, pool: Pool, name: str, selection: Manifest) -> Manifest | None:
+    """The level's kept documents after its edits (its parents' first), or None where it has none."""
+    names = [edit for ancestor in study.lineage(name) for edit in study.levels[ancestor].edit]
+    if not names:
+        return None
+    if unknown := [edit for edit in names if edit not in edits.EDITS]:
+        raise StudyError(f"levels.{name}.edit: {unknown[0]!r} is not one of {', '.join(edits.EDITS)}")
+    step = Step(f"edited/{name}", {"edits": names}, {"selection": selection.digest, "tokenizer": pool.tokenizer.digest})
+    path, files = pool.tokenizer.files("tokenizer.json")[0], selection.files(".parquet")
+    units = [(shard, files[shard.index], names, path) for shard in shards(context.workdir, pool.manifest, pool.signals)]
+    return run_step(context, step, edit, units, lambda parts: {"counts": reduce(_add, (part["counts"] for part in parts), {})})
+
+
+def edit(out: Output, shard: Shard, selection: str, names: list[str], trained: str) -> dict[str, Any]:
+    """Edit and tokenise one shard's kept documents, row group by row group. Runs on a worker."""
+    keep = pl.DataFrame(shard.workdir.read_table(selection, ["keep"]))["keep"]
+    spelled = shard.workdir.read_bytes(trained).decode()
+    start, tables, counts = 0, [], {}
+    for batch in shard.workdir.batches(shard.pool, ["text"]):
+        texts = batch.filter(keep.slice(start, batch.num_rows).to_arrow())["text"]
+        start += batch.num_rows
+        after, done = edits.edit(texts, names)
+        counts = _add(counts, done)
+        tokens = tokenizer.encode(spelled, after)
+        n_bytes = pc.binary_length(after)  # pyright: ignore[reportAttributeAccessIssue]
+        sizes = {"n_tokens": tokens.value_lengths().cast(pa.uint32()), "n_bytes": n_bytes.cast(pa.uint32())}
+        tables.append(pa.table({"tokens": tokens, **sizes}))
+    out.write_table(shard_file(shard.index), pa.concat_tables(tables))
+    return {"counts": counts}
+
+
+def _add(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((Counter(a) + Counter(b)).items()))
+
+
+def _lay_out(
+    context: Context, study: Study, pool: Pool, name: str, selections: Mapping[str, Manifest], edited: Manifest | None
+) -> tuple[Manifest, Manifest]:
+    """The level's stream: its budget by domain, its pieces' places, its token shards. Returns the ledgers and the level."""
+    declared, selection = study.levels[name], selections[name]
+    blend = declared.mixture or study.mixture
+    files, reasons = selection.files(".parquet"), tuple(selection.summary["reasons"])
+    after = edited.files(".parquet") if edited is not None else None
+    parts = [
+        Part(
+            shard, files[shard.index], reasons, after[shard.index] if after else None, declared.duplicate or 0.0, study.seed + 3
+        )
+        for shard in shards(context.workdir, pool.manifest, pool.signals)
+    ]
+    available = selection.summary["tokens"]
+    if edited is not None or declared.duplicate:
+        available = reduce(_add, (tokens for _, tokens in context.executor.map(count, [(part,) for part in parts])), {})
+    wanted = 0 if study.ladder.repeat else max(study.ladder.tokens)
+    shares = mixture.Mixture(
+        blend.kind, blend.shares or {}, blend.temperature, max_epochs=blend.max_epochs, pool_below=blend.min_share
+    )  # fmt: skip
+    try:
+        pinned = selections[blend.to or next(iter(study.levels))].summary["tokens"]
+        budget = mixture.budget(name, shares, available, pinned, wanted)
+    except ValueError as error:
+        raise StudyError(f"levels.{name}: {error}") from None
+    cut = layout.Cut(study.seed, blend.piece_tokens)
+    partitions = -(-budget.total // TOKENS_PER_SHARD)
+    config = {
+        "length": str(budget.length), "shares": {group: str(share) for group, share in sorted(budget.shares.items())},
+        "group": dict(sorted(budget.group.items())), "order_seed": cut.order_seed, "piece_tokens": cut.piece_tokens,
+        "partitions": partitions, "duplicate": declared.duplicate,
+    }  # fmt: skip
+    inputs = {"selection": selection.digest, "pool": pool.manifest.digest, "tokens": pool.signals["tokens"].digest}
+    inputs |= {"edited": edited.digest} if edited is not None else {}
+    facts = {
+        "vocab_size": study.tokenizer.vocab_size, "eot": EOT, "order_seed": cut.order_seed,
+        "tokenizer": pool.tokenizer.summary["tokenizer"],
+    }  # fmt: skip
+    ledgers_step, step = Step(f"ledgers/{name}", config, inputs), Step(f"levels/{name}", config | facts, inputs)
+    ledgers, made = context.workdir.manifest(ledgers_step), context.workdir.manifest(step)
+    if ledgers is not None and made is not None:
+        context.progress.cached(step.name)
+        _card(context.workdir, made)
+        return ledgers, made
+    state = layout.boundary_search(budget, partitions)
+    while not state.done:
+        jobs = [(part, state, budget, cut) for part in parts]
+        state = search.narrow(state, search.merge([found for _, found in context.executor.map(measure, jobs)]))
+    bounds = layout.Boundaries.of(state, budget, partitions)
+    units = [(part, budget, bounds, cut) for part in parts]
+    ledgers = run_step(context, ledgers_step, lay, units, lambda records: _funnel(name, pool.manifest, records))
+    exchanged = ledgers.files()
+    by_partition = [[path for path in exchanged if f"/exchange/{p:05d}/" in path] for p in range(partitions)]
+    kept = ledgers.summary["funnel"][-1]
+    made = run_step(
+        context, step, arrange,
+        [(context.workdir, paths, p, budget, bounds) for p, paths in enumerate(by_partition)],
+        lambda records: token_shards.dataset(name, [record["facts"] for record in records], kept, **facts),
+        unit="token shards",
+    )  # fmt: skip
+    _card(context.workdir, made)
+    return ledgers, made
+
+
+def _card(workdir: Workdir, level: Manifest) -> None:
+    """The level's dataset.json, which makes its folder readable without the manifest."""
+    path = f"{level.step.path}/dataset.json"
+    if not workdir.exists(path):
+        workdir.write_bytes(path, (json.dumps(level.summary, indent=1) + "\n").encode())
+
+
+def count(part: Part) -> dict[str, int]:
+    """Tokens by domain that one shard has to lay out, after edits and with copies. Runs on a worker."""
+    kept = part.kept(part.shard.frame(FRAME), part.decided()["keep"])
+    rows = pl.concat([kept, part.added(kept).select(kept.columns)])
+    return dict(rows.group_by("domain").agg(pl.col("n_tokens").cast(pl.Int64).sum()).sort("domain").iter_rows())
+
+
+def measure(part: Part, state: search.Search, budget: mixture.Budget, cut: layout.Cut) -> pl.DataFrame:
+    """One shard's part of the next round for the token shards' boundaries. Runs on a worker."""
+    kept = part.kept(part.shard.frame(FRAME), part.decided()["keep"])
+    return search.merge([layout.measure(state, rows, budget, cut) for rows in (kept, part.added(kept))])
+
+
+def lay(out: Output, part: Part, budget: mixture.Budget, bounds: layout.Boundaries, cut: layout.Cut) -> dict[str, Any]:
+    """One shard's final ledger, its funnel, and its pieces for each token shard. Runs on a worker."""
+    frame, decided = part.shard.frame(FRAME), part.decided()
+    kept, tokens = part.kept(frame, decided["keep"]), part.tokens(decided["keep"])
+    laid = layout.lay(kept, tokens, budget, bounds, cut)
+    final = ledger.settle_mixture(decided, kept, laid, budget)
+    funnels, pieces = [ledger.funnel(final, frame, budget)], [laid]
+    if len(added := part.added(kept)):
+        copied = layout.lay(added, tokens.take(added["row"].to_arrow()), budget, bounds, cut)
+        funnels.append(ledger.funnel_copies(added, copied, final, budget))
+        pieces.append(copied)
+    out.write_table(shard_file(out.index), final.to_arrow())
+    for partition in sorted({p for rows in pieces for p in rows.partitions}):
+        table = pa.concat_tables([rows.partitions[partition] for rows in pieces if partition in rows.partitions])
+        out.write_table(f"exchange/{partition:05d}/{shard_file(out.index)}", table)
+    return {"funnel": ledger.merge(funnels).to_dicts()}
+
+
+def _funnel(name: str, pool: Manifest, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The level's funnel over all shards; raises where a document was lost."""
+    total = ledger.merge(pl.DataFrame(part["funnel"]) for part in parts)
+    ledger.check_conservation(name, total, {"documents": pool.total("documents"), "bytes": pool.total("text_bytes")})
+    return {"funnel": total.drop("order").to_dicts()}
+
+
+def arrange(
+    out: Output, workdir: Workdir, paths: list[str], partition: int, budget: mixture.Budget, bounds: layout.Boundaries
+) -> dict[str, Any]:
+    """One token shard: the partition's pieces of all shards, in training order. Runs on a worker."""
+    rows = layout.arrange(pa.concat_tables([workdir.read_table(path) for path in paths]), partition, budget, bounds)
+    with out.writing(token_shards.name(partition), rows=rows.num_rows) as file:
+        return {"facts": token_shards.write(cast("IO[bytes]", file), rows)}
