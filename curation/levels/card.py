@@ -9,6 +9,7 @@ The card is a pure function of facts that the steps already have, so making it a
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any
 
@@ -97,7 +98,7 @@ def file_name(level: str, index: int, count: int) -> str:
     return f"data/{slug(level)}/train-{index:05d}-of-{count:05d}.parquet"
 
 
-def write(file: str | Path | IO[bytes], table: pa.Table) -> None:
+def write(file: str | Path | IO[bytes] | BufferedIOBase, table: pa.Table) -> None:
     """Write one data file. Chunks follow content, so a store that deduplicates holds once what nested levels share."""
     pq.write_table(
         table.cast(SCHEMA),

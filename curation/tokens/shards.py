@@ -5,6 +5,7 @@ The training stream is the rows in order, with an end-of-text token, which is no
 """
 
 from collections.abc import Iterable, Mapping
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,7 +35,7 @@ def name(index: int) -> str:
     return f"tokens-{index:05d}.parquet"
 
 
-def write(where: str | Path | IO[bytes], rows: pa.Table) -> dict[str, Any]:
+def write(where: str | Path | IO[bytes] | BufferedIOBase, rows: pa.Table) -> dict[str, Any]:
     """Write one token shard (rows of `levels.layout.arrange`) to a path or an open file; returns its facts, for `dataset`.
 
     Content-defined chunking lets stores that deduplicate share what nested levels have in common.
