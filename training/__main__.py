@@ -16,6 +16,7 @@ import torch.distributed
 
 from training.plan import load_plan
 from training.run import run_stack
+from training.tracking import TRACKERS, tracker
 
 
 def main() -> int:
@@ -23,13 +24,21 @@ def main() -> int:
     parser.add_argument("plan", type=Path, help="plan.json, beside its token shards")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs; finished stacks in it are kept")
     parser.add_argument("--stack", action="append", help="only this stack id (repeat for more); default: all")
+    parser.add_argument("--track", choices=TRACKERS, help="also send the metrics to a tracker (pip install 'assay[tracking]')")
     arguments = parser.parse_args()
     try:
         plan = load_plan(arguments.plan)
         if "LOCAL_RANK" in os.environ:
             _join_ranks(int(os.environ["LOCAL_RANK"]))
+        track = tracker(arguments.track, arguments.out.resolve().name, arguments.out) if arguments.track else None
+
+        def show(line: dict[str, Any]) -> None:
+            _show(line)
+            if track is not None:
+                track(line)
+
         for stack_id in arguments.stack or [stack.id for stack in plan.stacks]:
-            run_stack(plan, stack_id, arguments.out, _show)
+            run_stack(plan, stack_id, arguments.out, show)
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
