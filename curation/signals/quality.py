@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -107,15 +107,12 @@ def train(positives: pa.Table, negatives: pa.Table, settings: Settings = Setting
     negatives = disjoint(negatives, positives)
     good, rest = _examples(positives, settings), _examples(negatives, settings)
     for name, examples, given in (("positives", good, len(positives)), ("negatives", rest, n_before)):
-        if not (examples.held_out.sum() >= MIN_HELD_OUT and (~examples.held_out).sum() >= MIN_HELD_OUT):
+        if not MIN_HELD_OUT <= examples.held_out_E.sum() <= len(examples) - MIN_HELD_OUT:
             raise ValueError(
-                f"the classifier has {len(examples.texts)} usable {name} (of {given} given); training and hold-out "
+                f"the classifier has {len(examples)} usable {name} (of {given} given); training and hold-out "
                 f"({settings.held_out:.0%}) need {MIN_HELD_OUT} each of both classes; declare wider {name}"
             )
-    lines = [(key, f"{GOOD} {text}") for key, text in good.training()] + [
-        (key, f"{REST} {text}") for key, text in rest.training()
-    ]
-    model = _fit([line for _, line in sorted(lines)], settings)
+    model = _fit(_training_lines(good, rest), settings)
     report = _report(model, good, rest, n_before - len(negatives), settings)
     return Classifier(model, report)
 
@@ -167,43 +164,51 @@ def random(batch: Batch, seed: int = 0) -> pa.Table:
 
 @dataclass(frozen=True)
 class _Examples:
-    """The distinct examples of one class."""
+    """The E distinct examples of one class: rows of a table, so that texts are copied one at a time."""
 
-    texts: list[str]
-    key: np.ndarray  # uint64: hash of the text, the order of training
-    held_out: np.ndarray  # bool
-    domains: list[str]
+    table: pa.Table
+    row_E: np.ndarray  # int64
+    key_E: np.ndarray  # uint64: hash of the text, the order of training
+    held_out_E: np.ndarray  # bool
 
-    def training(self) -> list[tuple[int, str]]:
-        """(order, text) of the examples to learn from; a text that names a label itself would be given that label."""
-        rows = zip(self.key.tolist(), self.texts, self.held_out, strict=True)
-        return [(key, text.replace("__label__", "label")) for key, text, out in rows if not out]
+    def __len__(self) -> int:
+        return len(self.row_E)
 
-    def measured(self) -> list[int]:
-        return np.flatnonzero(self.held_out).tolist()
+    def text(self, example: int) -> str:
+        return one_line(self.table["text"][int(self.row_E[example])].as_py())
+
+    def domain(self, example: int) -> str:
+        return self.table["domain"][int(self.row_E[example])].as_py() if "domain" in self.table.column_names else "all"
 
 
 def _hashes(table: pa.Table) -> np.ndarray:
     """uint64 per row, of the text."""
-    return np.array([xxhash.xxh3_64_intdigest(one_line(text).encode()) for text in table["text"].to_pylist()], np.uint64)
+    texts = (text for batch in table.select(["text"]).to_batches(1024) for text in batch.column(0).to_pylist())
+    return np.fromiter((xxhash.xxh3_64_intdigest(one_line(text).encode()) for text in texts), np.uint64, len(table))
 
 
 def _examples(table: pa.Table, settings: Settings) -> _Examples:
-    key, first = np.unique(_hashes(table), return_index=True)  # copies of a text count once
-    table = table.take(pa.array(first))
-    by = key
-    if "cluster" in table.column_names:
-        by = table["cluster"].to_numpy()  # near copies stay on one side
+    key, row = np.unique(_hashes(table), return_index=True)  # copies of a text count once
+    by = table["cluster"].to_numpy()[row] if "cluster" in table.column_names else key  # near copies stay on one side
     held_out = mix64(settings.seed + 1, by) < np.uint64(int(settings.held_out * 2**64))
-    domains = table["domain"].to_pylist() if "domain" in table.column_names else ["all"] * len(table)
-    return _Examples([one_line(text) for text in table["text"].to_pylist()], mix64(settings.seed, key), held_out, domains)
+    return _Examples(table.combine_chunks(), row, mix64(settings.seed, key), held_out)
 
 
-def _fit(lines: list[str], settings: Settings) -> bytes:
+def _training_lines(good: _Examples, rest: _Examples) -> Iterator[str]:
+    """What fastText learns from, in the order of the hash. A text that names a label itself would be given that label."""
+    both = [(examples, label, np.flatnonzero(~examples.held_out_E)) for examples, label in ((good, GOOD), (rest, REST))]
+    choices = [(examples, label, int(e)) for examples, label, chosen in both for e in chosen]
+    for place in np.argsort(np.concatenate([examples.key_E[chosen] for examples, _, chosen in both])):
+        examples, label, e = choices[place]
+        yield f"{label} {examples.text(e).replace('__label__', 'label')}\n"
+
+
+def _fit(lines: Iterable[str], settings: Settings) -> bytes:
     """The bytes of the model file that fastText makes of labelled lines."""
     with tempfile.TemporaryDirectory() as directory:
         examples, file = Path(directory, "examples.txt"), Path(directory, "model.bin")
-        examples.write_text("\n".join(lines) + "\n")
+        with examples.open("w") as out:
+            out.writelines(lines)
         arguments = {
             "input": str(examples), "dim": settings.dim, "bucket": settings.bucket, "wordNgrams": settings.word_ngrams,
             "epoch": settings.epochs, "lr": settings.lr, "minCount": settings.min_count, "seed": settings.seed,
@@ -228,9 +233,9 @@ def _report(model: bytes, good: _Examples, rest: _Examples, n_dropped: int, sett
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "model.bin").write_bytes(model)
         loaded = _load(str(Path(directory, "model.bin")), xxhash.xxh3_64_hexdigest(model))
-    parts = [(examples, examples.measured()) for examples in (good, rest)]
-    texts = [examples.texts[i] for examples, chosen in parts for i in chosen]
-    domains = np.array([examples.domains[i] for examples, chosen in parts for i in chosen])
+    parts = [(examples, np.flatnonzero(examples.held_out_E).tolist()) for examples in (good, rest)]
+    texts = [examples.text(e) for examples, chosen in parts for e in chosen]
+    domains = np.array([examples.domain(e) for examples, chosen in parts for e in chosen])
     is_good = np.repeat([True, False], [len(chosen) for _, chosen in parts])
     score_D, length_D = score(loaded, texts), np.array([len(text) for text in texts])
     bin_D = np.minimum((score_D * 10).astype(int), 9)
@@ -240,8 +245,8 @@ def _report(model: bytes, good: _Examples, rest: _Examples, n_dropped: int, sett
         auc=area,
         auc_low=max(area - margin, 0.0),
         auc_high=min(area + margin, 1.0),
-        n_good=len(good.texts),
-        n_rest=len(rest.texts),
+        n_good=len(good),
+        n_rest=len(rest),
         n_held_out=len(texts),
         n_dropped=n_dropped,
         calibration=[
