@@ -71,26 +71,36 @@ def edge_sum(a_E: np.ndarray, b_E: np.ndarray) -> int:
     return int(mix64(1, mix64(2, a_E) + b_E).sum(dtype=np.uint64)) if len(a_E) else 0
 
 
+def survivor_column(rule: str) -> str:
+    """The column that one rule of a survivor order reads."""
+    return rule.removeprefix("-").partition(":")[0].strip()
+
+
 def survivors(cluster_N: np.ndarray, uid_N: np.ndarray, columns: pa.Table, order: list[str]) -> np.ndarray:
     """bool[N]: the best document of every cluster by `order`, then the lowest uid.
 
-    `order` names columns of `columns` (N rows), highest first; `-name` puts the lowest first. Nulls and NaNs come last.
-    Raises ValueError for a column that is not there.
+    A rule of `order` is a column of `columns` (N rows), highest first; `-column`, lowest first; or `column: a > b > c`, these
+    values first, in this order. Nulls and NaNs come last. Raises ValueError for a column that is not there.
     """
     if len(cluster_N) == 0:
         return np.zeros(0, bool)
     keys = pl.DataFrame({"cluster": cluster_N, "uid": uid_N})
     names, descending = ["cluster"], [False]
-    for i, name in enumerate(order):
-        column = name.removeprefix("-")
-        if column not in columns.column_names:
+    for i, rule in enumerate(order):
+        column, _, ranking = rule.removeprefix("-").partition(":")
+        if column.strip() not in columns.column_names:
             raise ValueError(
-                f"survivor order {name!r}: there is no column {column!r} (there are: {', '.join(columns.column_names)})"
+                f"survivor order {rule!r}: there is no column {column.strip()!r} (there are: {', '.join(columns.column_names)})"
             )
-        values = pl.Series(columns[column])
-        keys = keys.with_columns((values.fill_nan(None) if values.dtype.is_float() else values).alias(f"key {i}"))
+        values = pl.Series(columns[column.strip()])
+        if ranking:
+            wanted = [value.strip() for value in ranking.split(">")]
+            values = values.replace_strict(wanted, range(len(wanted)), default=None, return_dtype=pl.Int32)
+        elif values.dtype.is_float():
+            values = values.fill_nan(None)
+        keys = keys.with_columns(values.alias(f"key {i}"))
         names.append(f"key {i}")
-        descending.append(not name.startswith("-"))
+        descending.append(not ranking and not rule.startswith("-"))
     ranked = (
         keys.with_row_index("row").sort([*names, "uid"], descending=[*descending, False], nulls_last=True)["row"].to_numpy()
     )

@@ -94,6 +94,7 @@ def test_survivor_follows_the_declared_order_then_the_lowest_uid():
     assert np.flatnonzero(survivors(cluster, uid, columns, ["quality", "date"])).tolist() == [2, 4, 5, 7]
     assert np.flatnonzero(survivors(cluster, uid, columns, ["-date"])).tolist() == [0, 3, 5, 6]
     assert np.flatnonzero(survivors(cluster, uid, columns, [])).tolist() == [0, 3, 5, 6]
+    assert np.flatnonzero(survivors(cluster, uid, columns, ["date: z > c > g > e > b", "quality"])).tolist() == [2, 4, 5, 6]
     shuffled = np.random.default_rng(0).permutation(8)
     again = survivors(cluster[shuffled], uid[shuffled], columns.take(shuffled), ["quality"])
     assert sorted(uid[shuffled][again].tolist()) == [3, 4, 5, 7]
