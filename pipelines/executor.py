@@ -107,6 +107,18 @@ class OnRay:
             for reference in running:
                 ray.cancel(reference, force=False)
 
+    def on_every_node(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
+        """Run `function` once on each living node: node address -> result."""
+        ray = self._start()
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        def there(node: str) -> Any:
+            strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+            return ray.remote(function).options(num_cpus=0, scheduling_strategy=strategy).remote(*arguments)
+
+        nodes = [node for node in ray.nodes() if node["Alive"]]
+        return {node["NodeManagerAddress"]: ray.get(there(node["NodeID"])) for node in nodes}
+
     def close(self) -> None:
         if self._started:
             self._ray.shutdown()
