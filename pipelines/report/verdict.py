@@ -98,11 +98,11 @@ def _finding(facts: Facts, fit: dict[str, Any], level: str) -> str:
         "floor": f"The floor moved by {floor} nats/token ({_cell(asked.get('floor, exponent free'))}); {within}.",
         "exponent and floor": f"The exponent moved by {beta} ({p}) and the floor by {floor} nats/token.",
         "multiplier": f"A constant discount ({p_any}): one token is worth {worth} of {facts.baseline} at every "
-        "scale tested; {within}.",
+        f"scale tested; {within}.",
         "none": f"The same law as {facts.baseline}: {within}, and one token is worth {worth}.",
         "undetected": f"No difference is shown ({p_any}); {within}, but one token may be worth {worth} of {facts.baseline}.",
         "not identifiable": f"The loss differs ({p_any}), but what moved cannot be told: the exponent may differ "
-        "by anything {span}."
+        f"by anything {span}."
         if verdict["shifted"]
         else f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by anything {span}.",
     }
@@ -150,7 +150,7 @@ def crossing_words(facts: Facts, fit: dict[str, Any], level: str) -> str:
     ahead = level if crossing["after"] == "level" else facts.baseline
     known = crossing["low"] is not None and crossing["high"] is not None
     ends = f" [{crossing['low']:.1e}, {crossing['high']:.1e}]" if known else ""
-    outside = "" if crossing["inside_observed"] else ", beyond what was tested"
+    outside = "" if crossing["inside_observed"] else ", beyond what was tested,"
     return f"Past {crossing['at']:.1e} FLOPs{ends}{outside} {ahead} is ahead."
 
 

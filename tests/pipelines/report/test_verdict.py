@@ -1,0 +1,76 @@
+"""The answer in words: the right level, the right numbers, and no claim beyond them."""
+
+import copy
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pipelines.report import short, verdict
+from pipelines.report.facts import Facts
+
+KINDS = ("exponent", "floor", "exponent and floor", "multiplier", "none", "undetected", "not identifiable")
+
+
+def changed(facts: Facts, **by_level: dict[str, Any]) -> Facts:
+    fit = copy.deepcopy(facts.fit)
+    for level, new in by_level.items():
+        fit["sets"]["heldout"]["verdicts"][level].update(new)
+    return replace(facts, fit=fit)
+
+
+def percent(value: float, low: float, high: float) -> dict[str, Any]:
+    return {"value": value, "low": low, "high": high}
+
+
+def test_the_planted_order_is_found_and_told(facts: Facts):
+    head, lead = verdict.headline(facts)
+    assert head.startswith("Train on top: ")
+    found = {answer.level: answer for answer in verdict.answers(facts, "heldout")}
+    assert list(found) == ["deduplicated", "filtered", "top"]
+    for level, truth in (("deduplicated", 1.12), ("filtered", 1.45), ("top", 1.9)):
+        low, high = (float(x) for x in re.search(r"\[([\d.]+), ([\d.]+)\]", found[level].small).groups())  # type: ignore[union-attr]
+        assert low < truth < high
+    assert found["top"].big in lead
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shifted", [True, False])
+def test_every_kind_has_a_finding_with_its_numbers(facts: Facts, kind: str, shifted: bool):
+    told = changed(facts, top={"kind": kind, "shifted": shifted})
+    answer = verdict.answers(told, "heldout")[-1]
+    assert answer.word == verdict.MOVED[kind]
+    assert re.search(r"\d\.\d+", answer.finding)
+    assert "p " in answer.finding or kind == "none", "the test is named"
+    page = " ".join(verdict.headline(told)) + short.render(told) + answer.finding + answer.reading
+    assert not re.search(r"[{}]|None|nan", page)
+
+
+def test_controls_are_never_recommended(facts: Facts):
+    levels = [{**level, "kind": "control" if level["name"] == "top" else "level"} for level in facts.levels]
+    assert verdict.headline(replace(facts, levels=levels))[0].startswith("Train on filtered")
+
+
+def test_a_tie_is_called_a_tie(facts: Facts):
+    top = facts.fit["sets"]["heldout"]["verdicts"]["top"]["difference_percent"]
+    near = changed(facts, filtered={"difference_percent": {key: value + 0.05 for key, value in top.items()}})
+    assert "not clearly ahead of filtered" in verdict.headline(near)[0]
+
+
+def test_worse_and_unclear_levels_keep_the_baseline(facts: Facts):
+    worse = {"difference_percent": percent(2.0, 1.0, 3.0), "direction": "worse"}
+    unclear = {"difference_percent": percent(0.1, -1.0, 1.0), "direction": "unclear"}
+    assert verdict.headline(changed(facts, deduplicated=worse, filtered=worse, top=worse))[0].startswith("Stay with raw")
+    head, _ = verdict.headline(changed(facts, deduplicated=unclear, filtered=unclear, top=unclear))
+    assert head == "No level is shown to differ from raw at the budgets tested."
+
+
+def test_a_crossing_is_told_with_its_interval_only_when_likely(facts: Facts):
+    fit = copy.deepcopy(facts.fit)
+    crossing = fit["sets"]["heldout"]["budget"]["finite"]["crossings"]["top"]
+    crossing.update(share=0.9, at=2e13, low=1e13, high=4e13, after="baseline", inside_observed=False)
+    words = verdict.crossing_words(facts, fit["sets"]["heldout"], "top")
+    assert words == "Past 2.0e+13 FLOPs [1.0e+13, 4.0e+13], beyond what was tested, raw is ahead."
+    crossing["share"] = 0.3
+    assert verdict.crossing_words(facts, fit["sets"]["heldout"], "top") == ""
