@@ -6,7 +6,7 @@ is a 64-bit hash of its words' hashes, so a match is certain but for collisions 
 Shapes: W words, D documents, S slots of a hash table, K lengths of sequences.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -80,8 +80,7 @@ def _evaluation(texts: tuple[str, ...], n: int, field: str) -> Phrases:
 
 @lru_cache(maxsize=4)
 def _list(path: str) -> Phrases:
-    lines = [line.strip() for text in _texts(path, "text") for line in text.splitlines()]
-    words = scan(pa.array([line for line in lines if line and not line.startswith("#")], pa.large_string()))
+    words = scan(pa.array(list(lines_of(path)), pa.large_string()))
     lengths = np.diff(words.bounds)
     phrases = _phrases((int(k), _keys(words, int(k))[words.bounds[:-1][lengths == k]]) for k in np.unique(lengths[lengths > 0]))
     if not phrases.tables:
@@ -89,7 +88,13 @@ def _list(path: str) -> Phrases:
     return phrases
 
 
-def _texts(path: str, field: str) -> Iterable[str]:
+def lines_of(path: str) -> Iterator[str]:
+    """The entries of a list in a text file: its lines, stripped, but for empty ones and those that begin with #."""
+    lines = (line.strip() for text in _texts(path, "text") for line in text.splitlines())
+    return (line for line in lines if line and not line.startswith("#"))
+
+
+def _texts(path: str, field: str) -> Iterator[str]:
     """The texts of a file; raises ValueError for a kind of file that is not known, or for damage in it."""
     stem = path
     for suffix in COMPRESSED:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from curation.signals import dclm, gopher, language, pages, phrases, signatures, web
+from curation.signals import dclm, gopher, language, pages, phrases, pii, signatures, urls, web
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ SIGNALS: dict[str, Signal] = {
             files=("texts",),
         ),
         Signal("word_list", phrases.word_list, {"path": None}, files=("path",)),
+        Signal("pii", pii.pii),
+        Signal("url_rules", urls.url_rules, urls.PARAMS, {"url_rules": urls.RULES}, ("url",), tuple(urls.PARAMS)),
         Signal("nemo", pages.nemo, rules={"nemo": pages.NEMO_RULES}),
     )
 }
