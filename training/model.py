@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.kernels import HEAD_ELEMENTS_CPU, Embed, HeadLoss, RmsNorm, RotaryNorm, SwiGlu, attention
+from training.kernels import HEAD_ELEMENTS_CPU, HEAD_ELEMENTS_GPU, Embed, HeadLoss, RmsNorm, RotaryNorm, SwiGlu, attention
 from training.shapes import Shape
 
 ROPE_BASE = 10_000.0
@@ -143,7 +143,8 @@ def token_losses(
     N, T = ids_NU.shape[0], ids_NU.shape[1] - 1
     x_KND = hidden(weights, shape, ids_NU[:, :-1].expand(K, N, T), cos_TE[:T], sin_TE[:T], mask[:T, :T]).float()
     targets_N = ids_NU[:, 1:].flatten()
-    rows = max(1, HEAD_ELEMENTS_CPU // weights["head"].shape[-1])
+    elements = HEAD_ELEMENTS_CPU if ids_NU.device.type == "cpu" else HEAD_ELEMENTS_GPU
+    rows = max(1, elements // weights["head"].shape[-1])
     losses_KN = torch.empty(K, N * T, device=ids_NU.device)
     for k in range(K):
         for n in range(0, N * T, rows):

@@ -2,8 +2,8 @@
 
     python benchmarks/training/stacked_gpu.py [--shapes 1.3m 6.4m 39m] [--runs 1 5 15] [--seconds 10]
 
-Prints device, aggregate tokens/s, MFU (dense bfloat16 peak) and the ratio, per shape and stack size; add the output to a dated file
-beside this one. Targets (issue 5): >= 4x at 1-2 M, >= 2x at 6 M, MFU >= 40 % from 40 M up.
+Prints device, aggregate tokens/s, MFU (dense bfloat16 peak) and the ratio, per shape and stack size; add the output to
+a dated file beside this one. Targets (issue 5): >= 4x at 1-2 M, >= 2x at 6 M, MFU >= 40 % from 40 M up.
 """
 
 import argparse
