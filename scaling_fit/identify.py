@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from scaling_fit.compare import Comparison
-from scaling_fit.intervals import finite
+from scaling_fit.intervals import Interval, finite, show
 from scaling_fit.objectives import LAD, SENSITIVITY
 from scaling_fit.search import minimise, search
 
 NEAR_ZERO = 0.01  # a floor below this share of the lowest loss is at its bound
 
 
-def identifiability(whole: Comparison, level: str) -> dict:
+def identifiability(whole: Comparison, level: str, intervals: dict[str, Interval]) -> dict:
     """Condition of one level's Hessian, correlations of floor, prefactor and exponent, parameters at a bound, profiles open.
 
     The condition is of the scaled Gauss-Newton Hessian in centred coordinates (the raw one is about 1e8 times larger and
-    says more about units). A floor is open below when over 2.5 % of simulated refits put it at zero.
+    says more about units). intervals: of the level's parameters; a floor whose interval reaches zero is open below.
     """
     laid = whole.grouped
     rows = np.flatnonzero(whole.table.level == level)
@@ -31,16 +31,14 @@ def identifiability(whole: Comparison, level: str) -> dict:
     J = J_RQN[0] / np.maximum(np.linalg.norm(J_RQN[0], axis=1, keepdims=True), 1e-12)
     s = np.linalg.svd(J, compute_uv=False)
     condition = float((s[0] / max(s[-1], 1e-12)) ** 2)
-    draws, point = whole.parameters(level, whole.theta_RP), whole.parameters(level, whole.theta_P[None])
-    floors = [n for n in point if n == "E" or n.startswith("E[")]
+    floors = [n for n in intervals if n == "E" or n.startswith("E[")]
     lowest = float(whole.table.loss[rows].min())
     flags = []
     for name in floors:
-        at_zero = float((draws[name] < NEAR_ZERO * lowest).mean())
-        if point[name][0] < NEAR_ZERO * lowest:
+        if intervals[name].value < NEAR_ZERO * lowest:
             flags.append(f"{name} is at its bound, zero: the data show no floor")
-        elif at_zero > 0.025:
-            flags.append(f"{name} is open below: {100 * at_zero:.0f} % of simulated refits put it at zero")
+        elif intervals[name].low < NEAR_ZERO * lowest:
+            flags.append(f"{name} is open below: the data do not exclude a floor of zero")
     phi_RQ, pairs = laid.phi(whole.theta_RP, group), {}
     if {"E", "B", "beta"} <= set(names):
         natural_RQ = laid.law.natural(phi_RQ, laid.pivot)
@@ -51,10 +49,10 @@ def identifiability(whole: Comparison, level: str) -> dict:
             pairs["ln B, beta"] = finite(float(np.corrcoef(log_b_R, beta_R)[0, 1]))
     if condition > 1e6:
         flags.append(f"Hessian condition {condition:.1g}: some combination of parameters is not told by these runs")
-    for name in (n for n in ("alpha", "beta") if n in draws):
-        low, high = np.quantile(draws[name], [0.025, 0.975])
-        if high - low > 2 * abs(point[name][0]):
-            flags.append(f"{name} is hardly bounded: simulated refits range over [{low:.2f}, {high:.2f}]")
+    for name in (n for n in ("alpha", "beta") if n in intervals):
+        one = intervals[name]
+        if not one.bounded or one.high - one.low > 2 * abs(one.value):
+            flags.append(f"{name} is hardly bounded: its interval is [{show(one.low)}, {show(one.high)}]")
     return {"condition": condition, "correlations": pairs, "flags": flags}
 
 

@@ -43,25 +43,41 @@ def profile(
     along = np.zeros(len(theta_P))
     along[free] = -np.linalg.lstsq(J[:, free], J[:, column], rcond=1e-6)[0]
     along[column] = 1.0
-    near = np.clip(values - center, -0.3, 0.3)
-    starts = theta_P + along * near[:, None]
-    starts[:, column] = values
-    flat = np.repeat(theta_P[None], len(values), 0)
-    flat[:, column] = values
-    both = solve(problem, np.concatenate([starts, flat]), free_RP=free[None], tolerance=1e-8, max_iterations=40)
-    rss = 2.0 * np.minimum(*both.objective_R.reshape(2, -1))
-    rise = np.maximum((rss - rss[steps]) / sigma2, 0.0)
-    out = []
-    for confidence in confidences:
-        cut = stdtrit(df, 0.5 + confidence / 2) ** 2
-        out.append(
-            Interval(
-                center,
-                _crossing(values[steps::-1], rise[steps::-1], cut, -np.inf),
-                _crossing(values[steps:], rise[steps:], cut, np.inf),
-            )
-        )
-    return out
+
+    def rss_at(fixed: Array) -> Array:
+        """Residual sum of squares with the parameter held, the better of two starts: along the ridge, and standing still."""
+        starts = np.repeat(theta_P[None], 2 * len(fixed), 0)
+        starts[: len(fixed)] += along * np.clip(fixed - center, -0.3, 0.3)[:, None]
+        starts[:, column] = np.tile(fixed, 2)
+        fits = solve(problem, starts, free_RP=free[None], tolerance=1e-8, max_iterations=40)
+        return 2.0 * np.minimum(*fits.objective_R.reshape(2, -1))
+
+    rss = rss_at(values)
+    best = rss[steps]
+    cuts = [stdtrit(df, 0.5 + confidence / 2) ** 2 for confidence in confidences]
+    fine = [_bracket(values[side], (rss[side] - best) / sigma2, cut) for cut in cuts for side in _sides(steps)]
+    inner = np.concatenate([np.linspace(*ends, 8)[1:-1] for ends in fine if ends is not None] or [np.empty(0)])
+    if len(inner):  # near a bound the profile bends: refine where it crosses
+        values, rss = np.concatenate([values, inner]), np.concatenate([rss, rss_at(inner)])
+        order = np.argsort(values, kind="stable")
+        values, rss = values[order], rss[order]
+    rise = np.maximum((rss - best) / sigma2, 0.0)
+    middle = int(np.argmin(np.abs(values - center)))
+    down, up = _sides(middle)
+    return [
+        Interval(center, _crossing(values[down], rise[down], cut, -np.inf), _crossing(values[up], rise[up], cut, np.inf))
+        for cut in cuts
+    ]
+
+
+def _sides(middle: int) -> tuple[slice, slice]:
+    return slice(middle, None, -1), slice(middle, None)
+
+
+def _bracket(values: Array, rise: Array, cut: float) -> tuple[float, float] | None:
+    """The two neighbouring values between which the profile first exceeds the cut."""
+    over = np.flatnonzero(rise > cut)
+    return (float(values[over[0] - 1]), float(values[over[0]])) if len(over) and over[0] > 0 else None
 
 
 def _crossing(values: Array, rise: Array, cut: float, missing: float) -> float:

@@ -8,8 +8,9 @@ from scaling_fit.companions import fitted_multiplier, multiplier_curve, paired_d
 from scaling_fit.compare import Comparison
 from scaling_fit.forecast import calibrate, forecast
 from scaling_fit.identify import certificates, identifiability, sensitivity
-from scaling_fit.intervals import finite, holm, percentile
+from scaling_fit.intervals import finite, holm
 from scaling_fit.observations import Observations
+from scaling_fit.parameters import level_intervals
 from scaling_fit.shift import Shift, shift
 from scaling_fit.verdict import Verdict, judge
 
@@ -94,11 +95,11 @@ def _holm(shifts: dict[str, Shift]) -> dict[str, dict[str, float]]:
 
 
 def _level(whole: Comparison, level: str, confidence: float) -> dict:
-    point, draws = whole.parameters(level, whole.theta_P[None]), whole.parameters(level, whole.theta_RP)
+    intervals = level_intervals(whole, level, confidence)
     rows = whole.table.level == level
     return {
-        "parameters": {name: percentile(float(point[name][0]), draws[name], confidence).to_dict() for name in point},
-        "identifiability": identifiability(whole, level),
+        "parameters": {name: interval.to_dict() for name, interval in intervals.items()},
+        "identifiability": identifiability(whole, level, intervals),
         "runs": int(rows.sum()),
         "D": [float(whole.table.D[rows].min()), float(whole.table.D[rows].max())],
         "N": [float(whole.table.N[rows].min()), float(whole.table.N[rows].max())],

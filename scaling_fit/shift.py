@@ -16,6 +16,7 @@ from scipy.special import chdtrc, fdtrc
 from scaling_fit.compare import Comparison, lay_out
 from scaling_fit.groups import Grouped, hold
 from scaling_fit.intervals import Interval, percentile, tost
+from scaling_fit.parameters import hull
 from scaling_fit.profile import profile
 from scaling_fit.solve import solve
 
@@ -147,6 +148,9 @@ def shift(
     column = _difference(pair.grouped, "beta", level)
     se = float(np.sqrt(cov[column, column])) if identified else np.inf
     beta = profile(pair.grouped.problem, pair.theta["all"], pair.masks["all"], column, se, sigma2, df, (confidence, 0.9))
+    k = whole.grouped.column("beta", level)
+    drawn = [percentile(float(whole.theta_P[k]), whole.theta_RP[:, k], c, corrected=False) for c in (confidence, 0.9)]
+    beta = [hull(one, other) for one, other in zip(beta, drawn, strict=True)]
     shared_cov, ok = _covariance(pair, "exponent", sigma2)
     shared_se = float(np.sqrt(shared_cov[column, column])) if ok else np.inf
     shared = profile(

@@ -54,10 +54,9 @@ def test_paired_differences_are_the_rows_differences(whole) -> None:
     table = whole.table
     assert len(found["points"]) == 36
     p = found["points"][5]
-    pick = lambda level: table.loss[
-        (table.level == level) & (table.shape == p["shape"]) & (p["D"] == table.D) & (table.seed == p["seed"])
-    ][0]  # noqa: E731
-    assert p["difference"] == pytest.approx(pick("worth") - pick("raw"))
+    at = (table.shape == p["shape"]) & (p["D"] == table.D) & (table.seed == p["seed"])
+    own, base = (table.loss[at & (table.level == level)][0] for level in ("worth", "raw"))
+    assert p["difference"] == pytest.approx(own - base)
     assert found["summary"]["pairs"] == 6
     assert found["summary"]["wins"] == 6
     assert found["summary"]["high"] < 0

@@ -1,6 +1,7 @@
 """Design: Fisher errors against the spread of refits, power against simulation, next runs against brute force."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_next_runs_starts_with_the_best_one_and_keeps_to_its_budget() -> None:
     assert (chosen[0]["N"], chosen[0]["D"]) == (best.N, best.D)
     assert chosen[-1]["spent"] <= 3e17
     errors = [before, *(row["se"] for row in chosen)]
-    assert all(a > b for a, b in zip(errors, errors[1:], strict=False))
+    assert all(a > b for a, b in pairwise(errors))
 
 
 def test_refusals() -> None:

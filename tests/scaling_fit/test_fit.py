@@ -44,7 +44,7 @@ def test_besiroglu_sensitivity_row(besiroglu) -> None:
 
 def besiroglu_resamples(n: int) -> np.ndarray:
     """The notebook's own resamples: numpy's legacy stream, seed 42, 4000 draws of 240 rows, as counts."""
-    legacy = np.random.RandomState(42)  # noqa: NPY002
+    legacy = np.random.RandomState(42)
     return np.array([np.bincount(legacy.choice(240, size=240, replace=True), minlength=240) for _ in range(n)], dtype=float)
 
 

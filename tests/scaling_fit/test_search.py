@@ -58,7 +58,7 @@ def test_non_negative_least_squares_is_scipys() -> None:
 
 def test_narrow_corners_do_not_trap_the_search() -> None:
     """LAD and the free-scale likelihood share their minimum, and no start does better than it."""
-    law, design, inputs, loss = noiseless("additive", TRUTH)
+    _, design, _, loss = noiseless("additive", TRUTH)
     loss = loss * np.exp(0.01 * np.random.default_rng(2).laplace(size=len(loss)))
     lad, free = search(design, loss, LAD), search(design, loss, FREE_SCALE)
     np.testing.assert_allclose(design.predict(lad.phi_MP[:1]), design.predict(free.phi_MP[:1]), atol=1e-6)

@@ -1,6 +1,7 @@
 """Shift tests: planted shifts named, sizes held when nothing shifts, power as promised, equivalence only when earned."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_an_exponent_is_an_exponent(whole) -> None:
 def test_hypotheses_nest(whole) -> None:
     rows = {row["hypothesis"]: row for row in shift(whole, "worth", replicates=0).table}
     chain = ("same law", "multiplier", "exponent", "all")
-    assert all(rows[a]["rss"] >= rows[b]["rss"] * (1 - 1e-9) for a, b in zip(chain, chain[1:], strict=False))
+    assert all(rows[a]["rss"] >= rows[b]["rss"] * (1 - 1e-9) for a, b in pairwise(chain))
     assert rows["floor and multiplier"]["rss"] <= min(rows["floor"]["rss"], rows["multiplier"]["rss"]) * (1 + 1e-9)
     assert sum(row["weight"] for row in rows.values() if row["weight"] is not None) == pytest.approx(1)
     assert min(row["delta_aicc"] for row in rows.values()) == 0

@@ -111,5 +111,6 @@ def test_mistakes_are_told_in_one_line(tables: Path, arguments: list[str], told:
 
 def test_the_library_is_light() -> None:
     """Importing the fitter brings neither torch nor ray nor a dataframe library."""
-    code = "import sys, scaling_fit; print([m for m in ('torch', 'ray', 'polars', 'pandas', 'pyarrow', 'matplotlib', 'altair', 'numba') if m in sys.modules])"
+    heavy = ("torch", "ray", "polars", "pandas", "pyarrow", "matplotlib", "altair", "numba")
+    code = f"import sys, scaling_fit; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
