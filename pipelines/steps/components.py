@@ -19,12 +19,14 @@ from pipelines.workdir import PARQUET, Manifest, Output, Step
 
 IN_MEMORY = 10_000_000  # edges: about 1 GB in one task
 EDGES_PER_PARTITION = 4_000_000
+LARGE = 50_000  # documents: a larger component is not brought together in one task (`large_components`)
 
 
 def label_components(context: Context, edges: Manifest, ranges: int, shards_per_range: int) -> Manifest:
-    """Labels of all documents in an edge: file r has (place ascending, component) of the r-th range of pool shards.
+    """Labels of all documents in an edge: file r has (place ascending, component, size) of the r-th range of pool shards.
 
-    `edges` holds files of (root, node). A component is named by its lowest place. The parts count `documents`.
+    `edges` holds files of (root, node). A component is named by its lowest place. The parts count `documents`, and
+    those in `large` components.
     """
     total = edges.total("edges")
     config = {"ranges": ranges, "shards_per_range": shards_per_range}
@@ -55,20 +57,23 @@ def label_components(context: Context, edges: Manifest, ranges: int, shards_per_
     )  # fmt: skip
 
 
-def write_labels(out: Output, node: np.ndarray, root: np.ndarray, number: int) -> int:
-    order = np.argsort(node)
-    table = pa.table({"place": node[order], "component": root[order]})
-    with out.writing(f"labels-{number:05d}.parquet", rows=len(node)) as stream:
-        pq.write_table(table, stream, **PARQUET)
-    return len(node)
+def write_labels(out: Output, labels: pa.Table, number: int) -> dict[str, int]:
+    """File `number` of the labels, in order of place; documents by the size of their component."""
+    labels = labels.take(pa.array(np.argsort(labels["place"].to_numpy())))
+    with out.writing(f"labels-{number:05d}.parquet", rows=labels.num_rows) as stream:
+        pq.write_table(labels, stream, **PARQUET)
+    return {"documents": labels.num_rows, "large": int((labels["size"].to_numpy() > LARGE).sum())}
 
 
 def label_in_memory(out: Output, files: list[str], ranges: int, shards_per_range: int) -> dict[str, Any]:
     edges = pa.concat_tables([out.workdir.read_table(file) for file in files])
     node, root = components(edges["root"].to_numpy(), edges["node"].to_numpy())
+    _, component, sizes = np.unique(root, return_inverse=True, return_counts=True)
+    labels = pa.table({"place": node, "component": root, "size": sizes[component].astype(np.uint64)})
     inner = np.array([r * shards_per_range << 32 for r in range(1, ranges)], np.uint64)
     cuts = [0, *np.searchsorted(node, inner).tolist(), len(node)]
-    return {"documents": sum(write_labels(out, node[a:b], root[a:b], r) for r, (a, b) in enumerate(pairwise(cuts)))}
+    counts = [write_labels(out, labels.slice(a, b - a), r) for r, (a, b) in enumerate(pairwise(cuts))]
+    return {key: sum(count[key] for count in counts) for key in ("documents", "large")}
 
 
 def spread_edges(out: Output, file: str, partitions: int) -> dict[str, Any]:
@@ -90,16 +95,23 @@ def turn_stars(out: Output, files: list[str], partition: int, partitions: int, k
 
 
 def spread_labels(out: Output, files: list[str], partition: int, ranges: int, shards_per_range: int) -> dict[str, Any]:
-    """Labels of one partition's nodes: a leaf's only neighbour is its root, a root is lower than its neighbours."""
+    """Labels from one partition's roots: the edges are stars now, and a root, lower than its leaves, sees all of them."""
     rows = receive(out.workdir, files, partition)
     u, v = rows["u"].to_numpy(), rows["v"].to_numpy()
-    root = np.unique(u[u < v])
-    table = pa.table({"place": np.concatenate([u[u > v], root]), "component": np.concatenate([v[u > v], root])})
+    root, leaf = u[u < v], v[u < v]
+    roots, component, leaves = np.unique(root, return_inverse=True, return_counts=True)
+    sizes = (leaves + 1).astype(np.uint64)
+    table = pa.table(
+        {
+            "place": np.concatenate([leaf, roots]),
+            "component": np.concatenate([root, roots]),
+            "size": np.concatenate([sizes[component], sizes]),
+        }
+    )
     shard = (table["place"].to_numpy() >> np.uint64(32)).astype(np.int64)
     send_by(out, f"spread-{out.index:05d}.parquet", table, shard // shards_per_range, ranges)
     return {}
 
 
 def gather_labels(out: Output, files: list[str], number: int) -> dict[str, Any]:
-    table = receive(out.workdir, files, number)
-    return {"documents": write_labels(out, table["place"].to_numpy(), table["component"].to_numpy(), number)}
+    return write_labels(out, receive(out.workdir, files, number), number)

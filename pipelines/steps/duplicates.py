@@ -2,41 +2,45 @@
 
     keys        per pool shard      signatures, exact hashes -> keys, exchanged by key
     edges       per key partition   buckets -> star edges, contracted to a forest
-    components  in one task or, above `pipelines.steps.components.IN_MEMORY` edges, over partitions -> labels by range of shards
+    components  in one task or over partitions (`components`), the largest split beforehand (`large_components`) -> labels
     sets        per pool shard      shingle sets and keys of the documents in a component, exchanged by component
     clusters    per component part  verified clusters and survivors, exchanged by range of shards
     signal      per pool shard      rows for all documents, in the pool's order
 
 Text is read once more only for documents in a component. No phase holds more than its partition, and no document passes
 through the driver. The result depends on the documents and the declaration alone: not on shards, nodes, order or retries.
-
-Between the phases a document goes by its place: position of its shard << 32 | row.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xxhash
 
-from curation.document import Batch, mix64
-from curation.duplicates.candidates import Bands, band_keys, exact_keys, optimal_bands, partition_cuts, star_edges
-from curation.duplicates.clusters import forest, survivor_column, survivors
+from curation.document import mix64
+from curation.duplicates.candidates import Bands, partition_cuts, star_edges
+from curation.duplicates.clusters import forest, survivors
 from curation.duplicates.verify import verified_clusters
-from curation.signals.signatures import shingle_sets, units
 from pipelines.exchange import receive, send, send_by
 from pipelines.run_step import Context, run_step
 from pipelines.steps.components import label_components
+from pipelines.steps.duplicate_shards import (
+    SHARDS_PER_RANGE,
+    Duplicates,
+    brings_shingles,
+    candidate_sets,
+    shard_keys,
+    shard_labels,
+)
+from pipelines.steps.large_components import split_large
 from pipelines.steps.shards import Shard, shard_file, shards
 from pipelines.workdir import PARQUET, Manifest, Output, Step
 
 KEYS_PER_PARTITION = 4_000_000  # 64 MB, and twice that while they are sorted
 SET_PARTITION = 2**27  # bytes of candidate text per component partition: some 100 MB of shingles and keys
-SHARDS_PER_RANGE = 64  # pool shards whose labels and rows lie in one file
 
 SIGNAL = pa.schema(
     [
@@ -48,50 +52,6 @@ SIGNAL = pa.schema(
         ("exact_survivor", pa.bool_()),  # best of the exact copies
     ]
 )
-
-
-@dataclass(frozen=True)
-class Duplicates:
-    """What counts as a duplicate, and which copy stays.
-
-    `by` text: exact copies and near ones, by MinHash over shingles; documents of fewer than `ngram` units are duplicates of
-    exact copies only. `by` url: documents of one normalised URL; the result is the signal `duplicates_url`. `scope` is `global`
-    or a document column (`source`, `domain`): copies are then sought within its values. `survivor` names columns, highest first
-    (`-name`: lowest first; `name: a > b`: these values first): document columns, `n_bytes`, or `signal.column`; the lowest uid
-    decides at last.
-    """
-
-    ngram: int = 5
-    unit: Literal["word", "character"] = "word"
-    bands: int = 14
-    rows: int = 8
-    seed: int = 1
-    verify: Literal["jaccard", "containment", "off"] = "jaccard"
-    threshold: float = 0.7
-    scope: str = "global"
-    survivor: tuple[str, ...] = ("n_bytes",)
-    by: Literal["text", "url"] = "text"
-
-    @classmethod
-    def of_threshold(cls, threshold: float, num_perm: int = 112, **others: Any) -> "Duplicates":
-        """Bands and rows by datasketch's rule for a threshold, at most `num_perm` permutations; `others` are fields."""
-        bands = optimal_bands(threshold, num_perm)
-        return cls(bands=bands.bands, rows=bands.rows, threshold=threshold, **others)
-
-    def signals(self) -> dict[str, dict[str, Any]]:
-        """The signals that must be there first, with their parameters."""
-        if self.by == "url":
-            return {"url": {}}
-        num_perm = self.bands * self.rows
-        return {"minhash": {"num_perm": num_perm, "seed": self.seed, "ngram": self.ngram, "unit": self.unit}, "exact": {}}
-
-    @property
-    def verifies(self) -> bool:
-        return self.by == "text" and self.verify != "off"
-
-    @property
-    def columns(self) -> list[str]:
-        return [survivor_column(rule) for rule in self.survivor]
 
 
 @dataclass(frozen=True)
@@ -147,6 +107,8 @@ def find_duplicates(
         unit="partitions",
     )
     labels = label_components(context, edges, ranges, SHARDS_PER_RANGE)
+    if declared.verifies:
+        labels = split_large(context, labels, here, declared, text_bytes / max(documents, 1), inputs)
 
     candidates = labels.total("documents")
     set_partitions = ceil(text_bytes * candidates / max(documents, 1) / SET_PARTITION) or 1
@@ -185,32 +147,6 @@ def find_duplicates(
     return run_step(context, Step(name, config, {"clusters": clusters.digest}), write_signal, units, summarise)
 
 
-def scopes(shard: Shard, scope: str) -> np.ndarray:
-    """uint64 per document: 0 for the global scope, else a hash of its value of the column `scope`."""
-    workdir = shard.workdir
-    if scope == "global":
-        return np.zeros(pq.read_metadata(workdir.full(shard.pool), filesystem=workdir.fs).num_rows, np.uint64)
-    column = workdir.read_table(shard.pool, [scope])[scope].combine_chunks().dictionary_encode()
-    values = [*column.dictionary.to_pylist(), ""]  # the last for nulls
-    hashes = np.array([xxhash.xxh3_64_intdigest(value.encode()) for value in values], np.uint64)
-    return hashes[column.indices.fill_null(len(hashes) - 1).to_numpy(zero_copy_only=False)]
-
-
-def shard_keys(shard: Shard, declared: Duplicates) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(band key_DB, signed_D, exact_D, named_D): a shard's keys, which documents have band keys, and which an exact key."""
-    scope_D = scopes(shard, declared.scope)
-    hashes = shard.workdir.read_table(shard.signals["exact" if declared.by == "text" else "url"], ["hash"])["hash"]
-    named_D = hashes.is_valid().to_numpy()
-    exact_D = exact_keys(hashes.fill_null(0).to_numpy(), scope_D)
-    if declared.by == "url":
-        return np.empty((len(exact_D), 0), np.uint64), np.zeros(len(exact_D), bool), exact_D, named_D
-    minhash = shard.workdir.read_table(shard.signals["minhash"], ["signature", "n_shingles"])
-    signature = minhash["signature"].combine_chunks()
-    signature_DP = signature.flatten().to_numpy().reshape(len(signature), signature.type.list_size)
-    key_DB = band_keys(signature_DP, Bands(declared.bands, declared.rows), scope_D)
-    return key_DB, minhash["n_shingles"].to_numpy() > 0, exact_D, named_D
-
-
 def send_keys(out: Output, shard: Shard, declared: Duplicates, partitions: int) -> dict[str, Any]:
     """Phase keys: (key, place) of one pool shard."""
     key_DB, signed_D, exact_D, named_D = shard_keys(shard, declared)
@@ -238,22 +174,14 @@ def reduce_keys(out: Output, files: list[str], partition: int) -> dict[str, Any]
 
 
 def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates, partitions: int) -> dict[str, Any]:
-    """Phase sets: what is needed to decide the components that this shard has documents in.
-
-    Of exact copies within the shard only the lowest uid brings its shingles: the lowest of all is among those.
-    """
-    workdir, base = out.workdir, np.uint64(shard.index << 32)
-    label = workdir.read_table(labels[shard.index // SHARDS_PER_RANGE])
-    place_L, component_L = label["place"].to_numpy(), label["component"].to_numpy()
-    first, end = np.searchsorted(place_L, [base, base + np.uint64(2**32)])
-    place_C, component_C = place_L[first:end], component_L[first:end]
-    row_C = (place_C - base).astype(np.int64)
+    """Phase sets: what is needed to decide the components that this shard has documents in."""
+    label = shard_labels(out.workdir, shard, labels)
+    place_C, component_C = label["place"].to_numpy(), label["component"].to_numpy()
+    row_C = (place_C & np.uint64(2**32 - 1)).astype(np.int64)
 
     key_DB, signed_D, exact_D, _ = shard_keys(shard, declared)
-    exact_C, uid_C = exact_D[row_C], workdir.read_table(shard.pool, ["uid"])["uid"].to_numpy()[row_C]
-    order = np.lexsort((uid_C, exact_C))
-    reads_C = signed_D[row_C] & declared.verifies
-    reads_C[order[1:][exact_C[order[1:]] == exact_C[order[:-1]]]] = False
+    exact_C, uid_C = exact_D[row_C], out.workdir.read_table(shard.pool, ["uid"])["uid"].to_numpy()[row_C]
+    reads_C = signed_D[row_C] & declared.verifies & brings_shingles(uid_C, exact_C)
     hash_S, bounds, n_bytes = candidate_sets(shard, row_C, reads_C, declared)
 
     columns: dict[str, Any] = {"component": component_C, "place": place_C, "uid": uid_C, "exact": exact_C, "n_bytes": n_bytes}
@@ -264,28 +192,6 @@ def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates
     partition = (mix64(0, component_C) % np.uint64(partitions)).astype(np.int64)
     send_by(out, f"sets-{out.index:05d}.parquet", pa.table(columns), partition, partitions)
     return {"candidates": len(row_C)}
-
-
-def candidate_sets(
-    shard: Shard, row_C: np.ndarray, reads_C: np.ndarray, declared: Duplicates
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(hash_S, bounds, n_bytes): shingle sets of the shard's rows `row_C` (ascending), empty where `reads_C` is false."""
-    sets: list[np.ndarray] = [np.empty(0, np.uint32)]
-    size_C, n_bytes = np.zeros(len(row_C), np.int64), np.zeros(len(row_C), np.int64)
-    start = 0
-    for documents in shard.workdir.batches(shard.pool, ["text"]):
-        first, end = np.searchsorted(row_C, [start, start + documents.num_rows])
-        text = documents["text"].combine_chunks()
-        lengths = np.diff(np.frombuffer(text.buffers()[1], np.int64, len(text) + 1, text.offset * 8))
-        n_bytes[first:end] = lengths[row_C[first:end] - start]
-        wanted = np.flatnonzero(reads_C[first:end]) + first
-        if len(wanted):
-            chosen = Batch(pa.table({"text": text.take(pa.array(row_C[wanted] - start))}))
-            hash_S, bounds = shingle_sets(units(chosen.words, declared.unit), declared.ngram)
-            sets.append(hash_S)
-            size_C[wanted] = np.diff(bounds)
-        start += documents.num_rows
-    return np.concatenate(sets), np.concatenate([[0], np.cumsum(size_C)]), n_bytes
 
 
 def split_components(out: Output, files: list[str], partition: int, declared: Duplicates, ranges: int) -> dict[str, Any]:

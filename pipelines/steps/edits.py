@@ -19,7 +19,7 @@ from curation.duplicates.paragraphs import CUTS, cut_table, line_hashes, paragra
 from curation.words import scan
 from pipelines.exchange import receive, send, send_by
 from pipelines.run_step import Context, run_step
-from pipelines.steps.duplicates import scopes
+from pipelines.steps.duplicate_shards import scopes
 from pipelines.steps.shards import Shard, shard_file, shards
 from pipelines.workdir import Manifest, Output, Step
 

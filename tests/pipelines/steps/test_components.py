@@ -50,6 +50,8 @@ def test_labels_are_the_components_in_ranges_of_shards(tmp_path, monkeypatch, ra
     want_node, want_root = components(root, node)
     np.testing.assert_array_equal(found["place"].to_numpy(), want_node)
     np.testing.assert_array_equal(found["component"].to_numpy(), want_root)
+    _, component, sizes = np.unique(want_root, return_inverse=True, return_counts=True)
+    np.testing.assert_array_equal(found["size"].to_numpy(), sizes[component])
     assert manifest.total("documents") == len(want_node)
     assert ("stars-01-large" in workdir.listing("duplicates")) == (in_memory == 10)
 

@@ -27,6 +27,7 @@ from pipelines.executor import InProcess, OnRay, Resources
 from pipelines.progress import Progress
 from pipelines.run_step import Context, run_step
 from pipelines.steps import components as components_step
+from pipelines.steps import duplicate_shards
 from pipelines.steps import duplicates as duplicates_step
 from pipelines.steps.duplicates import Duplicates, Part, find_duplicates
 from pipelines.workdir import Step, Workdir
@@ -167,6 +168,7 @@ def test_partitions_change_nothing(tmp_path, reference, monkeypatch):
     """Many partitions in every phase, and components by stars instead of in memory."""
     monkeypatch.setattr(duplicates_step, "KEYS_PER_PARTITION", 1_000)
     monkeypatch.setattr(duplicates_step, "SET_PARTITION", 3_000)
+    monkeypatch.setattr(duplicate_shards, "SHARDS_PER_RANGE", 2)
     monkeypatch.setattr(duplicates_step, "SHARDS_PER_RANGE", 2)
     monkeypatch.setattr(components_step, "IN_MEMORY", 10)
     monkeypatch.setattr(components_step, "EDGES_PER_PARTITION", 150)
