@@ -1,5 +1,7 @@
 """Small tables of the report from large ones of the work directory. Each takes one shard or stack at a time and adds up."""
 
+import math
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -83,3 +85,30 @@ def paired(losses: pl.DataFrame, sets: pl.DataFrame, shape: str, baseline: str) 
         }
         for row in rows.to_dicts()
     ]
+
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+def margin(rule: str, value: str) -> float:
+    """How far a document's value is from the rule's threshold, as a share of the threshold; infinite without numbers.
+
+    rule: a conjunct such as `gopher_quality.n_words >= 50`; value: what the ledger says of the document, such as `47.0`.
+    Sort dropped documents by it to find those that a slightly different threshold would have kept.
+    """
+    threshold, seen = NUMBER.findall(rule.rpartition(" ")[2]), NUMBER.findall(value)
+    if not threshold or not seen:
+        return math.inf
+    limit = float(threshold[-1])
+    return abs(float(seen[-1]) - limit) / (abs(limit) or 1.0)
+
+
+def auc_interval(auc: float, positives: int, negatives: int, z: float = 1.96) -> tuple[float, float]:
+    """A 95 % interval of an area under the ROC curve (standard error of Hanley and McNeil 1982, eq. 1), cut to [0, 1].
+
+    positives, negatives: the held-out examples that it was measured on.
+    """
+    both_above, both_below = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (positives - 1) * (both_above - auc**2) + (negatives - 1) * (both_below - auc**2)
+    half = z * math.sqrt(max(variance, 0.0) / (positives * negatives))
+    return max(auc - half, 0.0), min(auc + half, 1.0)
