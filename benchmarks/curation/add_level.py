@@ -164,10 +164,13 @@ def main() -> None:
         print(f"{documents:,} documents in {n_shards} shards")
         for repeat in range(3):
             copied = copy_tokens(paths, Path(folder) / f"copy-{repeat}")
+            cpu = time.process_time()
             seconds, total = add_level(paths, Path(folder) / f"level-{repeat}")
+            cpu = time.process_time() - cpu
             phases = ", ".join(f"{name} {s:.2f}" for name, s in seconds.items())
             spent = sum(seconds.values())
-            print(f"add a level {spent:.2f} s ({phases}); copy the pool's tokens {copied:.2f} s; ratio {spent / copied:.2f}")
+            print(f"add a level {spent:.2f} s, {cpu:.2f} s of processor ({phases});", end=" ")
+            print(f"copy the pool's tokens {copied:.2f} s; ratio {spent / copied:.2f}")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(f"limit {LIMIT_S} s; peak memory of the process {peak:.2f} GiB")
         print(total.drop("order"))
