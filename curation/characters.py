@@ -1,16 +1,14 @@
 """Classes of Unicode characters, and UTF-8 read one character at a time in compiled loops.
 
 Shapes: N bytes of text, C code points in a table. The flags follow CPython's `unicodedata` and the str method of the same name.
-
-Kernels that only read and write the arrays they are given compile with ``_nrt=False``: Numba then counts no references on array
-arguments, whose atomic increments otherwise take most of the time of a loop over characters (measured: 12 -> 60 MB/s).
 """
 
 from functools import cache
 from unicodedata import category
 
-import numba
 import numpy as np
+
+from curation.compiled import inner
 
 ALPHA = 1  # str.isalpha: general category L
 NUMBER = 2  # general category N
@@ -95,7 +93,7 @@ def lower_case() -> np.ndarray:
     return lower_C
 
 
-@numba.njit(_nrt=False)
+@inner
 def decode(lead, utf8_N, i, end):
     """(code point, bytes) of the character of several bytes at byte i; one cut short by `end` reads as one byte of U+FFFD."""
     width = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
@@ -107,7 +105,7 @@ def decode(lead, utf8_N, i, end):
     return code, width
 
 
-@numba.njit(_nrt=False)
+@inner
 def read(utf8_N, i, end, flags_C):
     """(code point, bytes, flags) of the character at byte i < end."""
     code, width = np.int64(utf8_N[i]), 1
@@ -116,13 +114,13 @@ def read(utf8_N, i, end, flags_C):
     return code, width, np.int64(flags_C[code]) if code < TABLE_END else 0
 
 
-@numba.njit(_nrt=False)
+@inner
 def flags_at(utf8_N, i, end, flags_C):
     """Flags of the character at byte i; 0 at `end`."""
     return read(utf8_N, i, end, flags_C)[2] if i < end else 0
 
 
-@numba.njit(_nrt=False)
+@inner
 def before(utf8_N, i, begin):
     """First byte of the character that ends before byte i > begin."""
     i -= 1
@@ -131,7 +129,7 @@ def before(utf8_N, i, begin):
     return i
 
 
-@numba.njit(_nrt=False)
+@inner
 def count_characters(utf8_N, begin, end):
     """Code points in the bytes begin:end."""
     count = 0
@@ -140,7 +138,7 @@ def count_characters(utf8_N, begin, end):
     return count
 
 
-@numba.njit(_nrt=False)
+@inner
 def strip(utf8_N, begin, end, flags_C):
     """str.strip: the byte range without white space at its ends."""
     while begin < end:

@@ -12,7 +12,6 @@ Shapes: N bytes, D documents, W segments, C code points, E slots of the table of
 
 from functools import cache
 
-import numba
 import numpy as np
 import pyarrow as pa
 
@@ -31,6 +30,7 @@ from curation.characters import (
     flags_at,
     read,
 )
+from curation.compiled import inner, kernel
 from curation.words import Words, hash_bytes, utf8_buffer
 
 LONGEST_EXCEPTION = 12  # bytes
@@ -91,7 +91,7 @@ def exceptions() -> tuple[np.ndarray, np.ndarray]:
     return key_E, cut_E
 
 
-@numba.njit(_nrt=False)
+@inner
 def look_up(key, key_E, cut_E):
     """After how many bytes the table of exceptions cuts what has hash `key`; 0 if it stays whole, -1 if it is not there."""
     at = np.int64(key & np.uint64(TABLE - 1))
@@ -102,18 +102,18 @@ def look_up(key, key_E, cut_E):
     return -1
 
 
-@numba.njit(_nrt=False)
+@inner
 def exception(utf8_N, begin, end, key_E, cut_E):
     """What `look_up` says of the bytes begin:end."""
     return look_up(hash_bytes(utf8_N, begin, end), key_E, cut_E) if end - begin <= LONGEST_EXCEPTION else -1
 
 
-@numba.njit(_nrt=False)
+@inner
 def digit(byte):
     return 48 <= byte <= 57
 
 
-@numba.njit(_nrt=False)
+@inner
 def run(utf8_N, i, end, byte):
     """How many times `byte` stands at i and after."""
     n = 0
@@ -122,7 +122,7 @@ def run(utf8_N, i, end, byte):
     return n
 
 
-@numba.njit(_nrt=False)
+@inner
 def prefix(utf8_N, begin, end, flags_C):
     """Bytes of the mark that is split off the front, or 0."""
     byte = utf8_N[begin]
@@ -135,7 +135,7 @@ def prefix(utf8_N, begin, end, flags_C):
     return width if kind & (AFFIX | CURRENCY) or code == 0x25 or code == 0x3D or code == 0xA7 else 0
 
 
-@numba.njit(_nrt=False)
+@inner
 def apostrophe(utf8_N, i, end):
     """Bytes of the apostrophe (' or U+2019) at byte i, or 0."""
     if i < end and utf8_N[i] == 0x27:
@@ -145,7 +145,7 @@ def apostrophe(utf8_N, i, end):
     return 0
 
 
-@numba.njit(_nrt=False)
+@inner
 def suffix(utf8_N, begin, end, flags_C):
     """Bytes of the mark that is split off the back, or 0."""
     last = before(utf8_N, end, begin)
@@ -186,7 +186,7 @@ def suffix(utf8_N, begin, end, flags_C):
     return 0
 
 
-@numba.njit(_nrt=False)
+@inner
 def host(utf8_N, begin, end, flags_C):
     """Whether begin:end is a host name with a top-level domain, then perhaps a port and a path."""
     i, dot = begin, np.int64(-1)
@@ -218,7 +218,7 @@ def host(utf8_N, begin, end, flags_C):
     return i == end or utf8_N[i] == ord("/") or utf8_N[i] == ord("?") or utf8_N[i] == ord("#")
 
 
-@numba.njit(_nrt=False)
+@inner
 def address(utf8_N, begin, end, flags_C):
     """Whether begin:end is a web or mail address, which stays whole."""
     first, at, dotted = begin, np.int64(-1), False
@@ -232,7 +232,7 @@ def address(utf8_N, begin, end, flags_C):
     return dotted and (host(utf8_N, first, end, flags_C) or (at >= 0 and host(utf8_N, at + 1, end, flags_C)))
 
 
-@numba.njit(_nrt=False)
+@inner
 def infix(utf8_N, i, begin, end, flags_C):
     """Bytes of the mark at byte i that separates what is before it from what follows, or 0."""
     byte = utf8_N[i]
@@ -275,7 +275,7 @@ def infix(utf8_N, i, begin, end, flags_C):
     return 0
 
 
-@numba.njit(_nrt=False)
+@inner
 def contraction(utf8_N, begin, end, flags_C):
     """After how many bytes a word that ends in n't, 'll, 're, 've, 'd or 'm is cut, or 0."""
     i = begin
@@ -297,7 +297,7 @@ def contraction(utf8_N, begin, end, flags_C):
     return 0
 
 
-@numba.njit(_nrt=False)
+@inner
 def emit(utf8_N, begin, end, key, hash_W, start_W, length_W, n_chars_W, w):
     """Write the segment begin:end, whose hash is `key` (0: not known), as number w; returns the next number."""
     hash_W[w] = key if key else hash_bytes(utf8_N, begin, end)
@@ -305,7 +305,7 @@ def emit(utf8_N, begin, end, key, hash_W, start_W, length_W, n_chars_W, w):
     return w + 1
 
 
-@numba.njit(_nrt=False)
+@inner
 def cut(utf8_N, begin, end, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_chars_W, w):
     """Cut what stands between two white spaces; returns the number of segments so far."""
     at = exception(utf8_N, begin, end, key_E, cut_E)
@@ -362,7 +362,7 @@ def cut(utf8_N, begin, end, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_
     return w
 
 
-@numba.njit(_nrt=False)
+@inner
 def splits_plainly(last, previous):
     """Whether a last mark is split off a word of ASCII letters that ends in `previous`, whatever the word."""
     if last == ord("."):
@@ -370,7 +370,7 @@ def splits_plainly(last, previous):
     return last == ord(",") or last == ord(";") or last == ord(":") or last == ord("!") or last == ord("?") or last == ord(")")
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _segments(utf8_N, text_bounds, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_chars_W, bounds):
     w = 0
     for d in range(len(text_bounds) - 1):

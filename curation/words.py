@@ -9,11 +9,11 @@ Shapes: N bytes of text, D documents, W words, C code points in a table.
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import pyarrow as pa
 
 from curation.characters import ALONE, ALPHA, MARK, NUMBER, flags, lower_case, read
+from curation.compiled import inner, kernel
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def scan(text: pa.Array | pa.ChunkedArray) -> Words:
     return Words(utf8_N, text_bounds, hash_W[:n], start_W[:n], length_W[:n], n_chars_W[:n], bounds)
 
 
-@numba.njit(_nrt=False)
+@inner
 def fold(state, chunk):
     """Absorb eight bytes: one round of splitmix64's finaliser."""
     state = (state ^ chunk) * np.uint64(0xBF58476D1CE4E5B9)
@@ -76,7 +76,7 @@ def fold(state, chunk):
     return state ^ (state >> np.uint64(32))
 
 
-@numba.njit(_nrt=False)
+@inner
 def hash_bytes(utf8_N, begin, end):
     """A hash of the bytes begin:end, never 0; not that of `Words.hash_W`, which is of lower-cased words."""
     state = np.uint64(end - begin)
@@ -92,7 +92,7 @@ def hash_bytes(utf8_N, begin, end):
     return fold(state, chunk) | np.uint64(1) << np.uint64(63)
 
 
-@numba.njit(_nrt=False)
+@inner
 def absorb(state, chunk, byte):
     """Absorb one byte; `chunk` holds those that do not make eight yet (no byte is zero)."""
     if chunk >= np.uint64(1) << np.uint64(56):
@@ -100,7 +100,7 @@ def absorb(state, chunk, byte):
     return state, chunk << np.uint64(8) | np.uint64(byte)
 
 
-@numba.njit(_nrt=False)
+@inner
 def absorb_character(state, chunk, code):
     """Absorb the UTF-8 bytes of a code point."""
     if code < 0x80:
@@ -117,7 +117,7 @@ def absorb_character(state, chunk, code):
     return absorb(state, chunk, 0x80 | code & 0x3F)
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _scan(utf8_N, text_bounds, flags_C, lower_C, hash_W, start_W, length_W, n_chars_W, bounds):
     w = 0
     for d in range(len(text_bounds) - 1):

@@ -8,11 +8,11 @@ Assay's words, case kept ("don't" is two).
 Shapes: N bytes, D documents, W words, P words of one document, V values per document, S slots of a hash table.
 """
 
-import numba
 import numpy as np
 import pyarrow as pa
 
 from curation.characters import count_characters, flags, strip
+from curation.compiled import inner, kernel
 from curation.document import Batch
 from curation.signals.repeats import clear, count_n_grams, find, keep_repeated, one_grams, room, sum_of
 from curation.words import hash_bytes
@@ -55,7 +55,7 @@ def repetition(batch: Batch) -> pa.Table:
     return pa.table({"n_lines": n_lines_D, **{name: value_DV[:, v] for v, name in enumerate(COLUMNS)}})
 
 
-@numba.njit(_nrt=False)
+@inner
 def repeated_pieces(utf8_N, begin, end, feeds, flags_C, slot_S, count_S):
     """Split begin:end at `feeds` line feeds and strip: (pieces, their characters, pieces that recur, their characters)."""
     lines = 1
@@ -92,7 +92,7 @@ def repeated_pieces(utf8_N, begin, end, feeds, flags_C, slot_S, count_S):
     return pieces, chars, repeated, repeated_chars
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _repetition(
     utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
     slot_S, count_S, hash_P, gram_P, live_P, slot_P, n_lines_D, value_DV,

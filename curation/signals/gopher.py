@@ -6,11 +6,11 @@ the published thresholds are the rules below. A ratio whose denominator is zero 
 Shapes: N bytes, D documents, W segments, C code points, V values per document, S slots of a hash table.
 """
 
-import numba
 import numpy as np
 import pyarrow as pa
 
 from curation.characters import ALPHA, LINE_BREAK, SYMBOL, count_characters, flags, read, strip
+from curation.compiled import inner, kernel
 from curation.document import Batch
 from curation.signals.repeats import count_n_grams, keep_repeated, one_grams, repeated_pieces, room, sum_of
 
@@ -80,7 +80,7 @@ def repetition(batch: Batch) -> pa.Table:
     return pa.table({"n_chars": n_chars_D, **{name: value_DV[:, v] for v, name in enumerate(REPETITION_COLUMNS)}})
 
 
-@numba.njit(_nrt=False)
+@inner
 def ellipsis_before(utf8_N, begin, end):
     """Whether "..." or U+2026 stands right before `end`."""
     if end - begin < 3:
@@ -89,7 +89,7 @@ def ellipsis_before(utf8_N, begin, end):
     return (one == 0x2E and two == 0x2E and three == 0x2E) or (one == 0xE2 and two == 0x80 and three == 0xA6)
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _quality(utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C, stop_T, count_DV, value_DV):
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
@@ -152,7 +152,7 @@ def _quality(utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
         value_DV[d, 5] = alpha / segments
 
 
-@numba.njit(_nrt=False)
+@inner
 def top_n_gram(n_chars_W, first, live_P, live, n, highest, count_S, slot_P):
     """Characters, spaces included, of all occurrences of the most frequent n-gram (of several the one that came first)."""
     place = 0  # if none occurs again
@@ -163,7 +163,7 @@ def top_n_gram(n_chars_W, first, live_P, live, n, highest, count_S, slot_P):
     return (n - 1 + sum_of(n_chars_W, first + place, first + place + n)) * max(highest, 1)
 
 
-@numba.njit(_nrt=False)
+@inner
 def repeated_n_grams(n_chars_W, first, live_P, live, n, count_S, slot_P):
     """Characters of n-grams that stood before; after a repeat the search goes on behind it (so none counts twice).
 
@@ -181,7 +181,7 @@ def repeated_n_grams(n_chars_W, first, live_P, live, n, count_S, slot_P):
     return chars
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _repetition(
     utf8_N, text_bounds, hash_W, n_chars_W, bounds, flags_C, slot_S, count_S, gram_P, live_P, slot_P, n_chars_D, value_DV
 ):  # fmt: skip

@@ -6,15 +6,18 @@ finite automaton: 140 languages, no download. Its model is read from the install
 Shapes: N bytes, D documents, L languages, F features, Q states of the automaton.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.compiled import kernel
 from curation.document import Batch
 from curation.signals.quality import load
 from curation.words import utf8_buffer
@@ -108,7 +111,7 @@ def _fasttext(batch: Batch, path: str) -> tuple[list[str], np.ndarray]:
     return labels, probability_DL
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _scores(utf8_N, text_bounds, next_Q, row_Q, feature_Q, weight_FL, prior_L, count_F, found_F, score_DL):
     for d in range(len(text_bounds) - 1):
         state = np.int64(0)

@@ -3,11 +3,11 @@
 Shapes: N bytes, D documents, W words, C code points, V values per document.
 """
 
-import numba
 import numpy as np
 import pyarrow as pa
 
 from curation.characters import ALPHA, DECIMAL, LOWER, NUMBER, SPACE, UPPER, flags, read
+from curation.compiled import inner, kernel
 from curation.document import Batch
 from curation.signals.web import phrases_in, second_letters, stands_at, strings
 
@@ -65,7 +65,7 @@ def nemo(batch: Batch) -> pa.Table:
     return pa.table({**{name: value_DV[:, v] for v, name in enumerate(names)}, "longest_word": longest_D})
 
 
-@numba.njit(_nrt=False)
+@inner
 def is_counter(utf8_N, i, end, flags_C, counters, counter_bounds):
     r"""Whether a line is ^\W*\d[,.\d]*[kmb]?\s+(likes|shares|...)\W*$ in any case."""
     while i < end:
@@ -99,7 +99,7 @@ def is_counter(utf8_N, i, end, flags_C, counters, counter_bounds):
     return False
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _refinedweb(utf8_N, text_bounds, start_W, bounds, flags_C, counters, counter_bounds, count_DV, removed_D):
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
@@ -134,7 +134,7 @@ def _refinedweb(utf8_N, text_bounds, start_W, bounds, flags_C, counters, counter
         removed_D[d] = removed / max(bounds[d + 1] - bounds[d], 1)
 
 
-@numba.njit(_nrt=False)
+@inner
 def address_end(utf8_N, i, end):
     """Where the address at byte i ends (https?:// and then letters, digits, $-_@.&+!*(),\\ or %XX), or i if there is none."""
     at = i + 4
@@ -158,12 +158,12 @@ def address_end(utf8_N, i, end):
     return at if at > first else i
 
 
-@numba.njit(_nrt=False)
+@inner
 def is_hex(byte):
     return 48 <= byte <= 57 or 97 <= byte | 0x20 <= 102
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _nemo(utf8_N, text_bounds, flags_C, phrases, phrase_bounds, second_A, value_DV, longest_D):
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]

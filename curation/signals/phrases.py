@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numba
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from curation.compiled import inner, kernel
 from curation.document import Batch
 from curation.signals.repeats import BASE, SMALLEST, clear, find, key_of
 from curation.sources.plan import slices
@@ -46,9 +45,8 @@ def contamination(batch: Batch, texts: Sequence[str] = (), n: int = 13, field: s
     words = batch.words
     matches_D, covered_D, longest_DV = _match(words, known)
     n_words_D = np.maximum(np.diff(words.bounds), 1)
-    none = pa.array(matches_D == 0)
     spans = {
-        name: pc.if_else(none, None, pa.array(longest_DV[:, v] - words.text_bounds[:-1]))
+        name: pa.array(longest_DV[:, v] - words.text_bounds[:-1], mask=matches_D == 0)
         for v, name in enumerate(("span_start", "span_end"))
     }
     return pa.table({"n_matches": matches_D, "overlap": covered_D / n_words_D, **spans})
@@ -137,7 +135,7 @@ def _match(words: Words, phrases: Phrases) -> tuple[np.ndarray, np.ndarray, np.n
     return matches_D, count_D, longest_DV
 
 
-@numba.njit(_nrt=False)
+@inner
 def roll(hash_W, w, n, state, power):
     """The polynomial hash of the n words from w on, from that of the words one before (or from scratch if power is 0)."""
     if power:
@@ -147,7 +145,7 @@ def roll(hash_W, w, n, state, power):
     return state
 
 
-@numba.njit(_nrt=False)
+@inner
 def leading_power(n):
     """BASE to the n - 1: what the first of n words weighs."""
     power = np.uint64(1)
@@ -156,7 +154,7 @@ def leading_power(n):
     return power
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _hash_n_grams(hash_W, bounds, n, key_W):
     power = leading_power(n)
     for d in range(len(bounds) - 1):
@@ -166,7 +164,7 @@ def _hash_n_grams(hash_W, bounds, n, key_W):
             key_W[w] = key_of(state)
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _fill(slot_S, key_K):
     mask = clear(slot_S, len(key_K))
     for key in key_K:
@@ -174,7 +172,7 @@ def _fill(slot_S, key_K):
     return mask
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _mark(hash_W, bounds, n, slot_S, mask, covered_W, matches_D):
     power = leading_power(n)
     for d in range(len(bounds) - 1):
@@ -190,7 +188,7 @@ def _mark(hash_W, bounds, n, slot_S, mask, covered_W, matches_D):
                 done = w + n
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _runs(start_W, length_W, bounds, covered_W, count_D, longest_DV):
     for d in range(len(bounds) - 1):
         first = bounds[d]

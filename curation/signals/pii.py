@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-import numba
 import numpy as np
 import pyarrow as pa
 
+from curation.compiled import inner, kernel
 from curation.document import Batch
 
 KINDS = ("emails", "ipv4", "ipv6", "phones", "ibans", "cards")
@@ -43,9 +43,8 @@ def pii(batch: Batch) -> pa.Table:
     n = _candidates(utf8_N, text_bounds, np.empty((0, 5), np.int64))
     candidate_C = np.empty((n, 5), np.int64)
     _candidates(utf8_N, text_bounds, candidate_C)
-    data = memoryview(utf8_N)
     for document, kind, begin, at, end in candidate_C.tolist():
-        before, after = (bytes(data[part]).decode("utf-8", "replace") for part in (slice(begin, at), slice(at, end)))
+        before, after = (utf8_N[part].tobytes().decode("utf-8", "replace") for part in (slice(begin, at), slice(at, end)))
         for found in _found(kind, before + after, len(before)):
             count_DV[document, KINDS.index(found)] += 1
     return pa.table({name: count_DV[:, v] for v, name in enumerate(KINDS)})
@@ -95,18 +94,18 @@ def _is_public_ipv6(text: str) -> bool:
         return False
 
 
-@numba.njit(_nrt=False)
+@inner
 def is_word(byte):
     return 48 <= byte <= 57 or 97 <= byte | 0x20 <= 122
 
 
-@numba.njit(_nrt=False)
+@inner
 def in_number(byte):
     """Digits and what may stand between them: space ( ) + - . /"""
     return 48 <= byte <= 57 or byte == 0x20 or byte == 0x28 or byte == 0x29 or byte == 0x2B or 0x2D <= byte <= 0x2F
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _candidates(utf8_N, text_bounds, candidate_C):
     """Spans (document, kind, begin, where noticed, end) that could be personal data, as far as there is room: how many."""
     n = 0
@@ -156,6 +155,6 @@ def _candidates(utf8_N, text_bounds, candidate_C):
     return n
 
 
-@numba.njit(_nrt=False)
+@inner
 def is_hex(byte):
     return 48 <= byte <= 57 or 97 <= byte | 0x20 <= 102

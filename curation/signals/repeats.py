@@ -7,10 +7,10 @@ documents stay in cache.
 Shapes: N bytes, W words, P words of one document, S slots of the table.
 """
 
-import numba
 import numpy as np
 
 from curation.characters import count_characters
+from curation.compiled import inner
 from curation.words import Words, fold, hash_bytes
 
 BASE = np.uint64(0x9E3779B97F4A7C55)  # of the polynomial hash: odd, otherwise arbitrary
@@ -24,7 +24,7 @@ def room(words: Words) -> tuple[np.ndarray, np.ndarray]:
     return np.empty(size, np.uint64), np.empty(size, np.int32)
 
 
-@numba.njit(_nrt=False)
+@inner
 def clear(slot_S, items):
     """Empty a table for `items` keys; returns its mask."""
     size = SMALLEST
@@ -35,7 +35,7 @@ def clear(slot_S, items):
     return size - 1
 
 
-@numba.njit(_nrt=False)
+@inner
 def find(slot_S, mask, key):
     """The slot that holds `key`, or the empty one where it belongs."""
     s = np.int64(key & np.uint64(mask))
@@ -44,7 +44,7 @@ def find(slot_S, mask, key):
     return s
 
 
-@numba.njit(_nrt=False)
+@inner
 def seen(slot_S, mask, key):
     """Whether `key` is there; it is afterwards."""
     s = find(slot_S, mask, key)
@@ -54,7 +54,7 @@ def seen(slot_S, mask, key):
     return False
 
 
-@numba.njit(_nrt=False)
+@inner
 def repeated_pieces(utf8_N, begin, end, breaks, slot_S):
     """Split begin:end at runs of `breaks` (1 or 2) line feeds or more: (pieces, those that stood before, their characters)."""
     most = 1
@@ -82,13 +82,13 @@ def repeated_pieces(utf8_N, begin, end, breaks, slot_S):
     return pieces, repeats, chars
 
 
-@numba.njit(_nrt=False)
+@inner
 def key_of(state):
     """A key of the table, never 0, from a polynomial hash."""
     return fold(np.uint64(0), state) | np.uint64(1) << np.uint64(63)
 
 
-@numba.njit(_nrt=False)
+@inner
 def one_grams(hash_W, first, words, gram_P, live_P):
     """Begin with the words of one document: 1-grams, and every place live."""
     for p in range(words):
@@ -96,7 +96,7 @@ def one_grams(hash_W, first, words, gram_P, live_P):
         live_P[p] = p
 
 
-@numba.njit(_nrt=False)
+@inner
 def count_n_grams(hash_W, first, gram_P, live_P, live, words, n, slot_S, count_S, slot_P):
     """Go from (n - 1)-grams to n-grams at the live places and count them: (live places, the highest count).
 
@@ -121,7 +121,7 @@ def count_n_grams(hash_W, first, gram_P, live_P, live, words, n, slot_S, count_S
     return kept, highest
 
 
-@numba.njit(_nrt=False)
+@inner
 def keep_repeated(live_P, live, count_S, slot_P):
     """Keep live the places whose n-gram occurs more than once; returns how many."""
     kept = 0
@@ -132,7 +132,7 @@ def keep_repeated(live_P, live, count_S, slot_P):
     return kept
 
 
-@numba.njit(_nrt=False)
+@inner
 def sum_of(n_chars_W, first, last):
     total = 0
     for w in range(first, last):

@@ -3,7 +3,6 @@
 Shapes: N bytes, D documents, W segments, C code points, V values per document, R lines (or their bytes) to be cut again.
 """
 
-import numba
 import numpy as np
 import pyarrow as pa
 
@@ -19,6 +18,7 @@ from curation.characters import (
     read,
     strip,
 )
+from curation.compiled import inner, kernel
 from curation.document import Batch
 from curation.segments import segments
 from curation.signals.repeats import clear, room, seen
@@ -125,7 +125,7 @@ def second_letters(phrases: tuple[str, ...]) -> np.ndarray:
     return second_A
 
 
-@numba.njit(_nrt=False)
+@inner
 def stands_at(text_N, i, end, strings, first, last, any_case):
     """Whether first:last of `strings` stands at byte i; it is lower case if `any_case` is to match upper case too."""
     if end - i < last - first:
@@ -139,7 +139,7 @@ def stands_at(text_N, i, end, strings, first, last, any_case):
     return True
 
 
-@numba.njit(_nrt=False)
+@inner
 def copy_without_citations(utf8_N, begin, end, cited, cited_bounds, line_R, n):
     """Copy begin:end to byte n of `line_R`, less [12], [], [edit] and [citation needed]; returns where the copy ends."""
     bracket = False
@@ -168,7 +168,7 @@ def copy_without_citations(utf8_N, begin, end, cited, cited_bounds, line_R, n):
     return n
 
 
-@numba.njit(_nrt=False)
+@inner
 def words_of_line(utf8_N, begin, end, enough, flags_C):
     """str.split: (number of words, or `enough` of them; whether one is longer than MAX_WORD_LENGTH)."""
     words = chars = 0
@@ -187,7 +187,7 @@ def words_of_line(utf8_N, begin, end, enough, flags_C):
     return words, False
 
 
-@numba.njit(_nrt=False)
+@inner
 def phrases_in(text_N, begin, end, phrases, phrase_bounds, second_A):
     """Which phrases stand anywhere in begin:end, as bits. second_A: the second letter of the phrases with a given first one."""
     found = 0
@@ -200,7 +200,7 @@ def phrases_in(text_N, begin, end, phrases, phrase_bounds, second_A):
     return found
 
 
-@numba.njit(_nrt=False)
+@inner
 def sentences(utf8_N, start_W, length_W, first, last, flags_C):
     """Sentences in the segments first:last, by the rule of spaCy's sentencizer.
 
@@ -223,7 +223,7 @@ def sentences(utf8_N, start_W, length_W, first, last, flags_C):
     return count
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _c4(
     utf8_N, text_bounds, start_W, length_W, bounds, flags_C, phrases, phrase_bounds, second_A, cited, cited_bounds,
     min_words, datatrove, line_R, document_R, ends_R, bounds_R, value_DV,
@@ -296,13 +296,13 @@ def _c4(
     return recuts
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _sentences(utf8_N, start_W, length_W, bounds, flags_C, count_R):
     for r in range(len(bounds) - 1):
         count_R[r] = sentences(utf8_N, start_W, length_W, bounds[r], bounds[r + 1], flags_C)
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@kernel
 def _fineweb(utf8_N, text_bounds, bounds, flags_C, slot_S, n_lines_D, value_DV):
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
