@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,16 +29,12 @@ import torch
 from training import checkpoint, schedule
 from training.certificate import certify
 from training.evaluate import Evaluator, load_documents
+from training.metrics import Metrics, Report, peak_flops
 from training.model import Architecture
 from training.observations import OBSERVATIONS, losses_table, observation_rows, write_table
 from training.plan import Plan, Stack
 from training.step import RECORD_STEPS, Snapshot, Trainer, keep_freed_memory, resolve_precision
 from training.tokens import Batches, Stream, load_stream
-
-Report = Callable[[dict[str, Any]], None]
-
-# Dense bfloat16 peak, FLOP/s, from the vendors' data sheets; by substring of the device name.
-PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12}
 
 
 class NonFiniteError(ValueError):
@@ -63,7 +58,7 @@ def run_stack(plan: Plan, stack_id: str, out: Path, report: Report | None = None
     halves = folder / "halves"
     if not halves.exists():
         try:
-            return StackRun(plan, stack, folder, device, report or _ignore).finish()
+            return StackRun(plan, stack, folder, device, report).finish()
         except torch.OutOfMemoryError as error:
             if torch.distributed.is_initialized():
                 raise
@@ -76,7 +71,7 @@ def run_stack(plan: Plan, stack_id: str, out: Path, report: Report | None = None
         torch.cuda.empty_cache()
         halves.mkdir(parents=True)
         (folder / "trunk.safetensors").unlink(missing_ok=True)
-        _log(folder, {"event": "halved", "reason": message}, report or _ignore)
+        Metrics(folder, report).log({"event": "halved", "reason": message})
     return _run_halves(plan, stack, folder, report)
 
 
@@ -96,10 +91,11 @@ def _run_halves(plan: Plan, stack: Stack, folder: Path, report: Report | None) -
 class StackRun:
     """One stack in training on one device; see `run_stack`."""
 
-    def __init__(self, plan: Plan, stack: Stack, folder: Path, device: torch.device, report: Report) -> None:
-        self.plan, self.stack, self.folder, self.report = plan, stack, folder, report
+    def __init__(self, plan: Plan, stack: Stack, folder: Path, device: torch.device, report: Report | None) -> None:
+        self.plan, self.stack, self.folder = plan, stack, folder
         self.writes = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
         (folder / "branches").mkdir(parents=True, exist_ok=True)
+        self.metrics = Metrics(folder, report)
         shape = plan.shapes[stack.shape]
         architecture = Architecture(shape, plan.vocab_size)
         dtype = resolve_precision(plan.precision, device)
@@ -258,7 +254,7 @@ class StackRun:
             self.trainer.restore(snapshot)
         self._barrier()
         if self.writes:
-            _truncate_metrics(self.folder / "metrics.jsonl", self.trainer.step)
+            self.metrics.truncate(self.trainer.step)
         if path.exists():
             self._log({"event": "resume", "step": self.trainer.step})
 
@@ -287,7 +283,7 @@ class StackRun:
 
     def _log(self, line: dict[str, Any]) -> None:
         if self.writes:
-            _log(self.folder, line, self.report)
+            self.metrics.log(line)
 
 
 def load_streams(plan: Plan, stack: Stack) -> list[Stream]:
@@ -297,39 +293,6 @@ def load_streams(plan: Plan, stack: Stack) -> list[Stream]:
         if run.level not in streams:
             streams[run.level] = load_stream(plan.datasets[run.level].path, plan.context, plan.vocab_size, plan.eot)
     return [streams[run.level] for run in stack.runs]
-
-
-def peak_flops(device: torch.device) -> float | None:
-    """Dense bfloat16 peak of a known GPU, else None (no MFU is reported)."""
-    if device.type != "cuda":
-        return None
-    name = torch.cuda.get_device_name(device)
-    return next((peak for key, peak in PEAK_FLOPS.items() if key in name), None)
-
-
-def _ignore(_: dict[str, Any]) -> None: ...
-
-
-def _log(folder: Path, line: dict[str, Any], report: Report) -> None:
-    line = {"time": round(time.time(), 3), "stack": folder.name, **line}
-    with (folder / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    report(line)
-
-
-def _truncate_metrics(path: Path, step: int) -> None:
-    """Drop the lines of work that a kill threw away: trunk lines past the checkpoint, a half-written last line."""
-    if not path.exists():
-        return
-    kept = []
-    for text in path.read_text().splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        if line.get("phase") != "trunk" or line["step"] <= step:
-            kept.append(text)
-    path.write_text("".join(f"{text}\n" for text in kept))
 
 
 def _stack_identity(plan: Plan, stack: Stack) -> str:

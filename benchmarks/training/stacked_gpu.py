@@ -15,8 +15,8 @@ import torch
 from plain import PlainLoop
 
 from training.calibrate import calibrate
+from training.metrics import peak_flops
 from training.recipe import recipe
-from training.run import peak_flops
 from training.shapes import SHAPES
 
 

@@ -105,3 +105,33 @@ def test_precision():
     assert resolve_precision("float32", CPU) == torch.float32
     assert resolve_precision("bfloat16", CPU) == torch.bfloat16
     assert resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_captured_step_equals_the_cpu(streams):
+    """CUDA graph, flash attention and fused AdamW against the CPU, in float32 and over a schedule that changes."""
+    cuda = torch.device("cuda")
+    initial = torch.stack([ARCHITECTURE.initial(seed) for seed in (0, 1)])
+    batches = Batches(streams, [0, 1], 4, cuda)
+    trainer = Trainer(ARCHITECTURE, batches, initial, (0.01, 0.02), Optimizer(), torch.float32)
+    trainer.set_schedule(np.minimum(1, (np.arange(50) + 1) / 5).astype(np.float32))
+    on_gpu = advance(trainer, 20).cpu()
+    assert trainer.graph is not None
+    assert trainer.step == int(trainer.counter) == 20
+    on_cpu = advance(make(streams, [0, 1], (0.01, 0.02)), 20)
+    torch.testing.assert_close(on_gpu, on_cpu, rtol=5e-3, atol=5e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_captured_step_restores(streams):
+    batches = Batches(streams, [0, 1], 4, torch.device("cuda"))
+    initial = torch.stack([ARCHITECTURE.initial(seed) for seed in (0, 1)])
+    trainer = Trainer(ARCHITECTURE, batches, initial, (0.01, 0.01), Optimizer(), torch.bfloat16)
+    trainer.set_schedule(np.ones(50, dtype=np.float32))
+    advance(trainer, 5)
+    snapshot = trainer.snapshot()
+    first = advance(trainer, 5)
+    trainer.restore(snapshot)
+    torch.testing.assert_close(advance(trainer, 5), first, rtol=1e-3, atol=1e-4)

@@ -1,0 +1,54 @@
+"""metrics.jsonl: a line per interval and event, the truth about how a stack trained."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Report = Callable[[dict[str, Any]], None]
+
+# Dense bfloat16 peak, FLOP/s, from the vendors' data sheets; by substring of the device name.
+PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12}
+
+
+class Metrics:
+    """Appends lines to `folder`/metrics.jsonl and hands each to `report`."""
+
+    def __init__(self, folder: Path, report: Report | None) -> None:
+        self.path = folder / "metrics.jsonl"
+        self.stack = folder.name
+        self.report = report
+
+    def log(self, line: dict[str, Any]) -> None:
+        line = {"time": round(time.time(), 3), "stack": self.stack, **line}
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        if self.report is not None:
+            self.report(line)
+
+    def truncate(self, step: int) -> None:
+        """Drop what a kill threw away: trunk lines past the checkpoint at `step`, a half-written last line."""
+        if not self.path.exists():
+            return
+        kept = []
+        for text in self.path.read_text().splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue
+            if line.get("phase") != "trunk" or line["step"] <= step:
+                kept.append(text)
+        self.path.write_text("".join(f"{text}\n" for text in kept))
+
+
+def peak_flops(device: torch.device) -> float | None:
+    """Dense bfloat16 peak of a known GPU, else None (no MFU is reported)."""
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak for key, peak in PEAK_FLOPS.items() if key in name), None)
