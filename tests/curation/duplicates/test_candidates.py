@@ -99,3 +99,12 @@ def test_stars_connect_exactly_what_shares_a_bucket():
 def test_curve_is_the_formula():
     assert dict(Bands(14, 8).curve())[0.8] == pytest.approx(1 - (1 - 0.8**8) ** 14)
     assert Bands(14, 8).threshold == pytest.approx((1 / 14) ** (1 / 8))
+
+
+def test_golden_keys():
+    signature_DP = np.arange(8, dtype=np.uint32).reshape(1, 8)
+    keys = band_keys(signature_DP, Bands(2, 4), np.zeros(1, np.uint64)).tolist()
+    assert (keys, exact_keys(np.array([7], np.uint64), np.array([0], np.uint64)).tolist()) == (
+        [[12703379730911824522, 15828891985779192164]],
+        [1346066267577507605],
+    )

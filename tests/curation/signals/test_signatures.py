@@ -166,3 +166,22 @@ def test_urls_that_name_one_page_have_one_hash():
     assert len(set(hashes[:7])) == 5
     assert hashes[7:9] == [None, None]
     assert hashes[9] == hashes[10]
+
+
+def test_golden_values():
+    """Signals on disk are found again by these: who changes one raises the version of the steps that hold it."""
+    documents = Batch(
+        pa.table(
+            {
+                "text": pa.array(
+                    ["It was the best of times, it was the worst of times, it was the age of wisdom."], pa.large_string()
+                ),
+                "url": ["https://www.example.com/a?b=1"],
+            }
+        )
+    )
+    assert rows(minhash(documents, num_perm=4)).tolist() == [[333912950, 680851218, 86145213, 52173637]]
+    by_characters = minhash(documents, num_perm=4, unit="character", ngram=9)
+    assert rows(by_characters).tolist() == [[55959950, 452257998, 82743802, 109049457]]
+    assert exact(documents)["hash"].to_pylist() == [15614838319679985653]
+    assert url(documents)["hash"].to_pylist() == [1142660375756710332]
