@@ -136,7 +136,7 @@ def _law_words(facts: Facts, sets: list[str]) -> dict[str, Any]:
     fits = facts.fit["sets"]
     first = fits[sets[0]] if sets else None
     return {
-        "headline": verdict.headline(facts),
+        "headlines": [(name, *verdict.headline(facts, name)) for name in sets] or [("", *verdict.headline(facts))],
         "settings": facts.fit["settings"],
         "faults": _faults(facts),
         "law": first["law"] if first else None,
@@ -170,7 +170,7 @@ def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
     page.write_text(_render(facts, made), "utf-8")
     sets = law_tables.eval_sets(facts)
     words = {
-        "headline": verdict.headline(facts),
+        "headlines": {name: verdict.headline(facts, name) for name in sets},
         "answers": {name: [asdict(a) for a in verdict.answers(facts, name)] for name in sets},
     }
     body = asdict(facts) | {"verdict": words, "tables": made.tables}

@@ -154,34 +154,44 @@ def crossing_words(facts: Facts, fit: dict[str, Any], level: str) -> str:
     return f"Past {crossing['at']:.1e} FLOPs{ends}{outside} {ahead} is ahead."
 
 
-def headline(facts: Facts) -> tuple[str, str]:
-    """The page's first two sentences: the choice, then what moved."""
+def headline(facts: Facts, eval_set: str | None = None) -> tuple[str, str]:
+    """The page's first two sentences on one evaluation set (default: the primary one): the choice, then what moved."""
     if not law_tables.eval_sets(facts):
         return "No verdict: the law could not be fitted.", facts.fit["overall"]["sentence"]
     if len(facts.fit["levels"]) < 2:
         return f"One level, {facts.baseline}: there is nothing to compare it with.", "The law fitted to it is below."
-    first = law_tables.eval_sets(facts)[0]
-    fit = facts.fit["sets"][first]
+    eval_set = eval_set or law_tables.eval_sets(facts)[0]
+    fit, base = facts.fit["sets"][eval_set], facts.baseline
     controls = {level["name"] for level in facts.levels if level["kind"] == "control"}
-    told = [answer for answer in answers(facts, first) if answer.level not in controls]
+    told = [answer for answer in answers(facts, eval_set) if answer.level not in controls]
     better = [answer for answer in told if answer.percent[2] < 0]
-    base = facts.baseline
     practical = ""
     if better:
         best = min(better, key=lambda answer: answer.percent[1])
         near = [a.level for a in better if a.level != best.level and a.percent[0] < best.percent[2]]
         tie = f", not clearly ahead of {_listed(near)}" if near else ""
         head = f"Train on {best.level}{tie}: {-best.percent[1]:.1f}% lower loss than {base} at the budgets tested."
-        practical = (
-            f"{base[:1].upper()}{base[1:]} needs {best.big} {best.small.replace(f' for {base} to match it', ' to match it')}."
-            if best.big and best.big != "∞"
-            else ""
-        )
+        practical = _needs(facts, fit, best.level)
     elif any(answer.percent[0] > 0 for answer in told):
         head = f"Stay with {base}: no level has a lower loss at the budgets tested."
     else:
         head = f"No level is shown to differ from {base} at the budgets tested."
     return head, " ".join(part for part in (practical, _moved(told, base), _planned(facts, fit)) if part)
+
+
+def _needs(facts: Facts, fit: dict[str, Any], level: str) -> str:
+    """How many tokens the baseline needs to match the level where most was tested."""
+    big, _ = _worth(facts, fit, level)
+    curve = _last(fit["multiplier"][level]["fitted"])
+    if not big or curve is None:
+        return ""
+    base, D = facts.baseline, count(curve["D"][-1])
+    if curve["multiplier"][-1] is None:
+        return f"By the fitted law {base} never reaches its loss at {D} tokens."
+    ends = f"[{curve['low'][-1]:.2f}, {curve['high'][-1]:.2f}]"
+    if curve["high"][-1] < 1:
+        return f"At {D} tokens {base} has caught up: it needs only {big} {ends} the tokens to match it."
+    return f"To match it at {D} tokens, {base} needs {big} {ends} as many."
 
 
 def _moved(told: list[Answer], base: str) -> str:
@@ -193,8 +203,8 @@ def _moved(told: list[Answer], base: str) -> str:
         "exponent": "the exponent moved with {}",
         "floor": "the floor moved with {}",
         "exponent and floor": "exponent and floor both moved with {}",
-        "multiplier": "{} differs by a constant discount in tokens, with the same exponent",
-        "none": f"{{}} is the same as {base} within the margin",
+        "multiplier": "a constant discount in tokens, with the same exponent, for {}",
+        "none": f"the same law as {base}, within the margin, for {{}}",
         "undetected": f"no difference from {base} was found for {{}}",
         "not identifiable": "this design cannot tell whether exponent, prefactor or floor moved with {}",
     }

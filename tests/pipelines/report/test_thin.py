@@ -22,7 +22,7 @@ def test_one_level_has_curves_and_nothing_to_compare(facts: Facts, plant: Callab
     alone = replace(plant(fit, rows), levels=facts.levels[:1], paired=[])
     opened = open_page(page.write(alone, tmp_path))
     silent(opened)
-    assert "nothing to compare" in opened.tab.inner_text("h1")
+    assert "nothing to compare" in opened.tab.inner_text("h1:visible")
     assert opened.tab.locator("#curves").count() == 1
     assert opened.tab.locator("#multipliers").count() == 0
 
@@ -35,7 +35,7 @@ def test_a_law_that_cannot_be_fitted_is_said_first(facts: Facts, tmp_path: Path,
     }
     opened = open_page(page.write(replace(facts, fit=fit), tmp_path))
     silent(opened)
-    assert opened.tab.inner_text("h1") == "No verdict: the law could not be fitted."
+    assert opened.tab.inner_text("h1:visible") == "No verdict: the law could not be fitted."
     assert "5 rows for 6 parameters" in opened.tab.inner_text("#trust")
     assert opened.tab.locator("#funnel svg").count() == 4, "what curation did is shown all the same"
 

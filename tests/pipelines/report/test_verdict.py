@@ -74,3 +74,17 @@ def test_a_crossing_is_told_with_its_interval_only_when_likely(facts: Facts):
     assert words == "Past 2.0e+13 FLOPs [1.0e+13, 4.0e+13], beyond what was tested, raw is ahead."
     crossing["share"] = 0.3
     assert verdict.crossing_words(facts, fit["sets"]["heldout"], "top") == ""
+
+
+def test_every_set_has_its_own_headline(facts: Facts):
+    unclear = {"difference_percent": percent(0.1, -1.0, 1.0), "direction": "unclear"}
+    told = changed(facts, deduplicated=unclear, filtered=unclear, top=unclear)
+    assert verdict.headline(told, "heldout")[0].startswith("No level")
+    assert verdict.headline(told, "domain:docs")[0].startswith("Train on top")
+
+
+def test_a_level_that_is_overtaken_is_not_praised_for_its_average(facts: Facts):
+    fit = copy.deepcopy(facts.fit)
+    last = fit["sets"]["heldout"]["multiplier"]["top"]["fitted"][-1]
+    last["multiplier"][-1], last["low"][-1], last["high"][-1] = 0.8, 0.7, 0.9
+    assert "raw has caught up: it needs only 0.80× [0.70, 0.90] the tokens" in verdict.headline(replace(facts, fit=fit))[1]
