@@ -138,13 +138,12 @@ def find_duplicates(
             "curve": Bands(declared.bands, declared.rows).curve() if declared.by == "text" else [],
         }
 
-    name = "signals/duplicates" if declared.by == "text" else "signals/duplicates_url"
-    if declared.by == "text":
+    config = asdict(declared) | {"survivor": list(declared.survivor)}
+    step = Step("signals/duplicates" if declared.by == "text" else "signals/duplicates_url", config, {"clusters": clusters.digest})
+    if declared.by == "text" and context.workdir.manifest(step) is None:
         curve = ", ".join(f"{p:.2f} at {s:g}" for s, p in Bands(declared.bands, declared.rows).curve(np.arange(5, 10) / 10))
         context.progress.say(f"{declared.bands} bands of {declared.rows}: a pair becomes a candidate with probability {curve}")
-    config = asdict(declared) | {"survivor": list(declared.survivor)}
-    units = [(shard, clusters.files(), declared) for shard in here]
-    return run_step(context, Step(name, config, {"clusters": clusters.digest}), write_signal, units, summarise)
+    return run_step(context, step, write_signal, [(shard, clusters.files(), declared) for shard in here], summarise)
 
 
 def send_keys(out: Output, shard: Shard, declared: Duplicates, partitions: int) -> dict[str, Any]:

@@ -199,7 +199,7 @@ STUDY = {
     "levels": {
         "raw": {},
         "dedup": {"extends": "raw", "drop": ["exact", "near"]},
-        "clean": {"extends": "dedup", "keep": ["gopher_quality.n_words >= 30", "gopher_repetition.top_2_gram <= 0.3"]},
+        "clean": {"extends": "dedup", "keep": ["gopher_quality.n_words >= 60", "gopher_repetition.top_2_gram <= 0.3"]},
         "top": {"extends": "clean", "top": {"fraction": 0.6, "by": "quality.score", "within": "domain"}},
     },
     "mixture": {"kind": "pinned", "to": "dedup"},

@@ -1,0 +1,124 @@
+"""`assay inspect`, `explain`, `diff`: what curation did, document by document. They read, and compute nothing twice."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipelines import run_study
+from pipelines.steps import looking
+from pipelines.verbs.opening import Set, StudyFile, WorkdirOption, opened
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+LevelName = Annotated[str, typer.Argument(metavar="LEVEL", help="A level of the study.")]
+
+
+def inspect(
+    study_file: StudyFile,
+    level: LevelName,
+    rule: Annotated[str, typer.Option(help="Only rules with this in their text (default: all).")] = "",
+    samples: Annotated[int, typer.Option("-n", "--samples", min=1, help="Documents on each side of a threshold.")] = 2,
+    as_json: AsJson = False,
+    overrides: Set = [],
+    workdir: WorkdirOption = "",
+) -> None:
+    """Documents nearest to each rule's threshold, dropped and kept, side by side.
+
+    Example: `assay inspect configs/quickstart.yaml filtered --rule mean_word_length`
+    """
+    with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
+        curated = run_study.curate(context.only_reading("assay curate"), study, base)
+        found = list(looking.at_threshold(context, study, curated, level, rule, samples))
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    console, last = Console(highlight=False), ""
+    for row in found:
+        if row["rule"] != last:
+            last = row["rule"]
+            console.print(f"\n[bold]{escape(last)}[/]")
+        mark = "[green]passes[/]" if row["passes"] else "[red]fails [/]"
+        console.print(f"  {mark} by {abs(row['margin']):.4g}  document {row['doc_id']} ({escape(row['domain'])})")
+        console.print(f"         {_one_line(row['text'])}", markup=False, style="dim")
+
+
+def explain(
+    study_file: StudyFile,
+    doc_id: Annotated[int, typer.Argument(metavar="DOC_ID", help="A document's number, as in ledgers and `assay inspect`.")],
+    as_json: AsJson = False,
+    overrides: Set = [],
+    workdir: WorkdirOption = "",
+) -> None:
+    """One document's life through all levels: every rule, what it saw, and where the document was dropped.
+
+    Example: `assay explain configs/quickstart.yaml 12`
+    """
+    with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
+        curated = run_study.curate(context.only_reading("assay curate"), study, base)
+        found = looking.life(context, study, curated, doc_id)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    alone = "no copy" if found["cluster_size"] == 1 else f"one of {found['cluster_size']} in cluster {found['cluster']}"
+    console.print(f"document {doc_id} of {found['source']} ({found['domain']}), {alone}", markup=False)
+    console.print(_one_line(found["text"]), markup=False, style="dim")
+    table = Table(box=None, header_style="bold")
+    for column in ("level", "rule", "saw", "limit", ""):
+        table.add_column(column, overflow="fold")
+    shown: set[str] = set()
+    for name, level in found["levels"].items():
+        fate = f"[green]kept[/], {level['tokens']:,} tokens" if level["kept"] else f"[red]dropped[/]: {escape(level['reason'])}"
+        table.add_row(f"[bold]{escape(name)}[/]", fate)
+        for rule in level["rules"]:
+            if rule["rule"] not in shown:  # a level repeats its parent's rules
+                mark = "[green]holds[/]" if rule["holds"] else "[red]fails[/]"
+                table.add_row("", escape(rule["rule"]), _short(rule["value"]), _short(rule["limit"]), mark)
+        shown |= {rule["rule"] for rule in level["rules"]}
+    console.print(table)
+
+
+def diff(
+    study_file: StudyFile,
+    a: LevelName,
+    b: LevelName,
+    as_json: AsJson = False,
+    overrides: Set = [],
+    workdir: WorkdirOption = "",
+) -> None:
+    """Where the documents of one level are in another: kept by both, or dropped there and why.
+
+    Example: `assay diff configs/quickstart.yaml raw filtered`
+    """
+    with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
+        curated = run_study.curate(context.only_reading("assay curate"), study, base)
+        found = looking.difference(context, study, curated, a, b)
+    if as_json:
+        typer.echo(json.dumps(found.to_dicts(), indent=1, ensure_ascii=False))
+        return
+    table = Table(box=None, header_style="bold")
+    for column in (a, b):
+        table.add_column(escape(column), overflow="fold")
+    for column in ("documents", "MB", "tokens"):
+        table.add_column(column, justify="right")
+    for row in found.iter_rows(named=True):
+        if row["a"] != row["b"] or row["a"] == "kept":
+            counts = (f"{row['documents']:,}", f"{row['bytes'] / 1e6:,.2f}", f"{row['tokens']:,}")
+            table.add_row(escape(row["a"]), escape(row["b"]), *counts)
+    Console(highlight=False).print(table)
+
+
+def _short(value: str | None) -> str:
+    """A number to four digits, anything else as it is."""
+    try:
+        return f"{float(value or ''):.4g}" if "." in (value or "") else value or ""
+    except ValueError:
+        return escape(value or "")
+
+
+def _one_line(text: str, limit: int = 160) -> str:
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,85 @@
+"""inspect, explain, diff: what they say is what the ledgers hold."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from pipelines import run_study
+from pipelines.cli import app
+from pipelines.executor import InProcess
+from pipelines.progress import Progress
+from pipelines.run_step import Context
+from pipelines.steps.looking import ledger_files
+from pipelines.study import load
+from pipelines.workdir import Workdir
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def curated(module_study_folder):
+    workdir = Workdir(str(module_study_folder / "work"))
+    context = Context(workdir, InProcess(), Progress(None))
+    made = run_study.curate(context, load(module_study_folder / "study.yaml"), module_study_folder)
+    return module_study_folder, workdir, made
+
+
+def answer(folder: Path, *arguments: str):
+    result = runner.invoke(
+        app, [arguments[0], str(folder / "study.yaml"), *arguments[1:], "-w", str(folder / "work"), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_explain_agrees_with_every_ledger(curated):
+    folder, workdir, made = curated
+    ledgers = {
+        name: pl.concat([pl.DataFrame(workdir.read_table(p)) for p in ledger_files(made, name)]) for name in made.ledgers
+    }
+    dropped = ledgers["clean"].filter(pl.col("reason").cast(pl.String).str.contains("n_words"))["doc_id"][0]
+    copied = ledgers["dedup"].filter(pl.col("reason").cast(pl.String) == "near duplicate")["doc_id"][0]
+    for doc_id in (dropped, copied, ledgers["top"].filter("keep")["doc_id"][0]):
+        life = answer(folder, "explain", str(doc_id))
+        for name, level in life["levels"].items():
+            row = ledgers[name].filter(pl.col("doc_id") == doc_id).row(0, named=True)
+            assert (level["kept"], level["reason"], level["tokens"]) == (row["keep"], row["reason"], row["tokens"])
+            failing = [rule["rule"] for rule in level["rules"] if not rule["holds"]]
+            assert failing == [rule for rule in row["failed"] if not rule.startswith("mixture")]
+    assert answer(folder, "explain", str(copied))["cluster_size"] > 1
+
+
+def test_inspect_shows_the_documents_nearest_to_a_threshold(curated):
+    folder, _, _ = curated
+    found = answer(folder, "inspect", "clean", "--rule", "n_words", "-n", "3")
+    words = [len(row["text"].split()) for row in found]
+    assert [row["passes"] for row in found] == [False] * 3 + [True] * 3
+    assert all((n >= 60) == row["passes"] for n, row in zip(words, found, strict=True) if n < 70)
+    assert [row["margin"] for row in found] == sorted(row["margin"] for row in found)
+
+
+def test_diff_adds_up_to_the_pool(curated):
+    folder, _, made = curated
+    rows = answer(folder, "diff", "raw", "top")
+    assert sum(row["documents"] for row in rows) == made.pool.manifest.total("documents")
+    kept = sum(row["documents"] for row in rows if row["b"] == "kept")
+    assert kept == made.levels["top"].summary["documents"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explain", "99999999999999"], "the pool has no shard"),
+        (["inspect", "nolevel"], "'nolevel' is not a level of this study"),
+        (["inspect", "clean", "--rule", "zzz"], "no rule has 'zzz' in it"),
+        (["diff", "raw", "nolevel"], "'nolevel' is not a level"),
+    ],
+)
+def test_mistakes_say_what_there_is(curated, arguments, message):
+    folder, _, _ = curated
+    result = runner.invoke(app, [arguments[0], str(folder / "study.yaml"), *arguments[1:], "-w", str(folder / "work")])
+    assert result.exit_code == 2
+    assert message in result.stderr.replace("\n", " ")
