@@ -111,9 +111,12 @@ def parse_value(text: str, known_columns: Collection[str]) -> Expression:
     text = " ".join(line.strip() for line in text.splitlines()).strip()
     try:
         node = ast.parse(text, mode="eval").body
+        _check_grammar(node, text, known_columns)
     except SyntaxError as error:
-        raise ExpressionError(f"level expression {text!r}: {error.msg} at character {error.offset}") from None
-    _check_grammar(node, text, known_columns)
+        place = f" at character {error.offset}" if error.offset else ""
+        raise ExpressionError(f"level expression {text!r}: {error.msg or 'not an expression'}{place}") from None
+    except (RecursionError, MemoryError):
+        raise ExpressionError(f"level expression {text[:80]!r}...: nested too deeply; split it into rules") from None
     return _expression(node)
 
 
@@ -182,7 +185,7 @@ def _check_grammar(node: ast.expr, text: str, known: Collection[str]) -> None:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
             children = [left, right]
         case ast.Compare(ops=[ast.In() | ast.NotIn()], left=left, comparators=[ast.List(elts=items)]):
-            if not items or not all(isinstance(item, ast.Constant) for item in items):
+            if not items or not all(_is_constant(item) for item in items):
                 raise fail("`in` wants a list of constants, such as domain in ['web', 'code']")
             children = [left, *items]
         case ast.Compare(left=left, ops=ops, comparators=rights) if all(type(op) in COMPARISONS for op in ops):
@@ -202,6 +205,11 @@ def _check_grammar(node: ast.expr, text: str, known: Collection[str]) -> None:
     if isinstance(node, ast.BoolOp) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)):
         for child in children:
             _require_condition(child, text)
+
+
+def _is_constant(node: ast.expr) -> bool:
+    minus = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    return isinstance(node.operand if minus else node, ast.Constant)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _require_condition(node: ast.expr, text: str) -> None:

@@ -1,5 +1,6 @@
 """Expressions against a three-valued evaluator written apart, and what each mistake is told."""
 
+import contextlib
 import operator
 
 import polars as pl
@@ -76,6 +77,13 @@ def test_division_by_zero_of_zero_is_unknown():
         ("a.x in (1, 2)", "not part of the language"),
         ("a.x in []", "wants a list of constants"),
         ("a.x in [a.y]", "wants a list of constants"),
+        ("a.x in [-a.y]", "wants a list of constants"),
+        ("", "invalid syntax"),
+        ("a.x > 1\0", "null bytes"),
+        ("not " * 5000 + "b.flag", "nested too deeply"),
+        ("-" * 5000 + "a.x > 1", "nested too deeply"),
+        ("(" * 5000 + "a.x" + ")" * 5000, "too many nested parentheses"),
+        ("a.x > " + "9" * 5000, "integer string conversion"),
         ("percentile(a.x, 101) < a.x", "from 0 to 100"),
         ("percentile(a.q, 10) < a.x", "unknown column 'a.q'"),
         ("a.x + 1", "is a value, not a condition"),
@@ -106,6 +114,17 @@ def test_types_are_checked_against_the_columns(text, says):
     with pytest.raises(ExpressionError, match=says):
         parse(text, COLUMNS).check(schema)
     parse("a.x > 3 and b.flag and domain == 'x'", COLUMNS).check(schema)
+
+
+def test_a_list_may_hold_negative_numbers():
+    frame = pl.DataFrame({"a.x": [-1, 0, 2]})
+    assert frame.select(x=parse("a.x not in [-1, 2.0]", COLUMNS).polars()).to_series().to_list() == [False, True, False]
+
+
+@given(st.text(alphabet=st.sampled_from("ab.xy <>=!()[]'\"0123456789+-*/%,andornti\n\\#:"), max_size=40))
+def test_no_text_does_worse_than_an_error_of_its_own(text):
+    with contextlib.suppress(ExpressionError):
+        parse(text, COLUMNS)
 
 
 def test_a_value_may_rank():
