@@ -180,7 +180,7 @@ def test_golden_values():
             }
         )
     )
-    assert rows(minhash(documents, num_perm=4)).tolist() == [[333912950, 680851218, 86145213, 52173637]]
+    assert rows(minhash(documents, num_perm=8))[0, :4].tolist() == [333912950, 680851218, 86145213, 52173637]
     by_characters = minhash(documents, num_perm=4, unit="character", ngram=9)
     assert rows(by_characters).tolist() == [[55959950, 452257998, 82743802, 109049457]]
     assert exact(documents)["hash"].to_pylist() == [15614838319679985653]
