@@ -139,7 +139,8 @@ def find_duplicates(
         }
 
     config = asdict(declared) | {"survivor": list(declared.survivor)}
-    step = Step("signals/duplicates" if declared.by == "text" else "signals/duplicates_url", config, {"clusters": clusters.digest})
+    name = "signals/duplicates" if declared.by == "text" else "signals/duplicates_url"
+    step = Step(name, config, {"clusters": clusters.digest})
     if declared.by == "text" and context.workdir.manifest(step) is None:
         curve = ", ".join(f"{p:.2f} at {s:g}" for s, p in Bands(declared.bands, declared.rows).curve(np.arange(5, 10) / 10))
         context.progress.say(f"{declared.bands} bands of {declared.rows}: a pair becomes a candidate with probability {curve}")
