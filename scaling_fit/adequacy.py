@@ -11,7 +11,7 @@ from scipy.special import fdtrc
 from scaling_fit.compare import CELL, Comparison
 from scaling_fit.groups import grouped
 from scaling_fit.laws import LAWS
-from scaling_fit.noise import RATIOS, _reml
+from scaling_fit.noise import RATIOS, reml
 from scaling_fit.solve import solve
 
 Array = np.ndarray
@@ -33,7 +33,7 @@ def lack_of_fit(whole: Comparison) -> dict | None:
     y = np.log(problem.loss_N)
     branched = n > len(problem.trunks.starts_C)
     ratios = RATIOS if branched else RATIOS[:1]
-    fits = [_reml(y, dummies, replace(problem.trunks, ratio=float(k))) for k in ratios]
+    fits = reml(y, dummies, problem.trunks, ratios)
     best = int(np.argmin([fit[0] for fit in fits]))
     pure = fits[best][1]
     whitened = replace(problem, trunks=replace(problem.trunks, ratio=float(ratios[best])))

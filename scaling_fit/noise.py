@@ -73,7 +73,7 @@ def estimate_noise(problem: Problem, theta_P: Array, cells_N: Array, n_levels: i
         r_N = np.log(problem.loss_N) - problem.predict(theta_P[None])[0]
         J_NP = problem.jacobian(theta_P)
         J_NP = J_NP / np.maximum(np.abs(J_NP).max(0), 1e-12)
-        fits = [_reml(r_N, J_NP, replace(trunks, ratio=float(k))) for k in (RATIOS if branched else RATIOS[:1])]
+        fits = reml(r_N, J_NP, trunks, RATIOS if branched else RATIOS[:1])
         best = int(np.argmin([fit[0] for fit in fits]))
         ratio, (_, rss, rank) = float(RATIOS[best]) if branched else 0.0, fits[best]
         whitened = replace(problem, trunks=replace(trunks, ratio=ratio))
@@ -88,12 +88,20 @@ def estimate_noise(problem: Problem, theta_P: Array, cells_N: Array, n_levels: i
     return noise, theta_P
 
 
-def _reml(r_N: Array, J_NP: Array, trunks: Trunks) -> tuple[float, float, int]:
-    """-2 restricted log likelihood (scale profiled), the residual sum of squares, and the rank of J."""
-    r, J = trunks.whiten(r_N), trunks.whiten(J_NP.T).T
-    U, s, _ = np.linalg.svd(J, full_matrices=False)
-    keep = s > 1e-7 * s[0]
-    rss = float(r @ r - ((U[:, keep].T @ r) ** 2).sum())
-    df = max(len(r) - int(keep.sum()), 1)
-    value = trunks.log_determinant() + 2 * float(np.log(s[keep]).sum()) + df * np.log(max(rss, 1e-300))
-    return value, rss, int(keep.sum())
+def reml(r_N: Array, J_NP: Array, trunks: Trunks, ratios: Array) -> list[tuple[float, float, int]]:
+    """For every ratio of trunk to row variance: -2 restricted log likelihood (scale profiled), the residual sum of squares,
+    and the rank of J. V^(-1) = I - k 11' within a trunk, so each ratio costs only [P, P] algebra."""
+    sum_C, sum_CP = np.add.reduceat(r_N, trunks.starts_C), np.add.reduceat(J_NP, trunks.starts_C, axis=0)
+    rr, Jr_P, G_PP = r_N @ r_N, J_NP.T @ r_N, J_NP.T @ J_NP
+    out = []
+    for ratio in ratios:
+        k_C = ratio / (1.0 + trunks.sizes_C * ratio)
+        weights, U = np.linalg.eigh(G_PP - (sum_CP.T * k_C) @ sum_CP)
+        keep = weights > 1e-12 * weights[-1]
+        along = U[:, keep].T @ (Jr_P - sum_CP.T @ (k_C * sum_C))
+        rss = float(rr - k_C @ sum_C**2 - (along**2 / weights[keep]).sum())
+        rank = int(keep.sum())
+        df = max(len(r_N) - rank, 1)
+        log_det = float(np.log1p(trunks.sizes_C * ratio).sum() + np.log(weights[keep]).sum())
+        out.append((log_det + df * float(np.log(max(rss, 1e-300))), rss, rank))
+    return out

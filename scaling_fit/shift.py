@@ -3,9 +3,10 @@
 Shape suffixes: R replicates, N points, P global parameters (of the pair), H hypotheses.
 
 Every hypothesis frees some differences of the level and holds the rest at zero. F uses the pooled variance of all levels;
-its p-value comes both from the F distribution and from tables simulated under the null with clustered noise whose variances
-are themselves uncertain. A claim about the exponent is always tested with the floor free: a floor shift looks like an
-exponent shift over a short range, so the reverse order would find exponents everywhere.
+its p-value comes from the F distribution, from tables simulated under the null with clustered noise whose variances are
+themselves uncertain (the one that decides), and from the null's residuals with random signs per trunk. A claim about the
+exponent is always tested with the floor free: a floor shift looks like an exponent shift over a short range, so the
+reverse order would find exponents everywhere.
 """
 
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ def shift(
 ) -> Shift:
     """Test one level against the baseline of a comparison. `replicates` 0 skips the simulated p-values."""
     pair = _pair(whole, level, law)
-    n_pair, p_pair = len(pair.grouped.problem.loss_N), int(pair.masks["all"].sum())
+    n_pair = len(pair.grouped.problem.loss_N)
     df, sigma2 = whole.df, whole.rss / whole.df
     table = tuple(_row(name, pair, n_pair, sigma2) for name in pair.masks)
     lowest = min(row["aicc"] for row in table)
@@ -130,9 +131,10 @@ def shift(
         gain = max(pair.rss[null] - pair.rss[alternative], 0.0)
         F = gain / q / sigma2
         lr = max(n_pair * np.log(pair.rss[null] / pair.rss[alternative]), 0.0)
-        p_sim = None
+        p_sim = p_wild = None
         if replicates and name in DECISIVE:
-            p_sim = _simulated_p(whole, pair, null, alternative, q, F, df - (n_pair - p_pair), replicates, rng)
+            p_sim = _null_p(whole, pair, null, alternative, F, *_simulated_noise(whole, pair, replicates, rng))
+            p_wild = _null_p(whole, pair, null, alternative, F, *_wild_noise(whole, pair, null, (replicates + 1) // 2, rng))
         contrasts[name] = {
             "null": null,
             "alternative": alternative,
@@ -143,6 +145,7 @@ def shift(
             "lr": float(lr),
             "p_lr": float(chdtrc(q, lr)),
             "p_simulated": p_sim,
+            "p_wild": p_wild,
         }
     cov, identified = _covariance(pair, "all", sigma2)
     column = _difference(pair.grouped, "beta", level)
@@ -218,29 +221,46 @@ def _multiplier(
     return [Interval(*(float(np.exp(np.clip(x, -50, 50))) for x in (s.value, s.low, s.high))) for s in spans]
 
 
-def _simulated_p(
-    whole: Comparison,
-    pair: _Pair,
-    null: str,
-    alternative: str,
-    q: int,
-    F: float,
-    rest_df: float,
-    replicates: int,
-    rng: np.random.Generator,
+def _null_p(
+    whole: Comparison, pair: _Pair, null: str, alternative: str, F: float, noise_RN: Array, rest_R: Array | float
 ) -> float:
-    """Share of tables simulated under the null whose F is at least as large (one added to both counts)."""
-    problem, noise = pair.grouped.problem, whole.noise
-    assert problem.trunks is not None
-    theta = pair.theta[null]
-    target_RN = problem.predict(theta[None]) + noise.simulate(rng, replicates, problem.trunks)
-    start_RP = np.repeat(theta[None], 2 * replicates, 0)
-    free_RP = np.concatenate([np.repeat(pair.masks[h][None], replicates, 0) for h in (null, alternative)])
+    """Share of tables made under the null whose F is at least as large (one added to both counts).
+
+    noise_RN: what is added to the null's log losses; rest_R: what the other levels add to the residual sum of squares."""
+    problem, theta, n = pair.grouped.problem, pair.theta[null], len(noise_RN)
+    target_RN = problem.predict(theta[None]) + noise_RN
+    free_RP = np.concatenate([np.repeat(pair.masks[h][None], n, 0) for h in (null, alternative)])
     fits = solve(
-        problem, start_RP, free_RP=free_RP, target_RN=np.concatenate([target_RN, target_RN]), tolerance=1e-6, max_iterations=40
+        problem,
+        np.repeat(theta[None], 2 * n, 0),
+        free_RP=free_RP,
+        target_RN=np.concatenate([target_RN, target_RN]),
+        tolerance=1e-6,
+        max_iterations=40,
     )
     rss0, rss1 = 2.0 * fits.objective_R.reshape(2, -1)
-    rest = noise.row**2 * rng.chisquare(rest_df, replicates) if rest_df > 0 else 0.0
-    df = len(problem.loss_N) - int(pair.masks["all"].sum()) + max(rest_df, 0.0)
-    simulated = np.maximum(rss0 - rss1, 0.0) / q / ((rss1 + rest) / df)
-    return float((1 + (simulated >= F).sum()) / (replicates + 1))
+    q = int(pair.masks[alternative].sum() - pair.masks[null].sum())
+    made = np.maximum(rss0 - rss1, 0.0) / q / ((rss1 + rest_R) / whole.df)
+    return float((1 + (made >= F).sum()) / (n + 1))
+
+
+def _simulated_noise(whole: Comparison, pair: _Pair, n: int, rng: np.random.Generator) -> tuple[Array, Array | float]:
+    """Trunk and row noise from the estimated variances, themselves uncertain: the parametric bootstrap."""
+    trunks = pair.grouped.problem.trunks
+    assert trunks is not None
+    rest_df = (
+        len(whole.table) - len(pair.grouped.problem.loss_N) - (whole.grouped.problem.n_parameters - len(pair.theta["all"]))
+    )
+    rest_R = whole.noise.row**2 * rng.chisquare(rest_df, n) if rest_df > 0 else 0.0
+    return whole.noise.simulate(rng, n, trunks), rest_R
+
+
+def _wild_noise(whole: Comparison, pair: _Pair, null: str, n: int, rng: np.random.Generator) -> tuple[Array, float]:
+    """The null's own residuals with one random sign per trunk: the cluster bootstrap, which assumes no variance model."""
+    problem, rows = pair.grouped.problem, len(pair.grouped.problem.loss_N)
+    trunks = problem.trunks
+    assert trunks is not None
+    residual_N = np.log(problem.loss_N) - problem.predict(pair.theta[null][None])[0]
+    residual_N *= np.sqrt(rows / max(rows - int(pair.masks[null].sum()), 1))
+    sign_RC = rng.choice([-1.0, 1.0], (n, len(trunks.starts_C)))
+    return residual_N * sign_RC[:, trunks.index_N], max(whole.rss - pair.rss["all"], 0.0)

@@ -41,9 +41,10 @@ def test_every_file_reads_the_same(tmp_path: Path, suffix: str) -> None:
 
 def test_the_contract_of_the_pipeline_is_understood() -> None:
     table = observations({
-        "level": ["raw"] * 2, "seed": [0, 1], "trunk": ["a", "b"], "shape": ["s", "s"], "params_body": [100, 100],
-        "params_head": [40, 40], "params_embedding": [40, 40], "tokens": [1000, 1000], "unique_tokens": [500, 5000], "repeated": [True, False],
-        "flops": [1e6, 1e6], "eval_set": ["heldout"] * 2, "loss": [4.0, 4.1], "certificate": ["x", "x"],
+        "level": ["raw"] * 2, "seed": [0, 1], "trunk": ["a", "b"], "shape": ["s", "s"],
+        "params_body": [100, 100], "params_head": [40, 40], "params_embedding": [40, 40], "tokens": [1000, 1000],
+        "unique_tokens": [500, 5000], "repeated": [True, False], "flops": [1e6, 1e6],
+        "eval_set": ["heldout"] * 2, "loss": [4.0, 4.1], "certificate": ["x", "x"],
     })  # fmt: skip
     np.testing.assert_array_equal(table.N, [140, 140])
     np.testing.assert_array_equal(table.repeated, [True, False])

@@ -21,7 +21,9 @@ def whole(levels):
 def test_a_multiplier_is_a_multiplier(whole) -> None:
     one = shift(whole, "worth", replicates=199)
     assert one.contrasts["any shift"]["p_simulated"] < 0.01
+    assert one.contrasts["any shift"]["p_wild"] < 0.02
     assert one.contrasts["beyond a multiplier"]["p_simulated"] > 0.05
+    assert one.contrasts["beyond a multiplier"]["p_wild"] > 0.02
     assert one.multiplier.low < 1.4 < one.multiplier.high
     assert one.multiplier.high / one.multiplier.low < 1.2
     assert one.beta.low < 0 < one.beta.high
@@ -81,12 +83,21 @@ def rejections(grid: Grid, delta: float, n: int, seed: int) -> dict[str, float]:
     """Shares over n fresh pairs of levels: rejections at 5 %, coverage of 90 % intervals."""
     rng = np.random.default_rng(seed)
     truths = {"a": TRUTH, "b": shifted(TRUTH, delta, grid)}
-    out: dict[str, list[bool]] = {"any": [], "exponent": [], "beta": [], "delta": [], "multiplier": [], "E": []}
+    out: dict[str, list[bool]] = {
+        "any": [],
+        "exponent": [],
+        "exponent, wild": [],
+        "beta": [],
+        "delta": [],
+        "multiplier": [],
+        "E": [],
+    }
     for k in range(n):
         whole = compare(table_of(grid, truths, rng), "a", replicates=400, seed=k)
         one = shift(whole, "b", replicates=199, seed=k)
         out["any"].append(one.contrasts["any shift"]["p_simulated"] < 0.05)
         out["exponent"].append(one.contrasts["exponent, floor free"]["p_simulated"] < 0.05)
+        out["exponent, wild"].append(one.contrasts["exponent, floor free"]["p_wild"] < 0.05)
         out["delta"].append(one.beta_90.low <= delta <= one.beta_90.high)
         out["multiplier"].append(one.multiplier_90.low <= 1 <= one.multiplier_90.high)
         point, draws = whole.parameters("a", whole.theta_P[None]), whole.parameters("a", whole.theta_RP)
@@ -110,6 +121,7 @@ def test_calibration(grid) -> None:
     found = rejections(grid, 0.0, 600, 11)
     assert 0.03 <= found["any"] <= 0.07
     assert 0.03 <= found["exponent"] <= 0.07
+    assert 0.02 <= found["exponent, wild"] <= 0.09
     for name in ("beta", "delta", "multiplier", "E"):
         assert 0.86 <= found[name] <= 0.94, (name, found)
 
