@@ -24,19 +24,23 @@ from curation.words import utf8_buffer
 
 BUNDLED = "py3langid"
 PERHAPS_NOT_COMPOSED = r"[^\x00-\x{2FF}\x{2010}-\x{205E}]"  # none of Latin letters and common marks has another form
-PARAMS = {"model": BUNDLED, "languages": ["en"]}
+PARAMS = {"model": BUNDLED, "languages": ["en"], "n_chars": 4096}
 RULES = "language.en >= 0.65"  # FineWeb's and RefinedWeb's threshold, which they set for fastText's lid.176
 
 
-def language(batch: Batch, model: str = BUNDLED, languages: Sequence[str] = ("en",)) -> pa.Table:
+def language(batch: Batch, model: str = BUNDLED, languages: Sequence[str] = ("en",), n_chars: int | None = 4096) -> pa.Table:
     """Columns: language (the likeliest, in the model's own codes), score float32 (its probability), and a float32 column
     with the probability of each of `languages`.
 
     `model` is "py3langid" (ISO 639-1 codes such as "de"; probabilities as its norm_probs=True) or the path of a fastText model
-    with labels "__label__en", such as lid.176.bin or GlotLID; line feeds are then read as spaces. Raises ValueError for a
-    language that the model does not know.
+    with labels "__label__en", such as lid.176.bin or GlotLID; line feeds are then read as spaces. Only the first `n_chars`
+    characters are read (None: all, as FineWeb did), as the rest of a long document costs much and says little. Raises
+    ValueError for a language that the model does not know.
     """
-    names, probability_DL = _bundled(batch) if model == BUNDLED else _fasttext(batch, model)
+    text = batch.text.combine_chunks()
+    if n_chars is not None:
+        text = pc.utf8_slice_codeunits(text, 0, n_chars)
+    names, probability_DL = _bundled(text) if model == BUNDLED else _fasttext(text, model)
     for wanted in languages:
         if wanted not in names:
             some = ", ".join(names[:8])
@@ -75,9 +79,8 @@ def _automaton() -> _Automaton:
     )
 
 
-def _bundled(batch: Batch) -> tuple[list[str], np.ndarray]:
+def _bundled(text: pa.LargeStringArray) -> tuple[list[str], np.ndarray]:
     """(names, probability_DL) by py3langid: text in upper case is lowered, and Unicode composed, as it does."""
-    text = batch.text.combine_chunks()
     for changes, change in (
         (pc.match_substring_regex(text, PERHAPS_NOT_COMPOSED), lambda some: pc.utf8_normalize(some, form="NFC")),
         (pc.utf8_is_upper(text), pc.utf8_lower),
@@ -99,14 +102,14 @@ def _bundled(batch: Batch) -> tuple[list[str], np.ndarray]:
     return model.names, merged_DL
 
 
-def _fasttext(batch: Batch, path: str) -> tuple[list[str], np.ndarray]:
+def _fasttext(text: pa.LargeStringArray, path: str) -> tuple[list[str], np.ndarray]:
     """(names, probability_DL) by a fastText model."""
     model = load(path)
     labels = [label.removeprefix("__label__") for label in model.get_labels()]
     index = {f"__label__{name}": k for k, name in enumerate(labels)}
-    probability_DL = np.zeros((len(batch.text), len(labels)), np.float64)
-    for d, text in enumerate(batch.text.to_pylist()):
-        for probability, label in model.f.predict(text.replace("\n", " ") + "\n", -1, 0.0, "strict"):
+    probability_DL = np.zeros((len(text), len(labels)), np.float64)
+    for d, document in enumerate(text.to_pylist()):
+        for probability, label in model.f.predict(document.replace("\n", " ") + "\n", -1, 0.0, "strict"):
             probability_DL[d, index[label]] = min(probability, 1.0)
     return labels, probability_DL
 

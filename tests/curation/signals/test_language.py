@@ -33,7 +33,7 @@ def batch(texts: list[str]) -> Batch:
 
 def test_it_is_py3langid():
     model = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
-    table = language(batch(TEXTS), languages=["en", "de", "sr"])
+    table = language(batch(TEXTS), languages=["en", "de", "sr"], n_chars=None)
     for row, text in zip(table.to_pylist(), TEXTS, strict=True):
         name, score = model.classify(text)
         ranks = dict(model.rank(text))
@@ -53,6 +53,14 @@ def test_a_fasttext_model_by_path(tmp_path):
     assert table["language"].to_pylist()[:2] == ["en", "de"]
     assert (table["de"].to_numpy()[:2] > 0.5).tolist() == [False, True]
     assert np.all((table["score"].to_numpy() >= 0) & (table["score"].to_numpy() <= 1))
+
+
+def test_the_first_characters_are_enough():
+    texts = ["\u00fcber den Berg und durch den Wald " * 9 + "and so on " * 900, "\u4f60\u597d", ""]
+    some = language(batch(texts), n_chars=200)
+    assert some.equals(language(batch([text[:200] for text in texts]), n_chars=None))
+    assert some["language"].to_pylist()[0] == "de"
+    assert language(batch(texts), n_chars=None)["en"][0].as_py() > 100 * some["en"][0].as_py()
 
 
 def test_an_unknown_language_is_an_error():
