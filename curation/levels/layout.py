@@ -155,10 +155,11 @@ def lay(kept: pl.DataFrame, tokens: pa.ListArray | pa.LargeListArray, budget: Bu
     partition_P = np.empty(len(cuts.row_P), np.int64)
     found = []
     tokens_K = bytes_K = np.zeros(len(kept), np.int64)
+    grouped = cuts.group_P.to_frame("group").with_row_index("row").group_by("group", maintain_order=True).agg("row")
+    rows_by_group = [(group, rows.to_numpy()) for group, rows in zip(grouped["group"], grouped["row"], strict=True)]
     for epoch in range(_epochs(budget)):
-        for group in cuts.group_P.unique().to_list():
-            here_P = (cuts.group_P == group).to_numpy()
-            partition_P[here_P] = boundaries.partition(group, epoch, cuts.key_P[here_P])
+        for group, here in rows_by_group:
+            partition_P[here] = boundaries.partition(group, epoch, cuts.key_P[here])
         inside_P = partition_P < boundaries.n_partitions
         if epoch == 0:
             tokens_K = np.bincount(cuts.row_P, cuts.n_tokens_P * inside_P, len(kept)).astype(np.int64)

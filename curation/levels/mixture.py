@@ -6,6 +6,7 @@ fractions of integers, so the answer is the same everywhere.
 Small domains: a level that is filtered hard may keep nothing of a domain with 0.1 % of the tokens, and a pinned share of it
 would then forbid any stream at all. So domains with less than `pool_below` of the pinned level's tokens count together as
 one domain, `OTHER`; where these hold less than that in total, the next smallest joins them. Their joint share is pinned.
+Natural mixtures count them together too: a pool with a domain for each web host has no use for a hundred thousand places.
 """
 
 from collections.abc import Mapping
@@ -73,11 +74,17 @@ def budget(level: str, mixture: Mixture, available: Mapping[str, int], pinned: M
     Raises `ValueError` naming the domain and the tokens missing where nothing, or less than `wanted`, can be made.
     """
     group = {name: name for name in available}
-    if mixture.kind == "pinned":
-        group |= _groups(pinned, mixture.pool_below)
+    if mixture.kind in ("pinned", "natural"):
+        whole = pinned if mixture.kind == "pinned" else available
+        group |= _groups(whole, mixture.pool_below)
     stock = _by_group(available, group)
     reference = _by_group(pinned, group) if mixture.kind == "pinned" else stock
     shares = {name: share for name, share in sorted(_shares(level, mixture, reference).items()) if share}
+    if unknown := set(mixture.max_epochs) - set(shares):
+        named, groups = sorted(unknown)[0], ", ".join(shares)
+        raise ValueError(
+            f"level {level!r}: max_epochs names {named!r}, which is none of {groups}; small domains are in {OTHER}"
+        )
     epochs = {name: _epochs(level, name, mixture) for name in shares}
     limits = {name: stock.get(name, 0) * epochs[name] / shares[name] for name in shares}
     scarce = min(limits, key=limits.__getitem__)

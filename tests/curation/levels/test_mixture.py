@@ -25,7 +25,10 @@ def test_pinned_shares_are_exact_and_the_scarcest_domain_is_used_up(pinned, data
 
 @given(AVAILABLE)
 def test_natural_takes_everything(available):
-    assert budget("x", Mixture("natural"), available, {}).tokens == available
+    assert budget("x", Mixture("natural", pool_below=0), available, {}).tokens == available
+    pooled = budget("x", Mixture("natural"), available, {})
+    assert pooled.total == sum(available.values())
+    assert all(OTHER in (pooled.group[d], d) or available[d] >= 0.01 * pooled.total for d in available)
 
 
 @given(AVAILABLE)
@@ -85,6 +88,7 @@ def test_a_domain_that_the_pinned_level_lacks_gets_nothing():
         (Mixture("temperature", temperature=0), {"web": 100}, "temperature 0 must be above 0"),
         (Mixture("natural", max_epochs={"web": 0.5}), {"web": 100}, "max_epochs of web is 0.5"),
         (Mixture("natural"), {}, "natural mixture has no tokens in any domain"),
+        (Mixture("natural", max_epochs={"wbe": 2}), {"web": 100}, "max_epochs names 'wbe', which is none of web"),
     ],
 )
 def test_shortages_and_mistakes_are_told_by_name(mixture, available, says):
