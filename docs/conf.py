@@ -53,7 +53,8 @@ def plain(lines: list[str]) -> list[str]:
 def _inline(line: str) -> str:
     parts = CODE.split(line)
     return "".join(
-        f"``{part.strip('`')}``" if index % 2 else MARKUP.sub(r"\\\1", part.replace("`", "'")) for index, part in enumerate(parts)
+        f"``{part.strip('`')}``" if index % 2 else MARKUP.sub(r"\\\1", part.replace("`", "'"))
+        for index, part in enumerate(parts)
     )
 
 

@@ -36,16 +36,27 @@ def study_page() -> str:
         NOTICE.format("pipelines/study.py"), "# The study file\n\n",
         "A study is one YAML file. Keys that are not listed here are refused. A key without a default must be given. "
         "`assay run STUDY --set ladder.seeds=3` overrides any key from the command line; the value is read as YAML.\n\n"
-        "Paths are relative to the study file. `1_000_000` is a whole number; YAML reads `1e6` as text, which only a *number* takes.\n\n",
+        "Paths are relative to the study file. `1_000_000` is a whole number; YAML reads `1e6` as text, which only a "
+        "*number* takes.\n\n",
         "Section by section: " + ", ".join(f"[`{path}`](#{anchor(path)})" for path, _ in sections()) + ".\n",
     ]  # fmt: skip
     for path, model in sections():
         out.append(f"\n({anchor(path)})=\n## `{path}`\n\n{prose(model)}")
         out.append("| key | value | default | |\n|---|---|---|---|\n")
         for name, field in model.model_fields.items():
-            described = (field.description or "").replace("|", "\\|")
+            described = description(model, name, field).replace("|", "\\|")
             out.append(f"| `{name}` | {kind(field.annotation, field, f'{path}.{name}')} | {default(field)} | {described} |\n")
     return "".join(out)
+
+
+def description(model: type[BaseModel], name: str, field: FieldInfo) -> str:
+    """What the model says of a key; else the words below; for a section, its own first sentence."""
+    if field.description:
+        return field.description
+    if told := WORDS.get(f"{model.__name__}.{name}"):
+        return told
+    inner = [part for _, part in models(field.annotation, name)]
+    return prose(inner[0]).partition(". ")[0].strip().rstrip(".") + "." if inner and prose(inner[0]) else ""
 
 
 def sections() -> Iterator[tuple[str, type[BaseModel]]]:
@@ -85,7 +96,8 @@ def anchor(path: str) -> str:
 
 def prose(model: type[BaseModel]) -> str:
     text = " ".join((model.__doc__ or "").split()) if "__doc__" in vars(model) else ""
-    return f"{text}\n\n" if text and not text.startswith("!!!") else ""
+    text = text.replace(" See docs/reference/study.md for every key.", "")
+    return f"{text}\n\n" if text else ""
 
 
 def kind(annotation: Any, field: FieldInfo | None, path: str) -> str:
@@ -138,7 +150,13 @@ def default(field: FieldInfo) -> str:
         return "all its defaults"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return f"`{value}`" if isinstance(value, (str, list, dict, tuple)) else f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return (
+        f"`{value}`"
+        if isinstance(value, (str, list, dict, tuple))
+        else f"{value:,}"
+        if isinstance(value, int)
+        else f"{value:g}"
+    )
 
 
 def cli_page() -> str:
@@ -146,8 +164,8 @@ def cli_page() -> str:
     group: Any = typer.main.get_command(app)
     out = [
         NOTICE.format("pipelines/cli.py"), "# The command line\n\n", f"{(group.help or '').strip()}\n\n",
-        "`assay VERB --help` says the same. Exit codes: 0 done; 1 `assay fit --check` found an error in the table; 2 a mistake "
-        "in the study, the table or an option, told in one line; 130 stopped by Ctrl-C (run the same command to go on). "
+        "`assay VERB --help` says the same. Exit codes: 0 done; 1 a check failed (`assay fit --check`, `assay doctor`); 2 a "
+        "mistake in the study, the table or an option, told in one line; 130 stopped by Ctrl-C: the same command goes on. "
         "`ASSAY_TRACEBACK=1` shows where in the code an error of the study was raised. `assay --install-completion` sets up "
         "shell completion.\n",
     ]  # fmt: skip
@@ -189,9 +207,59 @@ def observations_page() -> str:
     text = (DOCS / "reference/observations.md").read_text("utf-8")
     before, mark, rest = text.partition(OPENS)
     _, end, after = rest.partition(CLOSES)
-    rows = [f"| `{name}` | {MEANING[name]} | {', '.join(f'`{guess}`' for guess in guesses)} |\n" for name, guesses in GUESSES.items()]
+    rows = [
+        f"| `{name}` | {MEANING[name]} | {', '.join(f'`{guess}`' for guess in guesses)} |\n"
+        for name, guesses in GUESSES.items()
+    ]
     return f"{before}{mark}\n| column | | found as |\n|---|---|---|\n{''.join(rows)}{end}{after}"
 
+
+WORDS = {
+    "Study.name": "Names the study and its work directory, `work/NAME`.",
+    "Study.sources": "Where documents come from, in order: see [sources](sources.md).",
+    "Study.signals": "Signals to compute: a list of names, or a map from name to parameters.",
+    "Study.classifiers": "Quality classifiers by name: see [classifiers](classifiers.md).",
+    "Study.levels": "Curation levels by name, parents above their children: see [levels](levels.md).",
+    "Study.schedule": "How the learning rate runs, and AdamW's settings.",
+    "Study.fit": "What is compared, and how surely.",
+    "Study.report": "What the page shows.",
+    "PythonEnvironment.kind": "The embedded corpus.",
+    "PythonEnvironment.name": "Name of the source; part of every document's identity.",
+    "FileSource.kind": "How the files are read.",
+    "FileSource.name": "Name of the source; part of every document's identity.",
+    "Duplicates.bands": "Bands of the signature: more bands find more candidates.",
+    "Duplicates.rows": "MinHash values in a band: more rows ask for more similarity.",
+    "Duplicates.seed": "Of the MinHash permutations.",
+    "Duplicates.verify": "What shared shingles are divided by: those of both, those of the smaller; or no check.",
+    "Classifier.dim": "Width of the word vectors.",
+    "Classifier.bucket": "Hash buckets for word n-grams.",
+    "Classifier.word_ngrams": "Longest word n-gram.",
+    "Classifier.epochs": "Passes over the examples.",
+    "Classifier.lr": "fastText's learning rate.",
+    "Classifier.seed": "Of the draw and of the training.",
+    "Level.extends": "A level above; its rules come first.",
+    "Level.drop": "Duplicates to drop; the survivor of each group stays.",
+    "Level.top": "Then keep the best part.",
+    "Top.fraction": "Share of the surviving tokens to keep.",
+    "Top.by": "Signal column or expression; higher is better.",
+    "Top.within": "`domain`: this fraction of each domain, in place of the whole.",
+    "Mixture.kind": "The shares of one level for all; as they fall; as given; flattened.",
+    "Tokenizer.vocab_size": "Tokens, with the 256 bytes and end-of-text.",
+    "Tokenizer.sample_megabytes": "Text to train on, drawn by hash from the whole pool, in MB.",
+    "Shape.width": "Width of the residual stream; a multiple of `heads`.",
+    "Shape.depth": "Layers.",
+    "Shape.heads": "Attention heads; `width / heads` must be even.",
+    "Ladder.seeds": "Runs of each shape and level that differ in initial weights and place in the stream.",
+    "Ladder.context": "Tokens per sequence.",
+    "Ladder.precision": "`auto`: bfloat16 where the device is fast at it, else float32.",
+    "Schedule.kind": "One constant-rate trunk with a cooldown branch to each D; or a run per D.",
+    "Schedule.weight_decay": "Decoupled; none on the embedding.",
+    "Schedule.clip": "Largest gradient norm of a run.",
+    "Fit.confidence": "Of every interval.",
+    "Fit.seed": "Of the resamples and the simulated tables.",
+    "Report.title": "Title of the page (default: the study's name).",
+}
+"""Said here of keys whose models say nothing (yet); a description in pipelines/study.py takes precedence."""
 
 OPENS, CLOSES = "<!-- made by docs/generate_reference.py: columns -->", "<!-- end -->"
 MEANING = {
