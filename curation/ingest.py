@@ -84,18 +84,18 @@ def _encoded(record: Record, limit: int) -> bytes | Malformed:
         text = record.text.encode()
     except UnicodeEncodeError as error:
         head = record.text[:200].encode(errors="backslashreplace")[:200]
-        return _malformed(record, f"half a surrogate pair at character {error.start}", head)
+        return _malformed(record, f", character {error.start}", "half a surrogate pair", head)
     if len(text) > limit:
-        return _malformed(record, f"{len(text)} bytes are over the record limit of {limit}", text[:200])
+        return _malformed(record, "", f"over the record limit of {limit} bytes", text[:200])
     if b"\0" in text:
-        return _malformed(record, f"NUL byte at {text.index(0)}: not text", text[:200])
+        return _malformed(record, f", byte {text.index(0)}", "a NUL byte: not text", text[:200])
     if not text or text.isspace():
-        return _malformed(record, "no text", b"")
+        return _malformed(record, "", "no text", b"")
     return text
 
 
-def _malformed(record: Record, reason: str, head: bytes) -> Malformed:
-    return Malformed(record.path, f"record {record.record}", reason, head)
+def _malformed(record: Record, where: str, reason: str, head: bytes) -> Malformed:
+    return Malformed(record.path, f"record {record.record}{where}", reason, head)
 
 
 @dataclass

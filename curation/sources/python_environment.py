@@ -62,7 +62,7 @@ def read(part: Part, max_bytes: int) -> Records:
             "Python and packages on every node"
         ) from None
     if len(data) > max_bytes:
-        yield Malformed(part.path, "file", f"{len(data)} bytes are over the record limit of {max_bytes}", data[:200])
+        yield Malformed(part.path, "file", f"over the record limit of {max_bytes} bytes", data[:200])
         return
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
@@ -76,7 +76,12 @@ def read(part: Part, max_bytes: int) -> Records:
                 tree = ast.parse(text)
         except (SyntaxError, ValueError, RecursionError) as error:
             place = f"line {getattr(error, 'lineno', None) or 1}"
-            yield Malformed(part.path, place, f"not Python {sys.version_info[0]}.{sys.version_info[1]}: {error}", data[:200])
+            yield Malformed(
+                part.path,
+                place,
+                f"not Python {sys.version_info[0]}.{sys.version_info[1]}: {getattr(error, 'msg', error)}",
+                data[:200],
+            )
             return
         for number, document in enumerate(_docstrings(tree)):
             yield Record(part.path, number, document, "docstring")

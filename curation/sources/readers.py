@@ -93,7 +93,7 @@ def _json_lines(part: Part, source: Source) -> Records:
             for number, (offset, line, length) in enumerate(_lines(file, part.start, part.stop, limit), start=1):
                 place = f"line {number}" if part.start == 0 else f"byte {offset}"
                 if length > limit:
-                    yield Malformed(part.path, place, f"{length} bytes are over the record limit of {limit}", line[:200])
+                    yield Malformed(part.path, place, f"over the record limit of {limit} bytes", line[:200])
                 elif line and not line.isspace():
                     yield _from_json(line, offset, place, part, source)
     except storage.BrokenFileError as error:
@@ -104,9 +104,9 @@ def _from_json(line: bytes, offset: int, place: str, part: Part, source: Source)
     try:
         value = json.loads(line.removeprefix(codecs.BOM_UTF8).decode() if offset == 0 else line.decode())
     except UnicodeDecodeError as error:
-        return Malformed(part.path, place, f"not UTF-8 at byte {error.start} of the line: {error.reason}", line[:200])
+        return Malformed(part.path, f"{place}, byte {error.start} of it", f"not UTF-8: {error.reason}", line[:200])
     except (json.JSONDecodeError, RecursionError, ValueError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        reason = "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", str(error))
         return Malformed(part.path, place, f"not JSON: {reason}", line[:200])
     if not isinstance(value, dict):
         return Malformed(part.path, place, f"a JSON {type(value).__name__}, not an object", line[:200])

@@ -122,7 +122,8 @@ class Record(NamedTuple):
 
 
 class Malformed(NamedTuple):
-    """What could not become a document. `place` says where in words ("line 7"); `head` is its first bytes."""
+    """What could not become a document. `place` says where in words ("line 7"); `reason` has no numbers of its own, so that
+    reasons can be counted; `head` is the first bytes."""
 
     path: str
     place: str

@@ -71,7 +71,7 @@ def _document(record: Any, part: Part, source: Source) -> Record | Malformed | N
     place, url, limit = f"byte {record.stream_pos}", record.headers.get("WARC-Target-URI"), source.max_record_bytes
     body = record.reader.read(limit + 1)
     if len(body) < min(record.content_length, limit):
-        return Malformed(part.path, place, f"ends after {len(body)} of {record.content_length} bytes", body[:200])
+        return Malformed(part.path, f"{place}, byte {len(body)} of it", "the record ends early", body[:200])
     if record.http_headers is not None:
         try:
             body = decoded(body, record.http_headers, limit + 1)
@@ -83,7 +83,7 @@ def _document(record: Any, part: Part, source: Source) -> Record | Malformed | N
         try:
             text = body.decode()
         except UnicodeDecodeError as error:
-            return Malformed(part.path, place, f"not UTF-8 at byte {error.start}: {error.reason}", body[:200])
+            return Malformed(part.path, f"{place}, byte {error.start} of it", f"not UTF-8: {error.reason}", body[:200])
     else:
         charset = record.http_charset if record.http_headers is not None else None
         text = html.main_text(body, source.extract, charset) if kind in HTML_TYPES else html.decode(body, charset)

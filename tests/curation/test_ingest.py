@@ -60,9 +60,9 @@ def test_what_is_no_document_is_quarantined_with_place_and_reason() -> None:
     assert [(row["place"], row["reason"], row["head"]) for row in shard.quarantine.to_pylist()] == [
         ("record 7", "no text", ""),
         ("record 14", "no text", ""),
-        ("record 21", "NUL byte at 1: not text", "a\0b"),
-        ("record 28", "half a surrogate pair at character 0", "\\ud800"),
-        ("record 35", "1001 bytes are over the record limit of 1000", "x" * 200),
+        ("record 21, byte 1", "a NUL byte: not text", "a\0b"),
+        ("record 28, character 0", "half a surrogate pair", "\\ud800"),
+        ("record 35", "over the record limit of 1000 bytes", "x" * 200),
         ("line 2", "not JSON", "\\xff{"),
     ]
 

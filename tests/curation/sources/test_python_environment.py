@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
     assert bad.reason.startswith("not Python 3.")
     path.write_bytes(b"# caf\xe9\n")
     assert next(read_part(part(path, "code"), 1000))[1] == "byte 5"
-    assert "over the record limit of 3" in next(read_part(part(path, "code"), 3))[2]
+    assert "over the record limit of 3 bytes" in next(read_part(part(path, "code"), 3))[2]
 
 
 def test_another_machine_without_the_file(tmp_path: Path) -> None:

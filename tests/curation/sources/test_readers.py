@@ -49,7 +49,7 @@ def test_a_declared_domain_is_every_records(tmp_path: Path) -> None:
 
 BAD_LINES = {
     b'{"text": "open': "not JSON",
-    b'{"text": "\xff\xfe"}': "not UTF-8 at byte 10",
+    b'{"text": "\xff\xfe"}': "not UTF-8: invalid start byte",
     b'["text"]': "a JSON list, not an object",
     b'{"text": 3}': "field 'text' is int, not text",
     b'{"text": null}': "field 'text' is NoneType, not text",
@@ -67,7 +67,7 @@ def test_every_bad_line_is_reported_and_its_neighbours_are_read(tmp_path: Path) 
     assert [record.text for record in found if isinstance(record, Record)] == ["first"] + ["good"] * len(BAD_LINES)
     malformed = [record for record in found if isinstance(record, Malformed)]
     for number, (bad, (line, reason)) in enumerate(zip(malformed, BAD_LINES.items(), strict=True)):
-        assert bad.place == f"line {2 * number + 2}"
+        assert bad.place.partition(",")[0] == f"line {2 * number + 2}"
         assert reason in bad.reason
         assert bad.head == line[:200]
 
@@ -83,7 +83,7 @@ def test_a_line_over_the_limit_is_skipped_in_bounded_memory(tmp_path: Path) -> N
     path.write_bytes(b'{"text": "a"}\n{"text": "' + b"x" * 5_000_000 + b'"}\n{"text": "b"}\n')
     first, big, last = records(path, max_record_megabytes=1)
     assert isinstance(big, Malformed)
-    assert big[1:3] == ("line 2", "5000012 bytes are over the record limit of 1000000")
+    assert big[1:3] == ("line 2", "over the record limit of 1000000 bytes")
     assert first == Record("a.jsonl", 0, "a", "s")
     assert last == Record("a.jsonl", 5_000_027, "b", "s")
 

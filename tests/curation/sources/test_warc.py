@@ -57,7 +57,7 @@ def test_wet(tmp_path: Path) -> None:
     good, bad = records(tmp_path / "a.warc.wet.gz", gzip.compress(archive))
     assert good[2] == "caf\u00e9\n\u4e2d"
     assert isinstance(bad, Malformed)
-    assert bad.reason == "not UTF-8 at byte 0: invalid start byte"
+    assert bad.reason == "not UTF-8: invalid start byte"
 
 
 def chunked(body: bytes) -> bytes:
