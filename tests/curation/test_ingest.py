@@ -2,7 +2,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.document import SCHEMA, uid
@@ -31,6 +31,7 @@ def test_the_table_is_the_contract() -> None:
     assert shard.quarantine.num_rows == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=300), max_size=60), st.integers(50, 900))
 def test_nothing_is_lost_and_no_shard_is_over_its_size(texts: list[str], max_bytes: int) -> None:
     found = made(texts, max_bytes, first=3 * SHARDS_PER_SLICE)
@@ -81,6 +82,7 @@ def test_limits_are_errors() -> None:
         made(["x"] * 2000, max_bytes=1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=50), st.integers(100, 1000))
 def test_row_groups_are_whole_and_bounded(sizes: list[int], max_bytes: int) -> None:
     (shard,) = made(["x" * size for size in sizes], max_bytes=100_000)

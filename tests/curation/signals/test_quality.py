@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.document import SCHEMA, Batch
@@ -146,6 +146,7 @@ def test_a_text_cannot_label_itself() -> None:
     assert b"__label__x" not in model
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
 def test_auc_counts_pairs(pairs: list[tuple[int, bool]]) -> None:
     score_D, good_D = np.array([p[0] for p in pairs], float), np.array([p[1] for p in pairs])
