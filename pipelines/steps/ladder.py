@@ -93,5 +93,6 @@ def plan_body(
         "schedule": {"kind": study.schedule.kind, "cooldown": study.schedule.cooldown},
         "precision": study.ladder.precision,
         "threads": study.ladder.threads,
+        "keep_weights": "none",
         "stacks": [asdict(stack) for stack in stacks],
     }

@@ -31,21 +31,11 @@ ExecutorOption = Annotated[str, typer.Option("--executor", help="`ray`, or `in-p
 
 
 @contextmanager
-def opened(
-    study_file: Path, overrides: list[str], workdir: str, address: str, workers: int | None, executor: str
-) -> Iterator[tuple[Context, Study, Path]]:
-    """The study and its context; errors of the study become one clear line and exit code 2."""
+def told() -> Iterator[None]:
+    """A mistake of the user's becomes one clear line and exit code 2; Ctrl-C says how to go on and exits with 130."""
     console = Console(stderr=True, highlight=False)
     try:
-        study = load(study_file, overrides)
-        if executor not in ("ray", "in-process"):
-            raise StudyError(f"--executor {executor!r}: use `ray` or `in-process`")
-        place = Workdir(workdir or f"work/{study.name}")
-        if place.is_local:
-            place = Workdir(str(Path(place.full("")).resolve()))
-        progress = Progress(place, console)
-        with open_executor(executor, address or None, workers) as runner:
-            yield Context(place, runner, progress), study, study_file.resolve().parent
+        yield
     except KeyboardInterrupt:
         console.print("[yellow]stopped[/]: finished parts are kept; run the same command again to go on")
         raise typer.Exit(130) from None
@@ -54,3 +44,20 @@ def opened(
             raise
         console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
+
+
+@contextmanager
+def opened(
+    study_file: Path, overrides: list[str], workdir: str, address: str, workers: int | None, executor: str
+) -> Iterator[tuple[Context, Study, Path]]:
+    """The study and its context, under `told`."""
+    with told():
+        study = load(study_file, overrides)
+        if executor not in ("ray", "in-process"):
+            raise StudyError(f"--executor {executor!r}: use `ray` or `in-process`")
+        place = Workdir(workdir or f"work/{study.name}")
+        if place.is_local:
+            place = Workdir(str(Path(place.full("")).resolve()))
+        progress = Progress(place, Console(stderr=True, highlight=False))
+        with open_executor(executor, address or None, workers) as runner:
+            yield Context(place, runner, progress), study, study_file.resolve().parent
