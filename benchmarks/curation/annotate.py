@@ -6,11 +6,13 @@ python benchmarks/curation/annotate.py ../shared/data/text/pool/web.jsonl.zst [-
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import polars as pl
 import pyarrow as pa
 
 from curation.document import Batch
+from curation.signals import quality
 from curation.signals.registry import SIGNALS
 
 NAMES = (
@@ -26,11 +28,10 @@ def main() -> None:
     parser.add_argument("--model", help="a fastText quality classifier")
     arguments = parser.parse_args()
     text = pl.read_ndjson(arguments.pool)["text"]
-    names = (*NAMES, "quality") if arguments.model else NAMES
-    params = {name: dict(SIGNALS[name].params) for name in names}
+    calls = {name: partial(SIGNALS[name].compute, **SIGNALS[name].params) for name in NAMES}
     if arguments.model:
-        params["quality"]["model"] = arguments.model
-    spent = dict.fromkeys(("words", "segments", *names), 0.0)
+        calls["classifier"] = partial(quality.compute, model=arguments.model)
+    spent = dict.fromkeys(("words", "segments", *calls), 0.0)
 
     def timed(name: str, call: Callable[[], object]) -> None:
         start = time.process_time()
@@ -40,8 +41,8 @@ def main() -> None:
     def annotate(batch: Batch) -> None:
         timed("words", lambda: batch.words)
         timed("segments", lambda: batch.segments)
-        for name in names:
-            timed(name, lambda name=name: SIGNALS[name].compute(batch, **params[name]))
+        for name, call in calls.items():
+            timed(name, partial(call, batch))
 
     annotate(Batch(pa.table({"text": pa.array(["compile this, once"], pa.large_string())})))
     spent = dict.fromkeys(spent, 0.0)
