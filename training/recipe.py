@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from training.shapes import Shape
 
-MIN_STEPS = 100
+MIN_STEPS = 64
 MAX_LR = 0.02
 
 
@@ -39,7 +39,7 @@ def recipe(shape: Shape, vocab_size: int, context: int, tokens: list[int], sched
     """The rule of size for a shape trained to each D in `tokens`; override any field with `dataclasses.replace`.
 
     >>> recipe(Shape(width=512, depth=12, heads=8, ff=1408), 8192, 512, [855_000_000])
-    Recipe(batch_tokens=176128, lr=0.0032, warmup_tokens=42815488, beta2=0.99)
+    Recipe(batch_tokens=176640, lr=0.0032, warmup_tokens=42746880, beta2=0.99)
     """
     size = shape.params_body + shape.params_head(vocab_size)
     ruled = 2048 * 160 * (size / 108e6) ** (2 / 3)

@@ -25,6 +25,7 @@ metric_list: [{metric: acc}]
 @pytest.mark.slow
 def test_lm_eval_scores_an_export(make_plan, tmp_path):
     lm_eval = pytest.importorskip("lm_eval", reason="needs lm_eval[hf]")
+    tasks = pytest.importorskip("lm_eval.tasks")
     huggingface = pytest.importorskip("lm_eval.models.huggingface")
     plan = parse_plan(make_plan(), tmp_path)
     folder = run_stack(plan, "s0", tmp_path)
@@ -37,7 +38,7 @@ def test_lm_eval_scores_an_export(make_plan, tmp_path):
     rows = [{"question": f"w{i} w{i + 1}", "choices": ["w5", "w9 w11"], "answer": i % 2} for i in range(1, 9)]
     (tmp_path / "rows.json").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "task.yaml").write_text(TASK.replace("FILE", str(tmp_path / "rows.json")))
-    manager = lm_eval.tasks.TaskManager(include_path=str(tmp_path), include_defaults=False)
+    manager = tasks.TaskManager(include_path=str(tmp_path), include_defaults=False)
     model = huggingface.HFLM(pretrained=str(out), device="cpu", batch_size=4)
     result = lm_eval.simple_evaluate(model=model, tasks=["tiny_choice"], task_manager=manager, bootstrap_iters=0)
     assert 0 <= result["results"]["tiny_choice"]["acc,none"] <= 1
