@@ -42,7 +42,8 @@ def pool(context: Context, study: Study, base: Path) -> Manifest:
         slices += planned
     shard_bytes = round(study.pool.shard_megabytes * 1e6)
     step = Step("pool", {"fingerprints": fingerprints, "shard_bytes": shard_bytes, "max_malformed": study.pool.max_malformed})
-    weights = [sum((part.stop or part.size) - part.start for part in piece.parts) / 1e6 for piece in slices]
+    # what the progress bar counts; a store that does not tell sizes counts as a byte a slice
+    weights = [max(1, sum((part.stop or part.size) - part.start for part in piece.parts)) / 1e6 for piece in slices]
     names = [source.name for source in study.sources]
     return run_step(
         context, step, read_slice, [(piece, index, shard_bytes) for index, piece in enumerate(slices)],
