@@ -55,9 +55,15 @@ def repeated_substrings(context: Context, pool: Manifest, *, ngram: int = 13, th
 
 
 def edited_pool(context: Context, pool: Manifest, cuts: Manifest) -> Manifest:
-    """The pool with the cuts of a signal taken out; documents keep their doc_id and uid, also where nothing is left of them."""
-    step = Step(f"pool-without-{cuts.step.name.rpartition('/')[2]}", {}, {"pool": pool.digest, "cuts": cuts.digest})
-    return run_step(context, step, edit_shard, [(shard,) for shard in shards(context.workdir, pool, {"cuts": cuts})])
+    """The pool with the cuts of a signal taken out; documents keep their doc_id and uid, also where nothing is left of them.
+
+    The summary is the pool's (its sources, what was quarantined) with the share that was removed as `edited`.
+    """
+    what = cuts.step.name.rpartition("/")[2]
+    step = Step(f"pool-without-{what}", {}, {"pool": pool.digest, "cuts": cuts.digest})
+    edited = pool.summary.get("edited", {}) | {what: cuts.summary}
+    units = [(shard,) for shard in shards(context.workdir, pool, {"cuts": cuts})]
+    return run_step(context, step, edit_shard, units, lambda parts: pool.summary | {"edited": edited})
 
 
 def totals(parts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def test_repeated_lines_are_cut_but_for_the_first(tmp_path, scope, monkeypatch):
     assert signal.summary["removed_bytes"] == size - left
     assert signal.summary["removed_share"] == pytest.approx(1 - left / size)
     assert edited.total("text_bytes") == left
+    assert edited.summary["edited"] == {"lines": signal.summary}
     assert 0.05 < signal.summary["removed_share"] < 0.9
 
 
