@@ -129,31 +129,40 @@ def _name_levels(spec: Any) -> None:
 
 
 def limits(
-    values: Iterable[float | None], ends: Iterable[float | None] = (), reach: float = 1.5, log: bool = False
+    values: Iterable[float | None],
+    ends: Iterable[float | None] = (),
+    reach: float = 1.5,
+    log: bool = False,
+    sane: tuple[float, float] | None = None,
 ) -> list[float]:
-    """The range an axis shows: all `values` but wild ones, and the interval `ends` up to `reach` times the values' own span.
+    """The range an axis shows: all `values`, and the interval `ends` up to `reach` times the values' own span.
 
     An interval that the data do not bound would otherwise flatten everything else; marks outside are cut at the frame and stand
-    in the chart's numbers. Wild: further from the median than ten times the quartiles' distance.
+    in the chart's numbers. The same goes for estimates outside `sane`, if any is inside: what a fit says that nobody believes.
     """
-    known = np.array(
-        [value for value in values if value is not None and math.isfinite(value) and not (log and value <= 0)], float
-    )
+    known = _usable(values, log)
     if not len(known):
         return [0.5, 2.0] if log else [-1.0, 1.0]
-    bars = np.array([end for end in ends if end is not None and math.isfinite(end) and not (log and end <= 0)], float)
-    if log:
-        known, bars = np.log(known), np.log(bars)
-    first, middle, last = np.quantile(known, [0.25, 0.5, 0.75])
-    near = known[np.abs(known - middle) <= 10 * (last - first)] if last > first else known
-    low, high = float(near.min()), float(near.max())
-    span = (high - low) or float(np.median(np.abs(bars - middle))) if len(bars) else (high - low)
-    span = span or abs(middle) * 0.02 or 1.0
+    bars = _usable(ends, log)
+    if sane:
+        least, most = np.log(sane) if log else sane
+        inside = known[(known >= least) & (known <= most)]
+        known = inside if len(inside) else known
+    low, high = float(known.min()), float(known.max())
+    span = high - low
+    if not span:
+        span = float(np.median(np.abs(bars - low))) if len(bars) else 0.0
+    span = span or abs(low) * 0.02 or 1.0
     if len(bars):
         low, high = min(low, max(float(bars.min()), low - reach * span)), max(high, min(float(bars.max()), high + reach * span))
-    margin = 0.06 * (high - low) or 0.5 * span
+    margin = max(0.06 * (high - low), 0.02 * span)
     low, high = low - margin, high + margin
     return [math.exp(low), math.exp(high)] if log else [low, high]
+
+
+def _usable(values: Iterable[float | None], log: bool) -> np.ndarray:
+    found = [value for value in values if value is not None and math.isfinite(value) and not (log and value <= 0)]
+    return np.log(found) if log else np.array(found, float)
 
 
 def frame(name: str, by_set: dict[str, list[float]]) -> tuple[dict[str, Any], list[dict[str, str]]]:

@@ -46,14 +46,14 @@ def by_set(
     extra: tuple[float, ...] = (),
     reach: float = 0.5,
     log: bool = False,
+    sane: tuple[float, float] | None = None,
 ) -> dict[str, list[float]]:
     """The frame of an axis per evaluation set; `extra` values (the line of no difference) are always in it."""
     out = {}
     for name in law_tables.eval_sets(facts):
         own = [row for row in rows if row["eval_set"] == name]
-        out[name] = limits(
-            [*(row.get(value) for row in own), *extra], (row.get(end) for row in own for end in ends), reach, log
-        )
+        values = [*(row.get(value) for row in own), *extra]
+        out[name] = limits(values, (row.get(end) for row in own for end in ends), reach, log, sane)
     return out
 
 
@@ -190,7 +190,13 @@ def multipliers(facts: Facts) -> Chart:
     x = tokens_axis(tables["multiplier_points"] + tables["multiplier_curves"])
     axis = alt.Axis(tickCount=5, labelExpr="format(datum.value, '.2~g') + '×'")
     ranges = by_set(
-        facts, tables["multiplier_points"] + tables["multiplier_curves"], "multiplier", ("low", "high"), (1.0,), log=True
+        facts,
+        tables["multiplier_points"] + tables["multiplier_curves"],
+        "multiplier",
+        ("low", "high"),
+        (1.0,),
+        log=True,
+        sane=(1 / 30, 30.0),
     )
     shown, domain = frame("frame_multiplier", ranges)
     y = alt.Y("multiplier:Q", title=title, scale=alt.Scale(type="log", nice=False, domain=domain), axis=axis)

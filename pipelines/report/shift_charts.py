@@ -22,7 +22,8 @@ def exponents(facts: Facts) -> Chart:
     rows = [{**row, "set": eval_words(row["eval_set"])} for row in law_tables.exponents(facts)]
     order = [eval_words(name) for name in law_tables.eval_sets(facts)]
     y = alt.Y("set:N", sort=order, title=None, axis=alt.Axis(grid=False, labelLimit=170), scale=alt.Scale(paddingInner=0.28))
-    shown = limits((row["value"] for row in rows), (row[end] for row in rows for end in ("low", "high")))
+    ends = (row[end] for row in rows for end in ("low", "high"))
+    shown = limits((row["value"] for row in rows), ends, sane=(-0.5, 3.0))
     x = alt.X(
         "value:Q",
         scale=alt.Scale(domain=shown, nice=False, zero=False),
