@@ -9,13 +9,13 @@ Leave one out: a level without one of its rules at a time. Which rule does the w
 """
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from curation.document import mix64
-from curation.levels.level import Declaration
 
 WORD = re.compile(r"\w+")
 
@@ -52,23 +52,29 @@ def noisy(text: str, uid: int, noise: float, seed: int) -> str:
     return WORD.sub(lambda _: next(drawn), text)
 
 
-def leave_one_out(declaration: Declaration) -> list[Declaration]:
-    """The level without one of its own `drop`s, `keep`s or its `top` at a time, named `<level>-without-<what>`.
+def leave_one_out(name: str, declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of a level as a study declares it, the levels without one of its own rules or edits at a time.
 
-    What the level extends stays whole. Raises `ValueError` for a level of fewer than two: without its only one it is its
-    parent.
+    They are named `<name>-without-<what>`, where what is the entry of `drop`, `keep` or `edit`, or `top`. What the level
+    extends stays whole. Raises `ValueError` for a level of fewer than two rules: without its only one it is its parent.
     """
-    drop, keep = declaration.drop, declaration.keep
-    without = [(kind, replace(declaration, drop=tuple(d for d in drop if d != kind))) for kind in drop]
-    without += [(text, replace(declaration, keep=tuple(k for k in keep if k != text))) for text in keep]
-    without += [("top", replace(declaration, top=None))] if declaration.top is not None else []
+    entries = {key: _listed(declared.get(key)) for key in ("drop", "keep", "edit")}
+    without = [
+        (entry, dict(declared) | {key: [*listed[:index], *listed[index + 1 :]]})
+        for key, listed in entries.items()
+        for index, entry in enumerate(listed)
+    ]
+    if declared.get("top") is not None:
+        without.append(("top", {key: value for key, value in declared.items() if key != "top"}))
     if len(without) < 2:
-        raise ValueError(f"level {declaration.name!r} has {len(without)} rules of its own; leaving one out takes at least two")
-    names: dict[str, int] = {}
-    family = []
+        raise ValueError(f"level {name!r} has {len(without)} rules of its own; leaving one out takes at least two")
+    family: dict[str, dict[str, Any]] = {}
     for what, rest in without:
-        slug = re.sub(r"[^a-z0-9]+", "-", what.lower()).strip("-")
-        names[slug] = names.get(slug, 0) + 1
-        number = f"-{names[slug]}" if names[slug] > 1 else ""
-        family.append(replace(rest, name=f"{declaration.name}-without-{slug}{number}"))
+        slug = f"{name}-without-{re.sub(r'[^a-z0-9]+', '-', what.lower()).strip('-')}"
+        same = sum(other == slug or other.startswith(f"{slug}-no") for other in family)
+        family[f"{slug}-no{same + 1}" if same else slug] = rest
     return family
+
+
+def _listed(value: str | Sequence[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())

@@ -10,7 +10,7 @@ from curation.levels import layout, search
 from curation.levels.controls import WORD, copies, leave_one_out, noisy
 from curation.levels.layout import Boundaries, Cut
 from curation.levels.ledger import ADDED, KEPT, check_conservation, funnel, funnel_copies, merge, settle_mixture
-from curation.levels.level import Declaration, Top, build_level
+from curation.levels.level import Declaration, build_level
 from curation.levels.mixture import Mixture, budget
 
 
@@ -78,24 +78,30 @@ def test_noise_has_the_declared_rate():
 
 
 def test_a_family_leaves_out_one_rule_at_a_time():
-    level = Declaration(
-        "best", extends="raw", drop=("near",), keep=("gopher_quality", "q.s > 1", "q.s < 1"), top=Top(0.1, "q.s")
-    )
-    family = {d.name: d for d in leave_one_out(level)}
+    level = {
+        "extends": "raw",
+        "drop": "near",
+        "keep": ["gopher_quality", "q.s > 1", "q.s < 1"],
+        "edit": ["pii"],
+        "top": {"by": "q.s"},
+    }
+    family = leave_one_out("best", level)
     assert list(family) == [
         "best-without-near",
         "best-without-gopher-quality",
         "best-without-q-s-1",
-        "best-without-q-s-1-2",
+        "best-without-q-s-1-no2",
+        "best-without-pii",
         "best-without-top",
     ]
-    assert family["best-without-near"].drop == ()
-    assert family["best-without-gopher-quality"].keep == ("q.s > 1", "q.s < 1")
-    assert family["best-without-q-s-1-2"].keep == ("gopher_quality", "q.s > 1")
-    assert family["best-without-top"].top is None
-    assert all(d.extends == "raw" for d in family.values())
+    assert family["best-without-near"] == level | {"drop": []}
+    assert family["best-without-gopher-quality"] == level | {"keep": ["q.s > 1", "q.s < 1"]}
+    assert family["best-without-q-s-1-no2"] == level | {"keep": ["gopher_quality", "q.s > 1"]}
+    assert family["best-without-pii"] == level | {"edit": []}
+    assert "top" not in family["best-without-top"]
+    assert level["drop"] == "near"
 
 
 def test_a_family_of_one_is_refused():
     with pytest.raises(ValueError, match="level 'x' has 1 rules of its own"):
-        leave_one_out(Declaration("x", drop=("near",)))
+        leave_one_out("x", {"drop": ["near"]})
