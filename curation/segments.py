@@ -298,9 +298,9 @@ def contraction(utf8_N, begin, end, flags_C):
 
 
 @inner
-def emit(utf8_N, begin, end, key, hash_W, start_W, length_W, n_chars_W, w):
-    """Write the segment begin:end, whose hash is `key` (0: not known), as number w; returns the next number."""
-    hash_W[w] = key if key else hash_bytes(utf8_N, begin, end)
+def emit(utf8_N, begin, end, hash_W, start_W, length_W, n_chars_W, w):
+    """Write the segment begin:end as number w; returns the next number."""
+    hash_W[w] = hash_bytes(utf8_N, begin, end)
     start_W[w], length_W[w], n_chars_W[w] = begin, end - begin, count_characters(utf8_N, begin, end)
     return w + 1
 
@@ -313,7 +313,7 @@ def cut(utf8_N, begin, end, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_
         width = prefix(utf8_N, begin, end, flags_C)
         if width == 0:
             break
-        w = emit(utf8_N, begin, begin + width, NONE, hash_W, start_W, length_W, n_chars_W, w)
+        w = emit(utf8_N, begin, begin + width, hash_W, start_W, length_W, n_chars_W, w)
         begin += width
         if begin == end:
             return w
@@ -338,17 +338,17 @@ def cut(utf8_N, begin, end, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_
                 width = infix(utf8_N, i, begin, stop, flags_C)
                 if width:
                     if i > begin:
-                        w = emit(utf8_N, begin, i, NONE, hash_W, start_W, length_W, n_chars_W, w)
-                    w = emit(utf8_N, i, i + width, NONE, hash_W, start_W, length_W, n_chars_W, w)
+                        w = emit(utf8_N, begin, i, hash_W, start_W, length_W, n_chars_W, w)
+                    w = emit(utf8_N, i, i + width, hash_W, start_W, length_W, n_chars_W, w)
                     i += width
                     begin = i
                 else:
                     i += 1
     if at > 0:
-        w = emit(utf8_N, begin, begin + at, NONE, hash_W, start_W, length_W, n_chars_W, w)
+        w = emit(utf8_N, begin, begin + at, hash_W, start_W, length_W, n_chars_W, w)
         begin += at
     if stop > begin:
-        w = emit(utf8_N, begin, stop, NONE, hash_W, start_W, length_W, n_chars_W, w)
+        w = emit(utf8_N, begin, stop, hash_W, start_W, length_W, n_chars_W, w)
     while stop < end:  # the marks of the back, in reading order
         width = run(utf8_N, stop, end, np.uint8(46))
         if width == 0:
@@ -357,7 +357,7 @@ def cut(utf8_N, begin, end, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_
                 width += 1
             else:
                 width = read(utf8_N, stop, end, flags_C)[1]
-        w = emit(utf8_N, stop, stop + width, NONE, hash_W, start_W, length_W, n_chars_W, w)
+        w = emit(utf8_N, stop, stop + width, hash_W, start_W, length_W, n_chars_W, w)
         stop += width
     return w
 
@@ -386,13 +386,14 @@ def _segments(utf8_N, text_bounds, flags_C, key_E, cut_E, hash_W, start_W, lengt
                 key = hash_bytes(utf8_N, begin, begin + letters) if letters and marks < 2 else NONE
                 plain = key != NONE and look_up(key, key_E, cut_E) <= 0
                 if plain and marks == 0:
-                    w = emit(utf8_N, begin, i, key, hash_W, start_W, length_W, n_chars_W, w)
+                    hash_W[w], start_W[w], length_W[w], n_chars_W[w] = key, begin, letters, letters
+                    w += 1
                 elif (
                     plain and splits_plainly(utf8_N[i - 1], utf8_N[i - 2])
                     and exception(utf8_N, begin, i, key_E, cut_E) < 0
                 ):  # fmt: skip
-                    w = emit(utf8_N, begin, i - 1, key, hash_W, start_W, length_W, n_chars_W, w)
-                    w = emit(utf8_N, i - 1, i, NONE, hash_W, start_W, length_W, n_chars_W, w)
+                    hash_W[w], start_W[w], length_W[w], n_chars_W[w] = key, begin, letters, letters
+                    w = emit(utf8_N, i - 1, i, hash_W, start_W, length_W, n_chars_W, w + 1)
                 elif i > begin:
                     w = cut(utf8_N, begin, i, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_chars_W, w)
                 begin, letters = i + width, 0

@@ -77,18 +77,27 @@ def fold(state, chunk):
 
 
 @inner
+def eight(utf8_N, i):
+    """Eight bytes from byte i on as a number, the first one highest: one load, once compiled."""
+    chunk = np.uint64(0)
+    for k in range(8):
+        chunk = chunk << np.uint64(8) | np.uint64(utf8_N[i + k])
+    return chunk
+
+
+@inner
 def hash_bytes(utf8_N, begin, end):
     """A hash of the bytes begin:end, never 0; not that of `Words.hash_W`, which is of lower-cased words."""
     state = np.uint64(end - begin)
     while begin + 8 <= end:
-        chunk = np.uint64(0)
-        for k in range(8):  # one load, once compiled
-            chunk = chunk << np.uint64(8) | np.uint64(utf8_N[begin + k])
-        state = fold(state, chunk)
+        state = fold(state, eight(utf8_N, begin))
         begin += 8
     chunk = np.uint64(0)
-    for i in range(begin, end):
-        chunk = chunk << np.uint64(8) | np.uint64(utf8_N[i])
+    if begin < end and begin + 8 <= len(utf8_N):
+        chunk = eight(utf8_N, begin) >> np.uint64(64 - 8 * (end - begin))
+    else:
+        for i in range(begin, end):
+            chunk = chunk << np.uint64(8) | np.uint64(utf8_N[i])
     return fold(state, chunk) | np.uint64(1) << np.uint64(63)
 
 
