@@ -1,8 +1,9 @@
 """Colours of the page and its charts. A level has one colour everywhere: its place in the study decides which.
 
-Hues follow Okabe and Ito (2008), told apart with any common colour blindness. They are darkened (light page) or lightened
-(dark page) until text set in them has a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3). The first level, usually the raw
-pool, is grey: what is compared with it stands out.
+Hues follow Okabe and Ito (2008), but for a green that is far from the blue for every eye; the first four levels are told apart
+with any common colour blindness, further ones also by the shape of their marks. All are dark (light page) or light (dark page)
+enough that text set in them has a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3). The first level, usually the raw pool, is
+grey: what is compared with it stands out.
 """
 
 from typing import Any
@@ -22,7 +23,7 @@ LIGHT = {
     "--level-0": "#666b73",
     "--level-1": "#0068ac",
     "--level-2": "#b84a00",
-    "--level-3": "#007a5a",
+    "--level-3": "#115522",
     "--level-4": "#a33d78",
     "--level-5": "#7d6100",
     "--level-6": "#4a57b8",
@@ -43,7 +44,7 @@ DARK = {
     "--level-0": "#a7acb4",
     "--level-1": "#56b4e9",
     "--level-2": "#f08a3c",
-    "--level-3": "#3fc79a",
+    "--level-3": "#a6e694",
     "--level-4": "#e08bbb",
     "--level-5": "#dcb83c",
     "--level-6": "#9aa5f5",
