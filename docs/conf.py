@@ -14,6 +14,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "Assay"
+html_show_copyright = False
+highlight_language = "none"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
@@ -23,30 +25,32 @@ autodoc_preserve_defaults = True
 MARKUP = re.compile(r"([\\*_|])")
 CODE = re.compile(r"(``[^`]+``|`[^`]+`)")
 MARKDOWN_LINK = re.compile(r"\[([^\]\n]+)\]\((\.\./[^)#\s]+\.md)\)")
+ITEM = re.compile(r"^([A-Za-z_]\w*(?:, [A-Za-z_]\w*)*) ?: (\S.*)$")
 UNDERLINE = re.compile(r"^-{4,}$")
 
 
 def plain(lines: list[str]) -> list[str]:
-    """Docstrings are plain text in which `x` is code: here as reStructuredText, with indented blocks kept as they stand."""
+    """Docstrings are plain text in which `x` is code: here as reStructuredText. A line `name: ...` begins an item, lines
+    under a heading's dashes belong to it, and what is indented stands as it is written."""
     out: list[str] = []
-    literal = False
+    within = ""  # "item" after the first line of one, "literal" in an indented block
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else ""
+        item = ITEM.match(line) if number else None
         if UNDERLINE.match(line):
             continue
         if UNDERLINE.match(following):
-            out += ["", f"**{line.strip()}**", ""]
-            literal = False
-        elif line.startswith(("    ", ">>>")) or (literal and line.strip() and line.startswith(" ")):
-            out += [] if literal else ["", "::", ""]
-            literal = True
-            out.append("    " + line)
+            out, within = [*out, "", f"**{line.strip()}**", ""], ""
         elif not line.strip():
-            out.append("")
+            out, within = [*out, ""], "literal" if within == "literal" else ""
+        elif item:
+            out, within = [*out, "", f"- ``{item[1]}``: {_inline(item[2])}"], "item"
+        elif within == "item":
+            out.append("  " + _inline(line.strip()))
+        elif line.startswith(("    ", ">>>")) or (within == "literal" and line.startswith(" ")):
+            out, within = [*out, *([] if within == "literal" else ["", "::", ""]), "    " + line], "literal"
         else:
-            out += [""] if literal else []
-            literal = line.startswith(">>>")
-            out.append(_inline(line.strip()))
+            out, within = [*out, *([""] if within == "literal" else []), _inline(line.strip())], ""
     return out
 
 

@@ -152,6 +152,17 @@ def test_cheap_command_runs(page: str, text: str, tmp_path: Path, monkeypatch: p
     assert not (tmp_path / "work").exists()
 
 
+def test_numbers_of_the_identifiability_page():
+    page = (ROOT / "docs/concepts/identifiability.md").read_text("utf-8")
+    shown = [text for name, text in COMMANDS if name.endswith("identifiability.md") and text.startswith("assay power")]
+    assert len(shown) == 2
+    for text in shown:
+        output = CliRunner().invoke(app, words(text)[1:]).output
+        smallest = re.search(r"four times in five: ([\d.]+)\.$", output, re.MULTILINE)
+        assert smallest is not None
+        assert smallest[1] in page, text
+
+
 @pytest.mark.parametrize("verb", [[], *([name] for name in typer.main.get_command(app).commands)], ids=" ".join)  # pyright: ignore
 def test_every_verb_explains_itself(verb: list[str]):
     result = CliRunner().invoke(app, [*verb, "--help"])
