@@ -14,6 +14,7 @@ A missing value (null or NaN) makes a comparison unknown, and a condition that i
 import ast
 import difflib
 import operator
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -110,7 +111,9 @@ def parse_value(text: str, known_columns: Collection[str]) -> Expression:
     """Read a value, such as what `top: {by: ...}` ranks documents by. Errors as `parse`."""
     text = " ".join(line.strip() for line in text.splitlines()).strip()
     try:
-        node = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an unknown escape in a string: Python would warn whoever reads the study
+            node = ast.parse(text, mode="eval").body
         _check_grammar(node, text, known_columns)
     except SyntaxError as error:
         place = f" at character {error.offset}" if error.offset else ""

@@ -6,6 +6,9 @@ are kept out of every level as well, with every cluster that one of their docume
 
 The evaluation set takes one document of each held-out cluster, its survivor, where it is long enough to score, and of each
 domain at most a number of tokens, in hash order. References are evaluated as they are, with the same cap per source.
+
+Frames have `doc_id`, `uid`, `source`, `domain`, `n_tokens`, `n_bytes`, `duplicates.cluster` and `duplicates.survivor`;
+`withheld` and `reference_clusters` read the source and the cluster only.
 """
 
 from collections.abc import Iterable
@@ -24,7 +27,6 @@ HELD_OUT = "held out"
 EXAMPLES = "classifier examples"
 EMPTY = "no tokens"
 WITHHELD = (REFERENCE, NEAR_REFERENCE, HELD_OUT, EXAMPLES, EMPTY)
-FRAME = ("doc_id", "uid", "source", "domain", "n_tokens", "n_bytes", CLUSTER, "duplicates.survivor")
 
 
 @dataclass(frozen=True)

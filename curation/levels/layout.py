@@ -30,8 +30,6 @@ from curation.document import mix64
 from curation.levels.mixture import Budget
 from curation.levels.search import Search, histogram
 
-FRAME = ("doc_id", "uid", "domain", "n_tokens", "n_bytes")
-
 
 @dataclass(frozen=True)
 class Cut:
@@ -60,7 +58,7 @@ class Pieces:
 
 
 def pieces(kept: pl.DataFrame, budget: Budget, cut: Cut) -> Pieces:
-    """Cut the kept documents of a shard (`FRAME` columns)."""
+    """Cut the kept documents of a shard (`doc_id`, `uid`, `domain`, `n_tokens`, `n_bytes`)."""
     n_tokens_K = kept["n_tokens"].to_numpy().astype(np.int64)
     n_bytes_K = kept["n_bytes"].to_numpy().astype(np.int64)
     count_K = -(-n_tokens_K // cut.piece_tokens)
@@ -68,7 +66,7 @@ def pieces(kept: pl.DataFrame, budget: Budget, cut: Cut) -> Pieces:
     piece_P = np.arange(len(row_P)) - np.repeat(np.cumsum(count_K) - count_K, count_K)
     start_P = piece_P * cut.piece_tokens
     end_P = np.minimum(start_P + cut.piece_tokens, n_tokens_K[row_P])
-    # Python integers never overflow here: bytes x tokens of one document stay below 2**63
+    # bytes x tokens of one document stay below 2**63 up to 2 GB
     bytes_before = lambda token_P: n_bytes_K[row_P] * token_P // np.maximum(n_tokens_K[row_P], 1)  # noqa: E731
     uid_P = kept["uid"].to_numpy()[row_P]
     return Pieces(

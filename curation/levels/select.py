@@ -1,6 +1,6 @@
 """Applying levels to pool shards: which documents stay, and why the others do not.
 
-A shell runs, for each level, over the shards' frames (see `FRAME`):
+A shell runs, for each level, over the shards' frames:
 
     thresholds = Thresholds()
     while not thresholds.settled(level):
@@ -25,7 +25,6 @@ from curation.levels.heldout import EMPTY, WITHHELD
 from curation.levels.level import CLUSTER, DUPLICATE_REASONS, Level, Random, Rule
 from curation.levels.search import Search, histogram, key_value, narrow, ranking_key, search, taken, value_key
 
-FRAME = ("doc_id", "uid", "domain", "n_tokens", "n_bytes")
 EVERYWHERE = ""  # the group of a selection over the whole level
 
 

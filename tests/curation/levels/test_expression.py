@@ -79,6 +79,7 @@ def test_division_by_zero_of_zero_is_unknown():
         ("a.x in [a.y]", "wants a list of constants"),
         ("a.x in [-a.y]", "wants a list of constants"),
         ("", "invalid syntax"),
+        (r"domain == '\>'", "invalid escape sequence"),
         ("a.x > 1\0", "null bytes"),
         ("not " * 5000 + "b.flag", "nested too deeply"),
         ("-" * 5000 + "a.x > 1", "nested too deeply"),
