@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import fsspec
 import pyarrow as pa
+import xxhash
 
 from curation.signals import dclm, gopher, language, pages, phrases, pii, signatures, urls, web
 
@@ -61,3 +63,26 @@ SIGNALS: dict[str, Signal] = {
 
 RULES: dict[str, str] = {name: rules for signal in SIGNALS.values() for name, rules in signal.rules.items()}
 """Every named set of published thresholds: what a bare name in `keep` stands for."""
+
+
+def contents(signal: Signal, params: Mapping[str, object]) -> dict[str, str]:
+    """The xxh3_128 of every file that `params` name, by path: what identifies the values besides the parameters themselves.
+
+    Raises FileNotFoundError for a path or glob without a file.
+    """
+    digests = {}
+    for name in signal.files:
+        value = params[name]
+        for path in value if isinstance(value, (list, tuple)) else [value]:
+            if path is None or path == signal.params[name]:  # no file, or a model that comes with its library
+                continue
+            files = fsspec.open_files(str(path), "rb")
+            if not files:
+                raise FileNotFoundError(f"{signal.name}: {name} names {path!r}, where there is no file")
+            for file in files:
+                digest = xxhash.xxh3_128()
+                with file as stream:
+                    while block := stream.read(1 << 20):
+                        digest.update(block)
+                digests[file.path] = digest.hexdigest()
+    return digests

@@ -6,7 +6,7 @@ import pytest
 
 from curation.document import SCHEMA, Batch
 from curation.levels.expression import conjuncts, parse
-from curation.signals.registry import RULES, SIGNALS
+from curation.signals.registry import RULES, SIGNALS, contents
 
 PROSE = """The river begins as a narrow stream high in the hills, where the snow melts late and the grass stays wet all summer.
 By the time it reaches the first village it has gathered three others, and the people there have built a mill beside it.
@@ -81,3 +81,17 @@ def test_published_rules_drop_what_they_should(documents):
         "c4_tfds": [True, False, False, False],
         "fineweb": [True, False, False, False],
     }
+
+
+def test_contents_of_the_named_files_identify_the_values(tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name)
+    signal = SIGNALS["contamination"]
+    first = contents(signal, dict(signal.params) | {"texts": [str(tmp_path / "*.txt")]})
+    assert [path.rsplit("/", 1)[1] for path in first] == ["a.txt", "b.txt"]
+    (tmp_path / "b.txt").write_text("changed")
+    second = contents(signal, dict(signal.params) | {"texts": [str(tmp_path / "*.txt")]})
+    assert [first[path] == second[path] for path in first] == [True, False]
+    assert contents(SIGNALS["language"], SIGNALS["language"].params) == {}
+    with pytest.raises(FileNotFoundError, match=r"missing\.txt"):
+        contents(SIGNALS["word_list"], {"path": str(tmp_path / "missing.txt")})
