@@ -1,6 +1,7 @@
 """The page in a real browser: drawn, silent, alone, readable by everyone, and deaf to what the corpus says."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,21 @@ def test_accessible(written: Path, open_page, scheme: str):
     found = axe.Axe().run(opened.tab).response["violations"]
     serious = [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in {"serious", "critical"}]
     assert serious == []
+
+
+def test_every_chart_is_explained_in_two_sentences_and_named_for_those_who_cannot_see_it(facts: Facts):
+    charts = page.make(facts).charts
+    assert len({chart.id for chart in charts}) == len(charts) >= 16
+    for chart in charts:
+        sentences = re.findall(r"[.?!](?:\s|$)", chart.says)
+        assert len(sentences) == 2, (chart.id, chart.says)
+        assert len(chart.alt) > 20, chart.id
+        assert not re.search(r"None|nan|\{\w", chart.alt + chart.says), chart.id
+
+
+def test_the_same_level_has_the_same_colour_in_every_chart(facts: Facts):
+    text = json.dumps([chart.panels for chart in page.make(facts).charts])
+    scales = set(re.findall(r'"domain": (\["raw"[^\]]*\]), "range": (\["var[^\]]*\])', text))
+    assert scales == {
+        (json.dumps(["raw", "deduplicated", "filtered", "top"]), json.dumps([f"var(--level-{i})" for i in range(4)]))
+    }
