@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import typer
+from rich.console import Console
+from rich.markdown import Markdown
 
 from pipelines import overview, run_study
 from pipelines.run_step import Context
@@ -88,12 +90,15 @@ def _report(
     samples = study.report.samples and not no_samples
     path = write_report(context, study, curated, trained, fitted, f"assay run {study_file}", samples)
     _print_summary(context, fitted)
-    typer.echo(f"\nreport: {path}")
+    typer.echo(f"report: {path}")
 
 
 def _print_summary(context: Context, fitted: Manifest) -> None:
-    """The verdict in words, on standard output."""
-    typer.echo(context.workdir.read_bytes(fitted.files("summary.txt")[0]).decode().strip())
+    """The verdict in words, on standard output; parameters and remarks stand in the file it names."""
+    path = fitted.files("summary.txt")[0]
+    verdict = context.workdir.read_bytes(path).decode().split("\n\n")[:2]
+    Console(highlight=False).print(Markdown("\n\n".join(verdict)))
+    typer.echo(f"\nfit:    {context.workdir.full(path) if context.workdir.is_local else path}")
 
 
 def fit_study(study_file: Path, overrides: list[str], workdir: str) -> None:
