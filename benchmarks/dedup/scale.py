@@ -1,4 +1,4 @@
-"""Band keys -> verified clusters, for millions of synthetic documents on one core: seconds by phase and peak memory.
+"""Band keys -> verified clusters, for millions of synthetic documents on one core: seconds, CPU seconds and peak memory.
 
     python benchmarks/dedup/scale.py 1 10        # millions of documents
 
@@ -87,16 +87,16 @@ def measure(millions: float, folder: str) -> None:
     context = Context(workdir, InProcess(), Progress(workdir, Console(quiet=True)))
     pool = run_step(context, Step("pool", {}), pool_shard, [()] * round(millions * 1e6 / SHARD))
     exact = run_step(context, Step("exact", {}), exact_shard, [(i,) for i in range(len(pool.parts))])
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     manifest = find_duplicates(context, pool, {"minhash": exact, "exact": exact}, Duplicates(survivor=("n_bytes",)))
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
     wrong = 0
     for index, file in enumerate(manifest.files()):
         cluster = workdir.read_table(file, ["cluster"])["cluster"].to_numpy()
         wrong += int((cluster != families(np.arange(SHARD) + index * SHARD).astype(np.uint64)).sum())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     facts = {k: v for k, v in manifest.summary.items() if k != "curve"}
-    print(f"{millions:g} M documents: {seconds:.1f} s, peak {peak:.2f} GB in one process, {wrong} in a wrong cluster")
+    print(f"{millions:g} M documents: {seconds:.1f} s ({cpu:.1f} s of CPU), peak {peak:.2f} GB, {wrong} in a wrong cluster")
     print(f"  {facts}")
     for line in (Path(folder) / "events.jsonl").read_text().splitlines():
         if '"finished"' in line:
