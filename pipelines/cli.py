@@ -2,6 +2,7 @@
 
 import typer
 
+from pipelines.verbs.export import export
 from pipelines.verbs.fit import fit, plan, power
 from pipelines.verbs.ladder import ladder
 from pipelines.verbs.look import diff, explain, inspect
@@ -14,5 +15,22 @@ app = typer.Typer(
     help="Measure what data curation does to scaling laws: curate, train matched models, fit, decide.",
     epilog="Exit codes: 0 done, 1 a check failed, 2 the study or its input is wrong, 130 stopped (run it again to go on).",
 )  # fmt: skip
-for verb in (run, curate, train, fit, report, inspect, explain, diff, ladder, plan, power, compare, init, schema, doctor):
+for verb in (
+    run,
+    curate,
+    train,
+    fit,
+    report,
+    inspect,
+    explain,
+    diff,
+    export,
+    ladder,
+    plan,
+    power,
+    compare,
+    init,
+    schema,
+    doctor,
+):
     app.command()(verb)

@@ -109,5 +109,6 @@ class Progress:
             return
         bar.last = now
         eta = "" if bar.eta is None else f", about {bar.eta:.0f} s left"
-        self.console.print(f"     {bar.label:<28} {bar.done:,.0f}/{bar.total:,.0f} {bar.unit}{eta} {bar.note}".rstrip())
+        line = f"     {bar.label:<28} {bar.done:,.0f}/{bar.total:,.0f} {bar.unit}{eta} {bar.note}"
+        self.console.print(line.rstrip(), soft_wrap=True)
         sys.stderr.flush()

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from curation.levels.controls import leave_one_out
+
 
 class StudyError(ValueError):
     """A study that cannot be run as declared. The text names the value, the place and the fix."""
@@ -160,6 +162,9 @@ class Level(Section):
     random: str | None = Field(default=None, description="Control: drop documents at random down to the tokens of this level.")
     duplicate: Fraction | None = Field(default=None, description="Control: add exact copies of this share of the tokens.")
     mixture: Mixture | None = Field(default=None, description="Overrides the study's mixture for this level (a second arm).")
+    leave_one_out: bool = Field(
+        default=False, description="Adds levels <name>-without-<rule>, each without one rule of this one."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -258,6 +263,16 @@ class Study(Section):
     evaluation: Evaluation = Evaluation()
     fit: Fit = Fit()
     report: Report = Report()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _families_are_levels(cls, data: Any) -> Any:
+        levels: dict[str, Any] = {}
+        for name, level in (data.get("levels") or {}).items():
+            levels[name] = level
+            if isinstance(level, dict) and level.get("leave_one_out"):
+                levels |= leave_one_out(name, {key: value for key, value in level.items() if key != "leave_one_out"})
+        return {**data, "levels": levels} if levels else data
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Study":

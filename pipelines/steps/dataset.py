@@ -1,0 +1,86 @@
+"""The levels as a folder that `datasets.load_dataset` reads and the Hub shows: a config per level, a card, Parquet files."""
+
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from curation.levels import card, edits
+from curation.levels.card import CardFacts, LevelFacts
+from pipelines.run_step import Context, run_step
+from pipelines.run_study import Curated
+from pipelines.steps.looking import ledger_files
+from pipelines.steps.shards import Shard, shards
+from pipelines.study import Study
+from pipelines.workdir import Output, Step
+
+DOCUMENT = ["uid", "text", "source", "domain", "url", "date"]
+
+
+def dataset(context: Context, study: Study, curated: Curated, command: str) -> str:
+    """Write the folder, and say where it is. A level's file `i` holds what the level keeps of pool shard `i`."""
+    seen = shards(context.workdir, curated.pool.manifest, curated.pool.signals)
+    config = {"default": list(study.levels)[-1], "title": study.name}
+    inputs = {f"ledgers/{name}": made.digest for name, made in curated.ledgers.items()}
+    step = Step("dataset", config, inputs | {"pool": curated.pool.manifest.digest})
+    units = []
+    for name in study.levels:
+        after = [edit for ancestor in study.lineage(name) for edit in study.levels[ancestor].edit]
+        files = ledger_files(curated, name)
+        units += [(shard, files[i], after, card.file_name(name, i, len(seen))) for i, shard in enumerate(seen)]
+    made = run_step(context, step, write_rows, units, unit="files")
+    text = card.card(_facts(study, curated, command))
+    context.workdir.write_bytes(f"{made.step.path}/README.md", text.encode())
+    return context.workdir.full(made.step.path)
+
+
+def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: str) -> dict[str, Any]:
+    """What one level keeps of one shard. Runs on a worker."""
+    decided = pl.DataFrame(shard.workdir.read_table(ledger, ["keep", "tokens", "bytes"]))
+    documents = shard.text(decided["keep"], DOCUMENT)
+    if after:
+        texts, _ = edits.edit(documents["text"], after)
+        documents = documents.set_column(documents.column_names.index("text"), "text", pa.chunked_array([texts]))
+    clusters = shard.frame(["duplicates.cluster"]).to_series().filter(decided["keep"])
+    rows = card.rows(documents, decided.filter(pl.col("keep")), clusters)
+    with out.writing(name, rows=rows.num_rows) as file:
+        card.write(file, rows)
+    return {"documents": rows.num_rows}
+
+
+def _facts(study: Study, curated: Curated, command: str) -> CardFacts:
+    evaluation = study.evaluation
+    classifiers = {
+        name: declared.model_dump(include={"positives", "negatives", "model"}, exclude_none=True)
+        for name, declared in study.classifiers.items()
+    }
+    levels = [_level(study, curated, name) for name in study.levels]
+    return CardFacts(
+        title=study.name,
+        levels=levels,
+        default=levels[-1].name,
+        sources={source.name: None for source in study.sources if source.role == "pool"},
+        command=command,
+        tokenizer=curated.pool.tokenizer.summary["tokenizer"],
+        heldout=f"{evaluation.heldout:.3g} of the duplicate clusters, by hash (seed {study.seed}), are in no level, "
+        "nor are the documents of references and what duplicates them.",
+        classifiers=classifiers,
+        digests={"pool": curated.pool.manifest.digest}
+        | {f"level {name}": made.digest for name, made in curated.levels.items()},
+    )
+
+
+def _level(study: Study, curated: Curated, name: str) -> LevelFacts:
+    declared = study.levels[name]
+    blend = declared.mixture or study.mixture
+    shares = curated.levels[name].summary["domains"]
+    total = sum(shares.values())
+    to = f" to {blend.to or next(iter(study.levels))}" if blend.kind == "pinned" else ""
+    parts = ", ".join(f"{domain} {n / total:.1%}" for domain, n in sorted(shares.items(), key=lambda item: -item[1])[:20])
+    return LevelFacts(
+        name,
+        declared.model_dump(exclude_defaults=True, mode="json"),
+        curated.ledgers[name].summary["funnel"],
+        curated.selections[name].summary["thresholds"],
+        f"{blend.kind}{to}: {parts}",
+    )
