@@ -127,9 +127,9 @@ class HeadLoss(Function):
     def forward(ctx, x_KND: Tensor, head_KDV: Tensor, targets_KN: Tensor) -> Tensor:
         K, N, _ = x_KND.shape
         V = head_KDV.shape[-1]
-        on_cpu = x_KND.device.type == "cpu"
-        group = 1 if on_cpu else K
-        rows = max(1, (HEAD_ELEMENTS_CPU if on_cpu else HEAD_ELEMENTS_GPU) // (group * V))
+        elements = HEAD_ELEMENTS_CPU if x_KND.device.type == "cpu" else HEAD_ELEMENTS_GPU
+        group = max(1, min(K, elements // (N * V)))  # whole runs where they fit, else rows of one
+        rows = max(1, elements // (group * V))
         weight_KDV = head_KDV.to(x_KND.dtype)
         grad_x_KND = torch.empty_like(x_KND)
         grad_head_KDV = torch.zeros_like(head_KDV, memory_format=torch.contiguous_format)
