@@ -7,7 +7,7 @@ import fsspec
 import pyarrow as pa
 import xxhash
 
-from curation.signals import dclm, gopher, language, pages, phrases, pii, signatures, urls, web
+from curation.signals import dclm, gopher, language, pages, perplexity, phrases, pii, signatures, urls, web
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ SIGNALS: dict[str, Signal] = {
             files=("texts",),
         ),
         Signal("word_list", phrases.word_list, {"path": None}, files=("path",)),
+        Signal("perplexity", perplexity.perplexity, {"model": None}, files=("model",)),
         Signal("pii", pii.pii),
         Signal("url_rules", urls.url_rules, urls.PARAMS, {"url_rules": urls.RULES}, ("url",), tuple(urls.PARAMS)),
         Signal("nemo", pages.nemo, rules={"nemo": pages.NEMO_RULES}),
