@@ -44,7 +44,7 @@ def study_page() -> str:
         out.append(f"\n({anchor(path)})=\n## `{path}`\n\n{prose(model)}")
         out.append("| key | value | default | |\n|---|---|---|---|\n")
         for name, field in model.model_fields.items():
-            described = description(model, name, field).replace("|", "\\|")
+            described = escaped(description(model, name, field))
             out.append(f"| `{name}` | {kind(field.annotation, field, f'{path}.{name}')} | {default(field)} | {described} |\n")
     return "".join(out)
 
@@ -195,7 +195,13 @@ def _shown(value: Any) -> str:
 
 
 def _sentence(text: str | None) -> str:
-    return " ".join((text or "").split()).replace("|", "\\|")
+    return escaped(" ".join((text or "").split()))
+
+
+def escaped(text: str) -> str:
+    """Text for a cell of a table: no bar ends it, and `<name>` is not taken for a tag."""
+    parts = re.split(r"(`[^`]*`)", text.replace("|", "\\|"))
+    return "".join(part if part.startswith("`") else part.replace("<", "\\<") for part in parts)
 
 
 def _paragraphs(text: str) -> str:
