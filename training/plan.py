@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,9 @@ def _build(cls: Any, place: str, value: Any, **convert: Any) -> Any:
     known = {field.name for field in fields(cls)}
     if unknown := sorted(set(value) - known):
         raise PlanError(f"{place}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    required = [field.name for field in fields(cls) if field.default is MISSING]
+    if missing := [name for name in required if name not in value]:
+        raise PlanError(f"{place}: field {missing[0]!r} is missing; needed: {', '.join(required)}")
     try:
         return cls(**{name: convert[name](v) if name in convert else v for name, v in value.items()})
     except PlanError:

@@ -37,7 +37,7 @@ def broken(raw, path, value):
         (["stacks", 0, "batch_size"], 1, r"stacks\[0\]: unknown field 'batch_size'"),
         (["stacks", 0, "runs", 1, "level"], "strict", "level 'strict' has no dataset; the plan has clean, noisy"),
         (["stacks", 0, "runs"], [], "at least one run"),
-        (["stacks", 0, "runs", 0], {"level": "clean"}, r"runs\[0\].*seed"),
+        (["stacks", 0, "runs", 0], {"level": "clean"}, r"stacks\[0\].runs\[0\]: field 'seed' is missing; needed: level, seed"),
         (["stacks", 0, "shape"], "huge", "shape 'huge' is not in the plan"),
         (["stacks", 0, "batch_tokens"], 100, "100 is not a multiple of the context 32"),
         (["stacks", 0, "lr"], [0.1], "1 learning rates for 2 runs"),
@@ -59,6 +59,13 @@ def test_what_cannot_run_is_refused_with_its_place(make_plan, tmp_path, path, va
 def test_one_d_per_cosine(make_plan, tmp_path):
     raw = broken(make_plan(), ["schedule", "kind"], "cosine")
     with pytest.raises(PlanError, match="one stack per D"):
+        parse_plan(raw, tmp_path)
+
+
+def test_a_missing_field_is_named(make_plan, tmp_path):
+    raw = make_plan()
+    del raw["optimizer"]
+    with pytest.raises(PlanError, match="plan: field 'optimizer' is missing"):
         parse_plan(raw, tmp_path)
 
 
