@@ -18,6 +18,7 @@ from scaling_fit.sections import points_of, sections_of
 
 Array = np.ndarray
 VERSION = 1
+FEW = 200  # replicates where no number of them could identify the law
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,12 @@ def analyse(
     fresh = data.where(~data.repeated)
     if data.repeated.any():
         notes.append(f"{int(data.repeated.sum())} rows of repeated data are shown but not fitted: the law is of fresh data")
+    fewest = min(len(np.unique(fresh.D[fresh.level == level])) for level in fresh.levels) if len(fresh) else 0
+    if fewest < 4 and replicates > FEW:
+        replicates, test_replicates = FEW, min(test_replicates, FEW // 2)
+        notes.append(
+            f"{fewest} distinct D in a level: floor, prefactor and exponent are saturated, so {FEW} replicates are made"
+        )
     chosen = [primary, *(name for name in (eval_sets or data.eval_sets) if name != primary)]
     sets, comparisons = {}, {}
     for name in chosen:

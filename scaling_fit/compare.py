@@ -122,7 +122,7 @@ def compare(table: Observations, baseline: str, *, law: str = "auto", replicates
     ordered = table.where(laid.rows)
     cells = np.array([f"{level}{CELL}{shape}" for level, shape in zip(ordered.level, ordered.shape, strict=True)], dtype=object)
     start = solve(laid.problem, laid.start()[None], tolerance=1e-12)
-    noise, theta_P = estimate_noise(laid.problem, start.theta_RP[0], cells, len(table.levels))
+    noise, theta_P = estimate_noise(laid.problem, start.theta_RP[0], cells, len(table.levels), by_shape)
     laid, by_shape, _ = lay_out(table, baseline, noise.ratio, laid.pivot, law)
     fit = solve(laid.problem, theta_P[None], tolerance=1e-13)
     theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])

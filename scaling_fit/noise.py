@@ -11,13 +11,14 @@ import numpy as np
 from scaling_fit.solve import Problem, Trunks, solve
 
 Array = np.ndarray
+ASSUMED_TRUNK = 0.003  # seed noise of log loss expected of 1-30M models (0.1-0.3 %), where no table row measures it
 RATIOS = np.concatenate([[0.0], np.geomspace(0.02, 200.0, 40)])
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviations of log loss: `row`, `trunk`; their degrees of freedom; `known_trunk` false where no two trunks
-    share a cell, so that trunk luck and law cannot be told apart without the law."""
+    """Standard deviations of log loss: `row`, `trunk`; their degrees of freedom; `trunk_replicates`: whether two trunks share
+    a cell anywhere; `assumed`: the trunks' is not measured by this table but `ASSUMED_TRUNK`."""
 
     row: float
     trunk: float
@@ -26,6 +27,7 @@ class Noise:
     n_trunks: int
     rows_per_trunk: float
     trunk_replicates: bool
+    assumed: bool = False
 
     @property
     def ratio(self) -> float:
@@ -54,38 +56,44 @@ class Noise:
             "trunk_df": self.trunk_df,
             "trunks": self.n_trunks,
             "trunk_replicates": self.trunk_replicates,
+            "trunk_assumed": self.assumed,
         }
 
 
-def estimate_noise(problem: Problem, theta_P: Array, cells_N: Array, n_levels: int = 1) -> tuple[Noise, Array]:
+def estimate_noise(
+    problem: Problem, theta_P: Array, cells_N: Array, n_levels: int = 1, floor_per_cell: bool = False
+) -> tuple[Noise, Array]:
     """REML on the law linearised at its fit, then a refit at the ratio found: the noise and the new theta.
 
     cells_N: a label per row of (level, shape); two trunks in one cell make the trunk variance estimable without the law.
-    n_levels: levels fitted, each of which spends up to three parameters on its trunks' means.
+    n_levels: levels fitted, each of which spends up to three parameters on its trunks' means; floor_per_cell: every mean.
+    With one trunk a cell and no trunk means left over, seed luck cannot be told from a shift, so it is assumed, not zero.
     """
     assert problem.trunks is not None
     trunks = problem.trunks
     C, n = len(trunks.starts_C), len(problem.loss_N)
-    cells = len(set(cells_N.tolist()))
-    branched = n > C
+    cells, branched = len(set(cells_N.tolist())), n > C
+    left = C - cells if cells < C else 0 if floor_per_cell else C - 3 * n_levels
+    assumed = branched and left < 1
     ratio, rss, rank = 0.0, 0.0, 0
     for _ in range(2 if branched else 1):
         r_N = np.log(problem.loss_N) - problem.predict(theta_P[None])[0]
         J_NP = problem.jacobian(theta_P)
         J_NP = J_NP / np.maximum(np.abs(J_NP).max(0), 1e-12)
-        fits = reml(r_N, J_NP, trunks, RATIOS if branched else RATIOS[:1])
+        tried = RATIOS if branched and not assumed else np.array([ratio])
+        fits = reml(r_N, J_NP, trunks, tried)
         best = int(np.argmin([fit[0] for fit in fits]))
-        ratio, (_, rss, rank) = float(RATIOS[best]) if branched else 0.0, fits[best]
+        ratio, (_, rss, rank) = float(tried[best]), fits[best]
+        if assumed:
+            ratio = float(min(ASSUMED_TRUNK**2 / max(rss / max(n - rank, 1), 1e-12), RATIOS[-1]))
         whitened = replace(problem, trunks=replace(trunks, ratio=ratio))
         fit = solve(whitened, theta_P[None], tolerance=1e-12)
         theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])
     df = max(n - rank, 1)
-    row = np.sqrt(rss / df)
-    # What trunk luck is judged by: replicates within a cell, or (one trunk a cell) the law's fit to the trunk means.
-    trunk_df = max(float(C - cells) if cells < C else float(C - 3 * n_levels), 1.0)
-    row_df = max(float(df - (trunk_df if branched else 0.0)), 1.0)
-    noise = Noise(float(row), float(row * np.sqrt(ratio)), row_df, trunk_df if branched else row_df, C, n / C, cells < C)
-    return noise, theta_P
+    row = float(np.sqrt(rss / df))
+    trunk_df = 1e6 if assumed else max(float(left), 1.0) if branched else float(df)
+    row_df = max(float(df - left), 1.0) if branched and not assumed else float(df)
+    return Noise(row, row * float(np.sqrt(ratio)), row_df, trunk_df, C, n / C, cells < C, assumed), theta_P
 
 
 def reml(r_N: Array, J_NP: Array, trunks: Trunks, ratios: Array) -> list[tuple[float, float, int]]:

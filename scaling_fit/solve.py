@@ -20,6 +20,7 @@ from scaling_fit.objectives import LEAST_SQUARES, Objective
 Array = np.ndarray
 CHUNK_CELLS = 1 << 15  # doubles per [R, N] array: five or so of them fit a 2 MB second-level cache
 N_THREADS = min(2, os.cpu_count() or 1)
+LONGEST_STEP = 2.0  # in one iteration, of a log coefficient or an exponent
 LEAST_SHARE = 0.01  # of the loss, below which a term is raised before the first step
 
 
@@ -235,9 +236,9 @@ def _newton(problem, start_RP, objective, y_RN, w_RN, held_RP, scale, tolerance,
         damped_APP = H_APP.copy()
         damped_APP[:, diagonal, diagonal] += (damping_R[alive_A, None] + 1e-14) * size_AP
         step_AP = -_solve_each(damped_APP, g_AP)
+        # Clipped by component: a vanishing term asks for endless steps in its log, and must not hold the others back.
+        step_AP = np.clip(step_AP, -LONGEST_STEP, LONGEST_STEP)
         downhill_A = -(step_AP * g_AP).sum(-1)
-        longest_A = np.abs(step_AP).max(-1)
-        step_AP *= np.minimum(1.0, 2.0 / np.maximum(longest_A, 1e-300))[:, None]
         trial_AP = theta_RP[alive_A] + step_AP
         y_A = y_RN if len(y_RN) == 1 else y_RN[alive_A]
         w_A = w_RN if w_RN is None or len(w_RN) == 1 else w_RN[alive_A]

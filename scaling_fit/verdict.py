@@ -2,8 +2,8 @@
 
 Rules, in order (alpha 5 %, Holm over levels; the exponent is always judged with the floor free):
 1. A shift of any kind is shown (F of everything against nothing)?
-   exponent shown, floor free -> "exponent"; floor shown, exponent free -> "floor"; both -> "exponent and floor";
-   neither, but |delta beta| < margin shown -> "multiplier" (or "floor", where a multiplier alone does not fit);
+   exponent shown, floor free -> "exponent"; and the floor too, exponent free -> "exponent and floor";
+   exponent not shown, but |delta beta| < margin shown -> "multiplier" or "floor", whichever of the two fits better;
    otherwise the level differs, and which part moved is "not identifiable".
 2. No shift shown: exponent and multiplier both shown equivalent -> "none"; exponent equivalent only -> "undetected";
    otherwise "not identifiable".
@@ -111,12 +111,12 @@ def judge(
     shifted = p_holm["any shift"] < alpha
     exponent = shift.identified and p_holm["exponent, floor free"] < alpha and shift.beta.bounded
     floors = p_holm["floor, exponent free"] < alpha
-    p_multiplier = _p(shift, "beyond a multiplier")
+    chi2 = {row["hypothesis"]: row["chi2"] for row in shift.table}
     if shifted:
         if exponent:
             kind = "exponent and floor" if floors and shift.identified else "exponent"
         elif same["beta_equivalent"]:
-            kind = "floor" if floors or p_multiplier < alpha else "multiplier"
+            kind = "floor" if chi2["floor"] < chi2["multiplier"] else "multiplier"
         else:
             kind = "not identifiable"
     elif same["beta_equivalent"]:
