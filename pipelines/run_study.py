@@ -6,11 +6,11 @@ pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.run_step import Context
-from pipelines.steps import classifiers, evaluation, fit, observations, pool, signals, streams, tokens, train, withheld
+from pipelines.steps import classifiers, edits, evaluation, fit, observations, pool, signals, streams, tokens, train, withheld
 from pipelines.steps.duplicates import Duplicates, find_duplicates
 from pipelines.steps.selections import Pool, select_levels
 from pipelines.study import Study
@@ -41,9 +41,17 @@ class Trained:
 def curate(context: Context, study: Study, base: Path) -> Curated:
     """Everything before the first training step; `base` is the folder that relative paths of the study start from."""
     made = pool.pool(context, study, base)
-    known = signals.annotate(context, made, signals.declared(made, {**study.signal_params, **_declared(study).signals()}))
+    for edit in study.pool.edit:
+        made = edits.edited_pool(context, made, edits.EDITS[edit](context, made))
+    near, also = _declared(study), study.duplicates.also
+    by_url = replace(near, by="url")
+    needed = {**study.signal_params, **near.signals(), **(by_url.signals() if "url" in also else {})}
+    known = signals.annotate(context, made, signals.declared(made, needed))
     by_name = {name.removeprefix("signals/"): manifest for name, manifest in known.items()}
-    by_name["duplicates"] = find_duplicates(context, made, by_name, _declared(study))
+    by_name["duplicates"] = find_duplicates(context, made, by_name, near)
+    if "url" in also:
+        by_name["duplicates_url"] = find_duplicates(context, made, by_name, by_url)
+    by_name |= {name: edits.EDITS[name](context, made) for name in also if name != "url"}
     by_name["withheld"] = withheld.withheld(context, study, made, by_name["duplicates"])
     late = [classifiers.classifier(context, name, c, made, by_name, base) for name, c in study.classifiers.items()]
     tokenizer = tokens.train_tokenizer(context, study, made, by_name)
@@ -73,6 +81,6 @@ def fit_observations(context: Context, study: Study, trained: Trained) -> Manife
 def _declared(study: Study) -> Duplicates:
     declared = study.duplicates
     return Duplicates(
-        ngram=declared.ngram, bands=declared.bands, rows=declared.rows, seed=declared.seed, verify=declared.verify,
-        threshold=declared.threshold, survivor=tuple(declared.survivor),
+        ngram=declared.ngram, unit=declared.unit, scope=declared.scope, bands=declared.bands, rows=declared.rows,
+        seed=declared.seed, verify=declared.verify, threshold=declared.threshold, survivor=tuple(declared.survivor),
     )  # fmt: skip

@@ -66,20 +66,31 @@ class Pool(Section):
     max_malformed: float = Field(
         default=0.01, ge=0, le=1, description="Share of malformed records above which the pool is refused."
     )
+    edit: list[Literal["lines", "substrings"]] = Field(
+        default_factory=list,
+        description="Cut repeated lines, or paragraphs of repeated 13-grams, out of the pool first, for all levels.",
+    )
 
 
 class Duplicates(Section):
     """MinHash-LSH near-duplicate clusters over word n-gram shingles."""
 
-    ngram: int = Field(default=5, ge=1, description="Words per shingle.")
-    bands: int = Field(default=14, ge=1)
-    rows: int = Field(default=8, ge=1)
+    ngram: int = Field(default=5, ge=1, description="Units per shingle.")
+    unit: Literal["word", "character"] = Field(default="word", description="What shingles are made of.")
+    scope: Literal["global", "source", "domain"] = Field(default="global", description="Seek copies only within one of these.")
+    bands: int = Field(default=20, ge=1, description="Bands of the signature. 20 x 6 finds nearly all pairs above 0.7.")
+    rows: int = Field(default=6, ge=1, description="Rows per band: a pair of similarity s is tested with 1 - (1 - s^rows)^bands.")
     seed: int = 1
     verify: Literal["jaccard", "containment", "off"] = "jaccard"
     threshold: Fraction = Field(default=0.7, description="Candidate pairs below this similarity are not duplicates.")
     survivor: list[str] = Field(
         default_factory=lambda: ["n_bytes"],
-        description="Which copy of a cluster stays: columns in order, highest first (`-name`: lowest first), then lowest uid.",
+        description="Which copy of a cluster stays: columns in order, highest first (`-name`: lowest first; `name: a > b`: "
+        "these values first), then lowest uid.",
+    )
+    also: list[Literal["url", "lines", "substrings"]] = Field(
+        default_factory=list,
+        description="Further signals of repetition for levels to drop by: `duplicates_url`, `lines`, `substrings`.",
     )
 
 

@@ -54,6 +54,10 @@ def repeated_substrings(context: Context, pool: Manifest, *, ngram: int = 13, th
     return run_step(context, step, cut_substrings, [(here, capacity, ngram, threshold)], totals, unit="pools")
 
 
+EDITS = {"lines": repeated_lines, "substrings": repeated_substrings}
+"""The edits by the name of their signal, with their default parameters."""
+
+
 def edited_pool(context: Context, pool: Manifest, cuts: Manifest) -> Manifest:
     """The pool with the cuts of a signal taken out; documents keep their doc_id and uid, also where nothing is left of them.
 

@@ -146,8 +146,8 @@ def _classifier(workdir: Workdir, curated: Curated, name: str) -> Any:
     ]
     scores = [{"low": float(edges[i]), "high": float(edges[i + 1]), "documents": int(n)} for i, n in enumerate(counts)]
     return {
-        "name": name, "auc": found["auc"], "auc_low": found["auc_low"], "auc_high": found["auc_high"], "positives": found["n_good"],
-        "negatives": found["n_rest"], "calibration": calibration, "scores": scores,
+        "name": name, "auc": found["auc"], "auc_low": found["auc_low"], "auc_high": found["auc_high"],
+        "positives": found["n_good"], "negatives": found["n_rest"], "calibration": calibration, "scores": scores,
     }  # fmt: skip
 
 

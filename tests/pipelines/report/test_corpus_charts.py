@@ -23,13 +23,13 @@ def test_empty_bins_at_the_ends_are_left_out_and_the_median_is_told(facts: Facts
 
 
 def test_a_classifier_shows_its_interval_and_only_the_scores_there_are(facts: Facts):
-    item = {"name": "q", "auc": 0.896, "auc_low": None, "auc_high": None, "positives": 86, "negatives": 4649,
+    item = {"name": "q", "auc": 0.896, "auc_low": 0.85, "auc_high": 0.94, "positives": 86, "negatives": 4649,
             "calibration": [{"low": 0.0, "high": 0.1, "examples": 4000, "positive_share": 0.01}],
             "scores": [{"low": 0.0, "high": 0.1, "documents": 990}, {"low": 0.1, "high": 0.2, "documents": 9},
                        {"low": 0.9, "high": 1.0, "documents": 1}]}  # fmt: skip
     one = Facts("n", "t", "raw", [], {}, [], facts.provenance, [], classifiers=[item])  # type: ignore[list-item]
     (chart,) = corpus_charts.classifiers(one)
-    assert "AUC 0.896 [0.8" in chart.says
+    assert "AUC 0.896 [0.850, 0.940]" in chart.says
     assert chart.panels[0]["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 0.2]
 
 

@@ -88,3 +88,19 @@ def test_a_level_that_is_overtaken_is_not_praised_for_its_average(facts: Facts):
     last = fit["sets"]["heldout"]["multiplier"]["top"]["fitted"][-1]
     last["multiplier"][-1], last["low"][-1], last["high"][-1] = 0.8, 0.7, 0.9
     assert "raw has caught up: it needs only 0.80× [0.70, 0.90] the tokens" in verdict.headline(replace(facts, fit=fit))[1]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (-0.1, 0.2, "anything between -0.100 and +0.200."),
+        (None, 0.2, "anything up to +0.200."),
+        (-0.1, None, "anything from -0.100 up."),
+        (None, None, "anything."),
+    ],
+)
+def test_what_is_not_bounded_is_not_given_a_bound(facts: Facts, low: float | None, high: float | None, words: str):
+    fit = copy.deepcopy(facts.fit)
+    fit["sets"]["heldout"]["verdicts"]["top"]["kind"] = "not identifiable"
+    fit["sets"]["heldout"]["tests"]["top"]["delta_beta"].update(low=low, high=high)
+    assert verdict.answers(replace(facts, fit=fit), "heldout")[-1].finding.endswith(words)

@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.report.wording import count, declaration, duration, eval_words, interval, probability, size, times
+from pipelines.report.wording import count, declaration, duration, eval_words, interval, plain, probability, size, times
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,8 @@ def test_a_level_in_one_line():
     assert declaration(level) == "raw, then drop exact and near duplicates; keep c4; best 25% by q.score"
     assert declaration({"extends": None, "declaration": {}}) == "the whole pool"
     assert declaration({"extends": "raw", "declaration": {}}) == "raw"
+
+
+def test_settings_of_any_shape_are_plain_words():
+    value = {"lr": 0.0024, "betas": [0.9, 0.99], "code": "0a07af4b6818902f3466e1fbfa65d32e", "mask": False, "name": "deadbeef"}
+    assert plain(value) == "lr 0.0024, betas 0.9 / 0.99, code 0a07af4b6818, mask False, name deadbeef"
