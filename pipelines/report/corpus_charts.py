@@ -6,7 +6,6 @@ import altair as alt
 
 from pipelines.report.chart import Chart, count_axis, level_colours, level_scales, panel, table
 from pipelines.report.facts import Facts
-from pipelines.report.summaries import auc_interval
 
 
 def domains(facts: Facts) -> list[Chart]:
@@ -163,13 +162,12 @@ def classifiers(facts: Facts) -> list[Chart]:
             )
             panels.append(panel(bars, 220, title="scores of the whole pool"))
         low, high = item["auc_low"], item["auc_high"]
-        if low is None or high is None:
-            low, high = auc_interval(item["auc"], item["positives"], item["negatives"])
+        ends = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
         says = (
-            f"Given one good and one ordinary held-out document, the classifier ranks the good one higher {item['auc']:.1%} of "
-            f"the time (AUC {item['auc']:.3f} [{low:.3f}, {high:.3f}], {item['positives']:,} against {item['negatives']:,} "
-            "examples). Where the line follows the dashed diagonal a score can be read as a probability; elsewhere only the "
-            "order of scores means something."
+            "Given one good and one ordinary document it was not trained on, the classifier ranks the good one higher "
+            f"{item['auc']:.1%} of the time (AUC {item['auc']:.3f}{ends}; there were {item['positives']:,} good and "
+            f"{item['negatives']:,} ordinary examples in all). Where the line follows the dashed diagonal a score can be read "
+            "as a probability; elsewhere only the order of scores means something."
         )
         alt_text = f"Calibration and score distribution of the classifier {item['name']}; AUC {item['auc']:.3f}."
         if panels:

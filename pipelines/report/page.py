@@ -156,8 +156,11 @@ def _law_words(facts: Facts, sets: list[str]) -> dict[str, Any]:
 
 
 def _faults(facts: Facts) -> list[dict[str, Any]]:
-    """Remarks on the table of runs, each once."""
-    return list({fault["message"]: fault for fault in facts.fit["faults"]}.values())
+    """Remarks on the table of runs, one of each kind with how often it was made."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for fault in facts.fit["faults"]:
+        kinds.setdefault(fault["name"], {**fault, "times": 0})["times"] += 1
+    return list(kinds.values())
 
 
 def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
@@ -254,6 +257,7 @@ def _environment() -> jinja2.Environment:
         eval_words=wording.eval_words,
         declaration=wording.declaration,
         probability=wording.probability,
+        plain=wording.plain,
         interval=wording.interval,
     )
     return environment

@@ -101,14 +101,3 @@ def margin(rule: str, value: str) -> float:
         return math.inf
     limit = float(threshold[-1])
     return abs(float(seen[-1]) - limit) / (abs(limit) or 1.0)
-
-
-def auc_interval(auc: float, positives: int, negatives: int, z: float = 1.96) -> tuple[float, float]:
-    """A 95 % interval of an area under the ROC curve (standard error of Hanley and McNeil 1982, eq. 1), cut to [0, 1].
-
-    positives, negatives: the held-out examples that it was measured on.
-    """
-    both_above, both_below = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    variance = auc * (1 - auc) + (positives - 1) * (both_above - auc**2) + (negatives - 1) * (both_below - auc**2)
-    half = z * math.sqrt(max(variance, 0.0) / (positives * negatives))
-    return max(auc - half, 0.0), min(auc + half, 1.0)

@@ -60,7 +60,8 @@ def _identified(fit: dict[str, Any]) -> tuple[str, str, str]:
     flags = [f"{level}: {flag}" for level, one in fit["levels"].items() for flag in one["identifiability"]["flags"]]
     pairs = [one["identifiability"]["correlations"].get("E, beta") for one in fit["levels"].values()]
     known = [abs(value) for value in pairs if value is not None]
-    answer = "; ".join(flags) or (f"yes; floor and exponent correlate at {max(known):.2f}" if known else "yes")
+    shown = [*flags[:3], f"and {len(flags) - 3} more, with the fitted parameters"] if len(flags) > 3 else flags
+    answer = "; ".join(shown) or (f"yes; floor and exponent correlate at {max(known):.2f}" if known else "yes")
     meaning = (
         "The closer that correlation is to 1, the more a lower floor and a higher exponent look alike over the tested range."
     )
@@ -100,7 +101,7 @@ def warnings(facts: Facts, eval_set: str) -> list[str]:
     told = [fit["adequacy"]["warning"]] if fit["adequacy"]["warning"] else []
     flags = [f"{level}: {flag}" for level, one in fit["levels"].items() for flag in one["identifiability"]["flags"]]
     if flags:
-        first = f"{flags[0]} (and {len(flags) - 1} more remarks under Trust)" if len(flags) > 1 else flags[0]
+        first = f"{flags[0]} (and {len(flags) - 1} more, with the fitted parameters)" if len(flags) > 1 else flags[0]
         told.append(f"These runs do not pin down every parameter of the law, so read what moved with care. {first}.")
     if len(facts.certificates) > 1:
         told.append(f"The runs carry {len(facts.certificates)} different certificates: not all of them may be compared.")

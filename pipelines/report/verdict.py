@@ -92,7 +92,7 @@ def _finding(facts: Facts, fit: dict[str, Any], level: str) -> str:
     worth = interval(test["multiplier"], "%.2f")
     p, p_any = _cell(asked.get("exponent, floor free")), _cell(asked.get("any shift"))
     within = f"the exponents agree to within {test['equivalence']['margin_beta']:g}"
-    span = f"between {_open(test['delta_beta']['low'])} and {_open(test['delta_beta']['high'])}"
+    span = _span(test["delta_beta"]["low"], test["delta_beta"]["high"])
     told = {
         "exponent": f"The exponent moved by {beta}, with the floor left free ({p}).",
         "floor": f"The floor moved by {floor} nats/token ({_cell(asked.get('floor, exponent free'))}); {within}.",
@@ -101,16 +101,18 @@ def _finding(facts: Facts, fit: dict[str, Any], level: str) -> str:
         f"scale tested; {within}.",
         "none": f"The same law as {facts.baseline}: {within}, and one token is worth {worth}.",
         "undetected": f"No difference is shown ({p_any}); {within}, but one token may be worth {worth} of {facts.baseline}.",
-        "not identifiable": f"The loss differs ({p_any}), but what moved cannot be told: the exponent may differ "
-        f"by anything {span}."
+        "not identifiable": f"The loss differs ({p_any}), but what moved cannot be told: the exponent may differ by {span}."
         if verdict["shifted"]
-        else f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by anything {span}.",
+        else f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by {span}.",
     }
     return told.get(str(verdict["kind"]), str(verdict["sentence"]))
 
 
-def _open(end: float | None) -> str:
-    return "no limit" if end is None else f"{end:+.3f}"
+def _span(low: float | None, high: float | None) -> str:
+    """What a difference may be: `anything between -0.02 and +0.03`, or as much of that as the data say."""
+    if low is None or high is None:
+        return "anything" + (f" from {low:+.3f} up" if low is not None else f" up to {high:+.3f}" if high is not None else "")
+    return f"anything between {low:+.3f} and {high:+.3f}"
 
 
 def _ends(found: dict[str, Any]) -> tuple[float, float, float]:
@@ -145,11 +147,10 @@ def crossing_words(facts: Facts, fit: dict[str, Any], level: str) -> str:
     """Where the level and the baseline change places, by training budget with the tokens there are."""
     plan = fit["budget"].get("finite") or fit["budget"]["endless"]
     crossing = plan["crossings"].get(level)
-    if crossing is None or crossing["at"] is None or crossing["share"] < 0.5:
+    if crossing is None or crossing["at"] is None or crossing["share"] < 0.5 or None in (crossing["low"], crossing["high"]):
         return ""
     ahead = level if crossing["after"] == "level" else facts.baseline
-    known = crossing["low"] is not None and crossing["high"] is not None
-    ends = f" [{crossing['low']:.1e}, {crossing['high']:.1e}]" if known else ""
+    ends = f" [{crossing['low']:.1e}, {crossing['high']:.1e}]"
     outside = "" if crossing["inside_observed"] else ", beyond what was tested,"
     return f"Past {crossing['at']:.1e} FLOPs{ends}{outside} {ahead} is ahead."
 

@@ -38,6 +38,18 @@ def interval(ends: dict[str, Any], form: str) -> str:
     return f"{value or 'unknown'} [{low or 'open'}, {high or 'open'}]"
 
 
+def plain(value: Any) -> str:
+    """A setting of any shape in a few words: no braces, hashes cut to twelve digits."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return " / ".join(plain(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = str(value)
+    return text[:12] if len(text) >= 32 and all(c in "0123456789abcdef" for c in text) else text
+
+
 def probability(p: float | None) -> str:
     if p is None:
         return "not tested"
