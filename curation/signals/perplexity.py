@@ -1,4 +1,4 @@
-"""How surprising a document is to a small n-gram model of the study's own: CCNet's measure, low for boilerplate, high for noise.
+"""How surprising a document is to a small n-gram model of the study's own: CCNet's measure, low for boilerplate, high for junk.
 
 The model is KenLM's, ARPA or binary, of lower-cased words between spaces: train it with KenLM's lmplz on text that is prepared
 as by `lines`. Scoring is KenLM's and holds the interpreter, so this is the slowest signal but for a classifier.
@@ -18,7 +18,7 @@ def perplexity(batch: Batch, model: str) -> pa.Table:
     """Columns: n_tokens int32 (words, and one end for each line that has any) and perplexity float64, null without a word.
 
     perplexity = 10 ** (-log10 P(lines) / n_tokens) (Wenzek et al. 2020, CCNet, section 3.3), each line scored on its own.
-    `model` is the path of a KenLM file. Raises ValueError if the package `kenlm` (extra `perplexity`) is not there, or the file.
+    `model` is the path of a KenLM file. Raises ValueError if the package `kenlm` (extra `perplexity`) or the file is missing.
     """
     known = _model(model)
     n_tokens_D = np.zeros(len(batch.text), np.int32)
