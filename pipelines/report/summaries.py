@@ -1,7 +1,5 @@
 """Small tables of the report from large ones of the work directory. Each takes one shard or stack at a time and adds up."""
 
-import math
-import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -87,17 +85,16 @@ def paired(losses: pl.DataFrame, sets: pl.DataFrame, shape: str, baseline: str) 
     ]
 
 
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
 
 
-def margin(rule: str, value: str) -> float:
-    """How far a document's value is from the rule's threshold, as a share of the threshold; infinite without numbers.
+def margin(reason: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """How far a dropped document's value is from its rule's threshold, as a share of the threshold; infinite without numbers.
 
-    rule: a conjunct such as `gopher_quality.n_words >= 50`; value: what the ledger says of the document, such as `47.0`.
-    Sort dropped documents by it to find those that a slightly different threshold would have kept.
+    reason: a conjunct such as `gopher_quality.n_words >= 50`; value: what the ledger says of the document, such as `47.0`.
+    Sorting by it brings up the documents that a slightly different threshold would have kept.
     """
-    threshold, seen = NUMBER.findall(rule.rpartition(" ")[2]), NUMBER.findall(value)
-    if not threshold or not seen:
-        return math.inf
-    limit = float(threshold[-1])
-    return abs(float(seen[-1]) - limit) / (abs(limit) or 1.0)
+    limit = reason.str.extract(NUMBER + "$").cast(pl.Float64, strict=False)
+    seen = value.str.extract(NUMBER + r"\D*$").cast(pl.Float64, strict=False)
+    scale = pl.when(limit.abs() > 0).then(limit.abs()).otherwise(1.0)
+    return ((seen - limit).abs() / scale).fill_null(float("inf"))

@@ -63,4 +63,5 @@ def test_paired_difference_and_error_equal_the_ratio_estimator_by_hand():
     ],
 )
 def test_margin_is_the_distance_to_the_threshold(rule: str, value: str, expected: float):
-    assert margin(rule, value) == pytest.approx(expected)
+    row = pl.DataFrame({"reason": [rule], "value": [value]}).select(margin(pl.col("reason"), pl.col("value")))
+    assert row.item() == pytest.approx(expected)
