@@ -4,6 +4,7 @@ python benchmarks/curation/annotate.py ../shared/data/text/pool/web.jsonl.zst [-
 """
 
 import argparse
+import resource
 import time
 from collections.abc import Callable
 from functools import partial
@@ -46,14 +47,17 @@ def main() -> None:
 
     annotate(Batch(pa.table({"text": pa.array(["compile this, once"], pa.large_string())})))
     spent = dict.fromkeys(spent, 0.0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     groups = (text.str.len_bytes().cum_sum() / GROUP).cast(pl.Int64)
     for group in groups.unique(maintain_order=True):
         annotate(Batch(pa.table({"text": text.filter(groups == group).to_arrow().cast(pa.large_string())})))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     megabytes = text.str.len_bytes().sum() / 1e6
     for name, seconds in spent.items():
         print(f"{name:20}{1000 * seconds / megabytes:8.1f} ms/MB{megabytes / seconds:10.0f} MB/s")
     total = sum(spent.values())
     print(f"{'all':20}{1000 * total / megabytes:8.1f} ms/MB{megabytes / total:10.1f} MB/s")
+    print(f"peak memory {peak / 2**20:.2f} GiB, {before / 2**20:.2f} of it the pool in memory, the libraries and the compiler")
 
 
 if __name__ == "__main__":
