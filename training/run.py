@@ -47,6 +47,10 @@ def run_stack(plan: Plan, stack_id: str, out: Path, report: Report | None = None
     A finished stack is left alone, an unfinished one resumed. `report` receives every line of metrics.jsonl as a dict
     with "event": "train" | "branch" | "resume" | "halved" | "done". On a GPU that runs out of memory the stack is
     trained in halves, which is said in metrics.jsonl. Raises NonFiniteError, DatasetError, CheckpointError, PlanError.
+
+    Where `torch.distributed` is initialised (torchrun, or a Ray Train worker after `torch.cuda.set_device`), every rank
+    calls this with the same arguments and a shared `out`: the batch is split over the ranks, and rank 0 alone writes and
+    reports.
     """
     torch.set_num_threads(plan.threads)
     keep_freed_memory()
