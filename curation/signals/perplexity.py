@@ -14,12 +14,14 @@ from curation.document import Batch
 from curation.words import scan
 
 
-def perplexity(batch: Batch, model: str) -> pa.Table:
+def perplexity(batch: Batch, model: str | None = None) -> pa.Table:
     """Columns: n_tokens int32 (words, and one end for each line that has any) and perplexity float64, null without a word.
 
     perplexity = 10 ** (-log10 P(lines) / n_tokens) (Wenzek et al. 2020, CCNet, section 3.3), each line scored on its own.
     `model` is the path of a KenLM file. Raises ValueError if the package `kenlm` (extra `perplexity`) or the file is missing.
     """
+    if model is None:
+        raise ValueError("perplexity: no model is given; set `model` to the path of a KenLM file")
     known = _model(model)
     n_tokens_D = np.zeros(len(batch.text), np.int32)
     log_D = np.zeros(len(batch.text))

@@ -52,13 +52,15 @@ def contamination(batch: Batch, texts: Sequence[str] = (), n: int = 13, field: s
     return pa.table({"n_matches": matches_D, "overlap": covered_D / n_words_D, **spans})
 
 
-def word_list(batch: Batch, path: str) -> pa.Table:
+def word_list(batch: Batch, path: str | None = None) -> pa.Table:
     """How often entries of a list stand in each document (toxicity, by whatever list a study trusts).
 
     Columns: n_matches int32, and matched_words float64: the fraction of the document's words in any of them. The list has one
     entry a line, of one word or several; empty lines and lines that begin with # are left out; case does not count. An entry
-    matches whole words only. Raises ValueError for a list without entries.
+    matches whole words only. Raises ValueError without a list, or without entries in it.
     """
+    if path is None:
+        raise ValueError("word_list: no list is given; set `path` to a text file with one entry a line")
     words = batch.words
     matches_D, covered_D, _ = _match(words, _list(path))
     return pa.table({"n_matches": matches_D, "matched_words": covered_D / np.maximum(np.diff(words.bounds), 1)})

@@ -50,6 +50,8 @@ def test_lines_are_lower_cased_words():
 
 
 def test_a_file_that_is_no_model_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="set `model`"):
+        perplexity(batch("a"))
     (tmp_path / "no.arpa").write_text("nothing")
     with pytest.raises(ValueError, match=r"no\.arpa is not a KenLM model"):
         perplexity(batch("a"), str(tmp_path / "no.arpa"))

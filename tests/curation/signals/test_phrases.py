@@ -101,6 +101,8 @@ def test_a_word_list_matches_whole_words_and_phrases(tmp_path):
 
 
 def test_an_empty_word_list_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="set `path`"):
+        word_list(batch("a"))
     (tmp_path / "list.txt").write_text("# nothing\n")
     with pytest.raises(ValueError, match="has no entry"):
         word_list(batch("a"), str(tmp_path / "list.txt"))
