@@ -7,7 +7,11 @@ import numpy as np
 from scipy.special import fdtrc, stdtrit
 
 from scaling_fit.compare import Comparison
+from scaling_fit.groups import grouped
 from scaling_fit.intervals import finite, percentile
+from scaling_fit.laws import LAWS
+from scaling_fit.profile import profile
+from scaling_fit.solve import solve
 
 Array = np.ndarray
 
@@ -103,6 +107,31 @@ def fitted_multiplier(whole: Comparison, level: str, shape: str, D: Array, confi
         "low": [finite(s.low) for s in spread],
         "high": [finite(s.high) for s in spread],
     }
+
+
+def matched_beta(whole: Comparison, level: str, confidence: float = 0.95) -> list[dict]:
+    """Data exponents at each size alone, floors and prefactors free in both levels: no law in N is assumed.
+
+    Shapes with fewer than 4 token counts in either level are left out. delta is level minus baseline, by profile."""
+    law, sigma2, out = LAWS["data"], whole.rss / whole.df, []
+    for shape, size in whole.shapes.items():
+        rows = (whole.table.shape == shape) & np.isin(whole.table.level, [level, whole.baseline])
+        table = whole.table.where(rows)
+        if min(len(np.unique(table.D[table.level == name])) for name in (level, whole.baseline)) < 4:
+            continue
+        free = dict.fromkeys(law.names, "free")
+        laid = grouped(law, table, table.level, free, baseline=whole.baseline, ratio=whole.noise.ratio)
+        theta_P = solve(laid.problem, laid.start()[None], tolerance=1e-12).theta_RP[0]
+        J_NP = laid.problem.jacobian(theta_P)
+        if laid.problem.trunks is not None:
+            J_NP = laid.problem.trunks.whiten(J_NP.T).T
+        column = laid.column("beta", level)
+        se = float(np.sqrt(sigma2 * abs(np.linalg.pinv(J_NP.T @ J_NP, rcond=1e-12)[column, column])))
+        everything = np.ones(len(theta_P), bool)
+        delta = profile(laid.problem, theta_P, everything, column, se, sigma2, whole.df, (confidence,))[0]
+        beta = float(theta_P[laid.column("beta")])
+        out.append({"shape": shape, "N": size, "beta_baseline": beta, "beta": beta + delta.value, "delta": delta.to_dict()})
+    return out
 
 
 def paired_differences(whole: Comparison, level: str, confidence: float = 0.95) -> dict:

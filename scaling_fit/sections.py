@@ -4,7 +4,7 @@ import numpy as np
 
 from scaling_fit.adequacy import adequacy
 from scaling_fit.budget import budget_report, crossing
-from scaling_fit.companions import fitted_multiplier, multiplier_curve, paired_differences
+from scaling_fit.companions import fitted_multiplier, matched_beta, multiplier_curve, paired_differences
 from scaling_fit.compare import Comparison
 from scaling_fit.forecast import calibrate, forecast
 from scaling_fit.identify import certificates, identifiability, sensitivity
@@ -72,6 +72,7 @@ def sections_of(data: Observations, name: str, whole: Comparison, options: dict)
         "tests": {level: _tests(one, adjusted[level], options) for level, one in shifts.items()},
         "forest": [row for level, one in shifts.items() for row in _forest(one, verdicts[level])],
         "multiplier": {level: _multiplier(whole, level, confidence, options["seed"]) for level in others},
+        "matched_beta": {level: matched_beta(whole, level, confidence) for level in others},
         "seeds": {level: paired_differences(whole, level, confidence) for level in others},
         "adequacy": checks,
         "extrapolation": calibration.to_dict(),

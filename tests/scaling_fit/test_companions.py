@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scaling_fit.companions import fitted_multiplier, multiplier_curve, paired_differences
+from scaling_fit.companions import fitted_multiplier, matched_beta, multiplier_curve, paired_differences
 from scaling_fit.compare import compare
 
 
@@ -60,3 +60,11 @@ def test_paired_differences_are_the_rows_differences(whole) -> None:
     assert found["summary"]["pairs"] == 6
     assert found["summary"]["wins"] == 6
     assert found["summary"]["high"] < 0
+
+
+def test_exponents_at_each_size_alone_agree_with_the_truth(whole) -> None:
+    for level, delta in (("worth", 0.0), ("steeper", 0.05)):
+        found = matched_beta(whole, level, confidence=0.99)
+        assert [row["N"] for row in found] == sorted(whole.shapes.values())
+        assert all(row["delta"]["low"] < delta < row["delta"]["high"] for row in found)
+        assert all(row["beta"] - row["beta_baseline"] == pytest.approx(row["delta"]["value"]) for row in found)

@@ -9,7 +9,7 @@ from scipy.stats import f as f_distribution
 
 from scaling_fit.compare import compare
 from scaling_fit.design import TRUTH, Grid, assess, shifted, table_of
-from scaling_fit.intervals import percentile
+from scaling_fit.parameters import level_intervals
 from scaling_fit.shift import shift
 
 
@@ -100,10 +100,9 @@ def rejections(grid: Grid, delta: float, n: int, seed: int) -> dict[str, float]:
         out["exponent, wild"].append(one.contrasts["exponent, floor free"]["p_wild"] < 0.05)
         out["delta"].append(one.beta_90.low <= delta <= one.beta_90.high)
         out["multiplier"].append(one.multiplier_90.low <= 1 <= one.multiplier_90.high)
-        point, draws = whole.parameters("a", whole.theta_P[None]), whole.parameters("a", whole.theta_RP)
+        spans = level_intervals(whole, "a", 0.9)
         for name in ("beta", "E"):
-            span = percentile(float(point[name][0]), draws[name], 0.9)
-            out[name].append(span.low <= TRUTH[name] <= span.high)
+            out[name].append(spans[name].low <= TRUTH[name] <= spans[name].high)
     return {name: float(np.mean(values)) for name, values in out.items()}
 
 
