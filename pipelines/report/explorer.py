@@ -64,7 +64,7 @@ def cost(budget: dict[str, Any]) -> dict[str, float]:
 
 
 def chart(facts: Facts, reach: list[float]) -> dict[str, Any]:
-    """Predicted loss over D. Every mark comes from a table that the script sets: lines, band, run (the chosen one), frame."""
+    """Predicted loss over D, from tables that the script sets: lines, band, run (the chosen one), best, frame, twenty."""
     names = [level["name"] for level in facts.levels]
     x = alt.X("D:Q", scale=alt.Scale(type="log", nice=False), axis=count_axis("training tokens D", values=log_ticks(reach)))
     y = alt.Y(
@@ -73,17 +73,15 @@ def chart(facts: Facts, reach: list[float]) -> dict[str, Any]:
     colour = alt.Color("level:N", scale=level_scales(names)[0], legend=None)
     fade = alt.Opacity("opacity:Q", scale=None, legend=None)
     tested = table("frame").mark_rect(color="var(--wash)", opacity=1).encode(x=alt.X("low:Q"), x2="high:Q")
-    twenty = table("frame").mark_rule(style="guide").encode(x=alt.X("twenty:Q"))
-    label = (
-        table("frame")
-        .mark_text(style="note", align="left", baseline="top", dx=4, text="20 tokens per parameter")
-        .encode(x=alt.X("twenty:Q"), y=alt.value(2))
-    )
-    band = (
-        table("band")
-        .mark_rect(stroke=None)
-        .encode(x=alt.X("D:Q"), x2="D2:Q", y=alt.Y("low:Q"), y2="high:Q", color=colour, opacity=fade)
-    )
+    seen = alt.Opacity("seen:Q", scale=None, legend=None)
+    twenty = table("twenty").mark_rule(style="guide").encode(x=alt.X("D:Q"), opacity=seen)
+    labels = [
+        table("twenty")
+        .mark_text(style="note", align=align, baseline="top", dx=dx, text="20 tokens per parameter")
+        .encode(x=alt.X("D:Q"), y=alt.value(2), opacity=alt.Opacity(f"{side}:Q", scale=None, legend=None))
+        for side, align, dx in (("right", "left", 4), ("left", "right", -4))
+    ]
+    band = table("band").mark_area(opacity=0.2, clip=True).encode(x=alt.X("D:Q"), y=alt.Y("low:Q"), y2="high:Q", color=colour)
     lines = (
         table("lines")
         .mark_rule(strokeCap="round")
@@ -105,4 +103,4 @@ def chart(facts: Facts, reach: list[float]) -> dict[str, Any]:
         .mark_point(size=120, filled=True, opacity=1, stroke="var(--page)", strokeWidth=1.5)
         .encode(x=x, y=y, color=colour)
     )
-    return panel(tested + twenty + label + band + lines + best + run, 360)
+    return panel(tested + twenty + labels[0] + labels[1] + band + lines + best + run, 360)

@@ -35,8 +35,8 @@ const explorer = (() => {
   }
   function ratios(rows, D) {
     const x = Math.log(D);
-    if (!rows.length || x > rows.at(-1)[0] + 1e-9) return null;
-    const k = Math.max(1, rows.findIndex((r) => r[0] >= x - 1e-9)), [a, b] = [rows[k - 1], rows[k]];
+    if (!rows.length || x > rows.at(-1)[0] + 1e-5 || x < rows[0][0] - 1e-5) return null;
+    const k = Math.max(1, rows.findIndex((r) => r[0] >= x - 1e-5)), [a, b] = [rows[k - 1], rows[k]];
     if (!b || a[1] === null || b[1] === null) return null;
     const t = Math.min(Math.max((x - a[0]) / (b[0] - a[0]), 0), 1);
     return [1, 2].map((i) => a[i] + t * (b[i] - a[i]));
@@ -94,10 +94,11 @@ const explorer = (() => {
         const [D, D2] = [i, i + 1].map((k) => D_range[0] * (D_range[1] / D_range[0]) ** (k / steps));
         const [loss, loss2] = [D, D2].map((d) => predict(set, level, state.shape, state.N, d, U));
         lines.push({ level, D, D2, loss, loss2, opacity: solid(Math.sqrt(D * D2)) * (chosen ? 1 : 0.6), width: chosen ? 2.6 : 1.1 });
-        const ends = chosen && interval(set, level, state.shape, state.N, Math.sqrt(D * D2), U);
-        if (ends) band.push({ level, D, D2, low: ends[0], high: ends[1], opacity: 0.22 * solid(Math.sqrt(D * D2)) });
+        const ends = chosen && interval(set, level, state.shape, state.N, D, U);
+        if (ends) band.push({ level, D, low: ends[0], high: ends[1] });
       }
     }
+    if (!band.length) band.push({ level: state.level, D: tested[1], low: lines[0].loss, high: lines[0].loss }); // nothing to see, but a scale wants a value
     return { lines, band };
   }
 
@@ -119,11 +120,17 @@ const explorer = (() => {
     return { run: [{ level, D, loss }], best: [{ D: best.D, loss: best.loss }].filter((b) => b.D >= D_range[0] && b.D <= D_range[1]) };
   }
 
+  // Where 20 tokens per parameter lies, unseen when that is off the chart; its label stands where there is room.
+  function twentyAt(D) {
+    const seen = D >= D_range[0] && D <= D_range[1] ? 1 : 0, late = step(D_range, D) > 650 ? 1 : 0;
+    return { D: seen ? D : tested[1], seen, left: seen * late, right: seen * (1 - late) };
+  }
+
   async function update() {
     $("dial-d").value = step(D_range, state.D); $("dial-n").value = step(N_range, state.N);
     $("dial-c").value = step(C_range, price(state.N) * state.D); $("dial-u").value = isFinite(state.U) ? step(U_range, state.U) : 1000;
-    const frame = [{ low: tested[0], high: tested[1], twenty: Math.min(Math.max(20 * state.N, D_range[0]), D_range[1]) }];
-    const all = { ...rows(), ...say(), frame };
+    const frame = [{ low: tested[0], high: tested[1] }], twenty = [twentyAt(20 * state.N)];
+    const all = { ...rows(), ...say(), frame, twenty };
     for (const id of ["d", "n", "c", "u"]) $(`dial-${id}`).setAttribute("aria-valuetext", $(`out-${id}`).textContent);
     if (!view) return all;
     for (const [name, values] of Object.entries(all)) view.data(name, values);
@@ -156,5 +163,5 @@ const explorer = (() => {
     if (event.detail.name === "eval_set" && sets[event.detail.value]) { set = event.detail.value; update(); }
   });
   document.addEventListener("assay:ready", start);
-  return { predict, worth, interval, optimum, state, update };
+  return { predict, worth, interval, optimum, twentyAt, state, update };
 })();

@@ -67,6 +67,14 @@ def test_interval_at_a_tested_size_is_the_fitted_band(facts: Facts, written: Pat
         ends = tab.evaluate("D => explorer.interval('heldout', 'top', 'm', 1.2e6, D, Infinity)", curve["D"][k])
         assert ends == pytest.approx([curve["low"][k], curve["high"][k]], abs=2e-3)
     assert tab.evaluate("explorer.interval('heldout', 'top', 'm', 1.2e6, 1e13, Infinity)") is None, "no ground that far out"
+    assert tab.evaluate("explorer.interval('heldout', 'top', 'm', 1.2e6, 1e5, Infinity)") is None, "nor below what was tested"
+
+
+def test_the_line_of_twenty_tokens_per_parameter_is_where_it_says_or_not_there(written: Path, open_page):
+    tab = open_page(written / "index.html").tab
+    assert tab.evaluate("explorer.twentyAt(2.4e7)") == {"D": 2.4e7, "seen": 1, "left": 0, "right": 1}
+    assert tab.evaluate("explorer.twentyAt(5e8)") == {"D": 5e8, "seen": 1, "left": 1, "right": 0}
+    assert tab.evaluate("explorer.twentyAt(1e12).seen") == 0
 
 
 def test_sliders_move_the_numbers_and_the_chart(written: Path, analysis: Analysis, open_page):
