@@ -319,17 +319,16 @@ def test_kuberay_manifest_is_whole(name: str, tmp_path: Path):
         parse(words(main["spec"]["entrypoint"]))
 
 
-@pytest.mark.slow
-def test_gpu_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Curate, write the plan, train with `python -m training`, gather and fit: the page's own code, on a tiny study."""
-    (tmp_path / "corpus").mkdir()
+def write_tiny_study(folder: Path) -> None:
+    """study.yaml and its corpus: two levels, one shape, seconds to train."""
+    (folder / "corpus").mkdir()
     words, rng = (
         [f"{a}{b}" for a in ("stone", "river", "light", "north") for b in ("s", "ed", "ing", "y", "er")],
         random.Random(1),
     )
     lines = [json.dumps({"text": " ".join(rng.choices(words, k=120)), "domain": "ab"[i % 2]}) for i in range(200)]
-    (tmp_path / "corpus/a.jsonl").write_text("\n".join(lines))
-    (tmp_path / "study.yaml").write_text(
+    (folder / "corpus/a.jsonl").write_text("\n".join(lines))
+    (folder / "study.yaml").write_text(
         yaml.safe_dump(
             {
                 "name": "tiny", "sources": [{"kind": "jsonl", "name": "a", "path": "corpus/*.jsonl"}],
@@ -337,10 +336,17 @@ def test_gpu_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                 "tokenizer": {"vocab_size": 280, "sample_megabytes": 1}, "evaluation": {"heldout": 0.2},
                 "ladder": {"shapes": {"a": {"width": 16, "depth": 1, "heads": 1}}, "tokens": [640, 1280, 2560, 5120],
                            "context": 32, "batch_tokens": 64, "warmup_tokens": 128},
+                "fit": {"replicates": 50, "test_replicates": 0},
             },
             sort_keys=False,
         )
     )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_gpu_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Curate, write the plan, train with `python -m training`, gather and fit: the page's own code, on a tiny study."""
+    write_tiny_study(tmp_path)
     monkeypatch.chdir(tmp_path)
     run = CliRunner().invoke(app, ["curate", "study.yaml", "--executor", "in-process"])
     assert run.exit_code == 0, run.output
@@ -353,6 +359,31 @@ def test_gpu_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     result = CliRunner().invoke(app, ["fit", "observations.parquet", "--baseline", "raw", "--replicates", "20"])
     assert result.exit_code == 0, result.output
     assert "dedup" in result.output
+
+
+@pytest.mark.slow
+def test_s3_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A whole study with its work directory on an S3 server; a second run finds everything there."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        told = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "us-east-1"}
+        for name, value in {**told, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
+            monkeypatch.setenv(name, value)
+        boto3.client("s3").create_bucket(Bucket="bucket")
+        write_tiny_study(tmp_path)
+        command = ["run", str(tmp_path / "study.yaml"), "--workdir", "s3://bucket/studies/tiny", "--executor", "in-process"]
+        first = CliRunner().invoke(app, command)
+        assert first.exit_code == 0, first.output
+        assert "s3://bucket/studies/tiny/report/index.html" in first.output
+        plan = CliRunner().invoke(app, [*command, "--dry-run"])
+        assert "to be made: nothing" in plan.output
+    finally:
+        server.stop()
 
 
 @pytest.mark.slow
