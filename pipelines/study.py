@@ -79,7 +79,7 @@ class Duplicates(Section):
     unit: Literal["word", "character"] = Field(default="word", description="What shingles are made of.")
     scope: Literal["global", "source", "domain"] = Field(default="global", description="Seek copies only within one of these.")
     bands: int = Field(default=20, ge=1, description="Bands of the signature. 20 x 6 finds nearly all pairs above 0.7.")
-    rows: int = Field(default=6, ge=1, description="Rows per band: similarity s is tested with probability 1 - (1 - s^rows)^bands.")
+    rows: int = Field(default=6, ge=1, description="Rows per band; a pair is tested with probability 1 - (1 - s^rows)^bands.")
     seed: int = 1
     verify: Literal["jaccard", "containment", "off"] = "jaccard"
     threshold: Fraction = Field(default=0.7, description="Candidate pairs below this similarity are not duplicates.")

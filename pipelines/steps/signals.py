@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.document import Batch
-from curation.signals.registry import SIGNALS
+from curation.signals.registry import SIGNALS, contents
 from pipelines.run_step import Context
 from pipelines.steps.shards import shard_file
 from pipelines.study import StudyError
@@ -32,8 +33,11 @@ class Signal:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-def declared(pool: Manifest, signals: dict[str, dict[str, Any]]) -> list[Signal]:
-    """The study's signals as steps over `pool`. An unknown signal or parameter is a StudyError with the known names."""
+def declared(pool: Manifest, signals: dict[str, dict[str, Any]], base: Path) -> list[Signal]:
+    """The study's signals as steps over `pool`; files that parameters name are relative to `base` and identified by content.
+
+    An unknown signal, parameter or file is a StudyError that names what there is.
+    """
     wanted = []
     for name, params in signals.items():
         if name not in SIGNALS:
@@ -43,9 +47,22 @@ def declared(pool: Manifest, signals: dict[str, dict[str, Any]]) -> list[Signal]
             raise StudyError(
                 f"signals.{name}: {sorted(unknown)[0]!r} is no parameter of it (it has: {', '.join(signal.params) or 'none'})"
             )
-        config = dict(signal.params) | params
-        wanted.append(Signal(Step(f"signals/{name}", config, {"pool": pool.digest}), signal.compute, config))
+        located = {key: _located(value, base) if key in signal.files else value for key, value in params.items()}
+        values = dict(signal.params) | located
+        try:
+            digests = sorted(contents(signal, values).values())
+        except FileNotFoundError as error:
+            raise StudyError(f"signals.{name}: {error}") from None
+        config = dict(signal.params) | params | ({"contents": digests} if digests else {})
+        wanted.append(Signal(Step(f"signals/{name}", config, {"pool": pool.digest}), signal.compute, values))
     return wanted
+
+
+def _located(value: Any, base: Path) -> Any:
+    """A path or a list of them, made absolute; URLs and names of bundled models stay."""
+    if isinstance(value, list):
+        return [_located(item, base) for item in value]
+    return str(base / value) if isinstance(value, str) and "://" not in value and (base / value).exists() else value
 
 
 def annotate(context: Context, pool: Manifest, signals: list[Signal], label: str = "signals") -> dict[str, Manifest]:

@@ -201,6 +201,20 @@ def test_controls_and_edits_are_levels_too(quiet, tmp_path):
     assert natural == pytest.approx(kept, rel=0.02)
 
 
+def test_a_signal_follows_the_content_of_the_files_it_names(study_folder):
+    (study_folder / "words.txt").write_text("house\n")
+    study = load(study_folder / "study.yaml", ["signals={word_list: {path: words.txt}}"])
+    here = context(study_folder / "work")
+    made = run_study.pool.pool(here, study, study_folder)
+    first = run_study.signals.declared(made, study.signal_params, study_folder)[0]
+    assert run_study.signals.declared(made, study.signal_params, study_folder)[0].step.id == first.step.id
+    (study_folder / "words.txt").write_text("house\nmister\n")
+    assert run_study.signals.declared(made, study.signal_params, study_folder)[0].step.id != first.step.id
+    (study_folder / "words.txt").unlink()
+    with pytest.raises(StudyError, match=r"signals\.word_list: .*words\.txt"):
+        run_study.signals.declared(made, study.signal_params, study_folder)
+
+
 def test_a_later_verb_says_what_to_run_first(quiet, tmp_path):
     folder, _, _ = quiet
     study = load(folder / "study.yaml")
