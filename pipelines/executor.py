@@ -59,6 +59,9 @@ class OnRay:
 
     def _start(self) -> Any:
         if self._ray is None:
+            # Inherited by the workers of a local Ray: a worker owns one core, so the libraries inside it take one thread.
+            for name, value in (("POLARS_MAX_THREADS", "1"), ("TOKENIZERS_PARALLELISM", "false")):
+                os.environ.setdefault(name, value)
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
             import ray
 
