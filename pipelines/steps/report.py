@@ -1,11 +1,13 @@
 """Report: gather what the work directory says of a study into `Facts`, and write the page from them."""
 
 import json
+import os
 import platform
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,7 +39,7 @@ def report(
     """Write `report/` unless it is there already for exactly these results. Returns the path of index.html."""
     inputs = {"fit": fitted.digest, "observations": trained.observations.digest}
     inputs |= {f"levels/{name}": manifest.digest for name, manifest in curated.levels.items()}
-    step = Step("report", {"samples": samples, "study": study.model_dump(mode="json")}, inputs)
+    step = Step("report", {"samples": samples, "study": study.model_dump(mode="json"), "page": _page_digest()}, inputs)
     marker, workdir = "report/made_from.json", context.workdir
     if workdir.exists(marker) and workdir.read_json(marker) == step.id:
         context.progress.cached("report")
@@ -50,6 +52,14 @@ def report(
                 workdir.write_bytes(f"report/{path.relative_to(folder).as_posix()}", path.read_bytes())
     workdir.write_bytes(marker, json.dumps(step.id).encode())
     return _index(workdir)
+
+
+def _page_digest() -> str:
+    """Hash of the page's own code and templates: a report is written anew when they change."""
+    digest = sha256()
+    for path in sorted(p for p in Path(page.__file__).parent.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _index(workdir: Workdir) -> str:
@@ -157,7 +167,7 @@ def _is_model(workdir: Workdir, name: str, identity: str, signal: Manifest) -> b
 
 
 def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
-    """Up to `SAMPLES_PER_RULE` documents, by hash, that each rule of each level dropped first, and that the level kept."""
+    """Up to `SAMPLES_PER_RULE` documents that each rule of a level dropped first, nearest its threshold, and that it kept."""
     for name, ledgers in curated.ledgers.items():
         parent = study.levels[name].extends
         inherited = {row["reason"] for row in curated.ledgers[parent].summary["funnel"]} if parent else set()
@@ -170,8 +180,9 @@ def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
             rows = rows.with_columns(
                 pl.col("reason").cast(pl.String).fill_null(KEPT), key=pl.Series(mix64(study.seed + 2, frame["uid"].to_numpy()))
             ).filter(pl.col("reason").is_in(rules))
-            few = rows.sort("key").group_by("reason", maintain_order=True).head(SAMPLES_PER_RULE)
-            chosen += [(row["reason"], row["key"], shard, row) for row in few.to_dicts()]
+            rows = rows.with_columns(far=summaries.margin(pl.col("reason"), pl.col("value")))
+            few = rows.sort("far", "key").group_by("reason", maintain_order=True).head(SAMPLES_PER_RULE)
+            chosen += [(row["reason"], (row["far"], row["key"]), shard, row) for row in few.to_dicts()]
         by_rule: dict[str, list[Any]] = defaultdict(list)
         for reason, _, shard, row in sorted(chosen, key=lambda item: item[:2]):
             if len(by_rule[reason]) < SAMPLES_PER_RULE:
@@ -251,6 +262,7 @@ def _provenance(study: Study, command: str) -> Any:
         "machine": {
             "system": platform.system(),
             "processor": platform.machine(),
+            "cores": str(os.cpu_count()),
             "device": "cuda" if study.ladder.gpus else "cpu",
         },
     }
