@@ -7,7 +7,7 @@ import fsspec
 import pyarrow as pa
 import xxhash
 
-from curation.signals import dclm, gopher, language, pages, perplexity, phrases, pii, signatures, urls, web
+from curation.signals import dclm, gopher, language, pages, perplexity, phrases, pii, quality, signatures, urls, web
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ SIGNALS: dict[str, Signal] = {
         Signal("pii", pii.pii),
         Signal("url_rules", urls.url_rules, urls.PARAMS, {"url_rules": urls.RULES}, ("url",), tuple(urls.PARAMS)),
         Signal("nemo", pages.nemo, rules={"nemo": pages.NEMO_RULES}),
+        Signal("random", quality.random, {"seed": 0}, needs=("uid",)),
     )
 }
 
