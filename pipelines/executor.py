@@ -62,7 +62,7 @@ class OnRay:
             # Inherited by the workers of a local Ray: a worker owns one core, so the libraries inside it take one thread.
             for name, value in (("POLARS_MAX_THREADS", "1"), ("TOKENIZERS_PARALLELISM", "false")):
                 os.environ.setdefault(name, value)
-            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # `gpus: 0` hides the GPUs
             import ray
 
             self._ray = ray

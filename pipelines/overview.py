@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from curation.levels.ledger import IN, KEPT
@@ -52,7 +53,7 @@ def _by_kind(rows: list[dict[str, Any]]) -> dict[str, list[int]]:
 
 def plan(context: Context, study: Study, base: Path) -> None:
     """Levels, runs, tokens, FLOPs, and what of it all is cached, without computing anything."""
-    console, cached = context.progress.console, _Cached()
+    console, cached = Console(highlight=False), _Cached()
     reading = context.only_reading("assay run")
     reading.progress.cached = cached  # pyright: ignore[reportAttributeAccessIssue]
     missing = "nothing"

@@ -40,6 +40,7 @@ class Trained:
 
 def curate(context: Context, study: Study, base: Path) -> Curated:
     """Everything before the first training step; `base` is the folder that relative paths of the study start from."""
+    signals.check(study.signal_params)
     made = pool.pool(context, study, base)
     for edit in study.pool.edit:
         made = edits.edited_pool(context, made, edits.EDITS[edit](context, made))

@@ -201,7 +201,7 @@ class Shape(Section):
 class Ladder(Section):
     """The same runs on every level."""
 
-    shapes: dict[Name, Shape] | list[Name] = Field(description="Shapes by size, or names from the ladder table.")
+    shapes: dict[Name, Shape] | list[str] = Field(description="Shapes by size, or names from the ladder table.")
     tokens: list[Annotated[int, Field(gt=0)]] = Field(min_length=1, description="Training tokens D of the branches.")
     seeds: int = Field(default=1, ge=1)
     context: int = Field(default=256, ge=8)

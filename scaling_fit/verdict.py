@@ -125,7 +125,7 @@ def judge(
         kind = "not identifiable"
     direction = "better" if difference.high < 0 else "worse" if difference.low > 0 else "unclear"
     sentence = _sentence(level, base, kind, shifted, shift, difference, floor, mde, margin, p_holm)
-    reading = _reading(level, base, kind, direction, last, shift)
+    reading = _reading(level, base, kind, direction, bool(shifted), last, shift)
     if caveat:
         reading += " Caution: " + caveat
     return Verdict(level, kind, direction, bool(shifted), sentence, reading, difference, floor, mde)
@@ -167,9 +167,16 @@ def _sentence(
     told = f"With floors free, the difference in the data exponent may be anywhere in {_ends(shift.beta)}"
     if np.isfinite(mde) and mde < 2:
         told += f"; the smallest shift this design would find four times in five is {mde:.2g}"
-    if not shifted:
+    if not shifted and difference.low <= 0 <= difference.high:
         return (
             f"No difference between {level} and {base} is shown, and an exponent shift that matters is not ruled out. {told}."
+        )
+    if not shifted:
+        lower = "lower" if difference.value < 0 else "higher"
+        return (
+            f"Over the tested range the loss of {level} averages {abs(difference.value):.2g} % {lower} than that of {base} "
+            f"({_ends(difference, '.2g')} %), but the joint test of a shift in the law does not confirm it "
+            f"({_say(p_holm['any shift'])}). {told}."
         )
     simplest = f"The simplest law that fits is a multiplier: one token of {level} worth {worth} of {base}."
     if _p(shift, "beyond a multiplier") < 0.05:
@@ -191,12 +198,15 @@ def _say(p: float) -> str:
     return f"p = {p:.2g}" if p >= 0.01 else "p < 0.01"
 
 
-def _reading(level: str, base: str, kind: str, direction: str, last: Interval, shift: Shift) -> str:
+def _reading(level: str, base: str, kind: str, direction: str, shifted: bool, last: Interval, shift: Shift) -> str:
     at_end = f"At the most data tested its loss is {last.value:+.2g} % {_ends(last, '.2g')} against {base}."
     if kind == "none":
         return f"Choose between {level} and {base} on cost and tokens available, not on loss. {at_end}"
     if kind == "undetected" or (kind == "not identifiable" and direction == "unclear"):
         return f"No reason in the loss to prefer either; more token counts over a wider range would tell. {at_end}"
+    if kind == "not identifiable" and not shifted:
+        likelier = level if direction == "better" else base
+        return f"If a choice must be made now, {likelier} is the likelier one at budgets like those tested. {at_end}"
     if kind == "not identifiable":
         advice = "Use" if direction == "better" else "Avoid"
         return f"{advice} {level} at budgets like those tested; do not extrapolate the gap. {at_end}"

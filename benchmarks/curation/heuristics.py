@@ -1,8 +1,9 @@
 """Words, Gopher quality and repetition, C4 and FineWeb: Assay beside datatrove's chain of four filters, one core each.
 
 The same real web documents for both, taken in turns; the ratio is the median over the turns. Times are CPU seconds of the
-process, whose arithmetic is one thread, so other load on the machine hardly counts. datatrove's filters run one after the other and stop at the first that drops a document, as in its
-pipelines; Assay computes every value of every document, and is also given a whole batch. Kernels are compiled before.
+process, whose arithmetic is one thread, so other load on the machine hardly counts. datatrove's filters run one after the
+other and stop at the first that drops a document, as in its pipelines; Assay computes every value of every document, and is
+also given a whole batch. Kernels are compiled before.
 
     python benchmarks/curation/heuristics.py ../shared/data/text/pool/web.jsonl.zst
 """
@@ -72,9 +73,8 @@ def main() -> None:
         theirs.append(megabytes / datatrove_s)
         ratios.append(datatrove_s / assay_s)
         batches.append(whole.nbytes / 1e6 / seconds(lambda: assay(whole)))
-    print(
-        f"assay       {statistics.median(ours):8.1f} MB/s   ({statistics.median(batches):.1f} MB/s on a batch of {whole.nbytes / 1e6:.0f} MB)"
-    )
+    batch = f"({statistics.median(batches):.1f} MB/s on a batch of {whole.nbytes / 1e6:.0f} MB)"
+    print(f"assay       {statistics.median(ours):8.1f} MB/s   {batch}")
     print(f"datatrove   {statistics.median(theirs):8.3f} MB/s")
     print(f"ratio       {statistics.median(ratios):8.0f}x       turns: {', '.join(f'{r:.0f}' for r in ratios)}")
 

@@ -5,7 +5,7 @@ unique ones; a test holds it to scaling_fit's own predictions.
 """
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 
@@ -77,7 +77,7 @@ def chart(facts: Facts, reach: list[float]) -> dict[str, Any]:
     twenty = table("twenty").mark_rule(style="guide").encode(x=alt.X("D:Q"), opacity=seen)
     labels = [
         table("twenty")
-        .mark_text(style="note", align=align, baseline="top", dx=dx, text="20 tokens per parameter")
+        .mark_text(style="note", align=cast("Any", align), baseline="top", dx=dx, text="20 tokens per parameter")
         .encode(x=alt.X("D:Q"), y=alt.value(2), opacity=alt.Opacity(f"{side}:Q", scale=None, legend=None))
         for side, align, dx in (("right", "left", 4), ("left", "right", -4))
     ]

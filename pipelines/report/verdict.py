@@ -103,7 +103,10 @@ def _finding(facts: Facts, fit: dict[str, Any], level: str) -> str:
         "undetected": f"No difference is shown ({p_any}); {within}, but one token may be worth {worth} of {facts.baseline}.",
         "not identifiable": f"The loss differs ({p_any}), but what moved cannot be told: the exponent may differ by {span}."
         if verdict["shifted"]
-        else f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by {span}.",
+        else f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by {span}."
+        if verdict["direction"] == "unclear"
+        else f"On average its loss is {DIRECTION[verdict['direction']][0].split()[0]}, but the joint test does not confirm a "
+        f"shift of the law ({p_any}): the exponent may differ by {span}.",
     }
     return told.get(str(verdict["kind"]), str(verdict["sentence"]))
 

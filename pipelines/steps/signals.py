@@ -33,20 +33,25 @@ class Signal:
     params: dict[str, Any] = field(default_factory=dict)
 
 
-def declared(pool: Manifest, signals: dict[str, dict[str, Any]], base: Path) -> list[Signal]:
-    """The study's signals as steps over `pool`; files that parameters name are relative to `base` and identified by content.
-
-    An unknown signal, parameter or file is a StudyError that names what there is.
-    """
-    wanted = []
+def check(signals: dict[str, dict[str, Any]]) -> None:
+    """Refuse signals and parameters that do not exist. Needs no data, so a study is checked before its sources are read."""
     for name, params in signals.items():
         if name not in SIGNALS:
             raise StudyError(f"signals: {name!r} is not a known signal (known: {', '.join(sorted(SIGNALS))})")
+        if unknown := set(params) - set(SIGNALS[name].params):
+            has = ", ".join(SIGNALS[name].params) or "none"
+            raise StudyError(f"signals.{name}: {sorted(unknown)[0]!r} is no parameter of it (it has: {has})")
+
+
+def declared(pool: Manifest, signals: dict[str, dict[str, Any]], base: Path) -> list[Signal]:
+    """The study's signals as steps over `pool`; files that parameters name are relative to `base` and identified by content.
+
+    A file that is not there is a StudyError.
+    """
+    check(signals)
+    wanted = []
+    for name, params in signals.items():
         signal = SIGNALS[name]
-        if unknown := set(params) - set(signal.params):
-            raise StudyError(
-                f"signals.{name}: {sorted(unknown)[0]!r} is no parameter of it (it has: {', '.join(signal.params) or 'none'})"
-            )
         located = {key: _located(value, base) if key in signal.files else value for key, value in params.items()}
         values = dict(signal.params) | located
         try:

@@ -72,10 +72,17 @@ def init(
             known = ", ".join(sorted(KINDS))
             typer.secho(f"error: --source {place!r}: its kind is not clear from its name (known: {known})", fg="red", err=True)
             raise typer.Exit(2)
-        blocks.append(f"  - kind: {kind}\n    name: source{number or ''}\n    path: {json.dumps(place)}\n")
+        blocks.append(f"  - kind: {kind}\n    name: source{number or ''}\n    path: {json.dumps(_from_file(place, path))}\n")
     path.write_text(STUDY.format(name=name, sources="".join(blocks)))
     load(path)
     typer.echo(f"wrote {path}; look it over, then `assay run {path} --dry-run`")
+
+
+def _from_file(place: str, study_file: Path) -> str:
+    """Paths in a study are relative to the study file, those on the command line to the current folder."""
+    if "://" in place or Path(place).is_absolute():
+        return place
+    return os.path.relpath(place, study_file.parent)
 
 
 def _kind(place: str) -> str | None:
@@ -145,9 +152,11 @@ def _fasttext() -> str:
 def _torch() -> str:
     import torch
 
+    from training.step import resolve_precision
+
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
-    dtype = "bfloat16" if torch.cuda.is_available() else "float32"
-    return f"{torch.__version__} on {device}, trains in {dtype}"
+    dtype = resolve_precision("auto", torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return f"{torch.__version__} on {device}, trains in {str(dtype).removeprefix('torch.')}"
 
 
 def _disk(workdir: str) -> str:

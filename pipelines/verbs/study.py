@@ -76,10 +76,9 @@ def report(
     Example: `assay report study.yaml --no-samples`
     """
     with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
-        reading = context.only_reading("assay run")
-        curated = run_study.curate(reading, study, base)
-        trained = run_study.train_levels(reading, study, curated)
-        fitted = run_study.fit_observations(reading, study, trained)
+        curated = run_study.curate(context.only_reading("assay curate"), study, base)
+        trained = run_study.train_levels(context.only_reading("assay train"), study, curated)
+        fitted = run_study.fit_observations(context.only_reading("assay fit"), study, trained)
         _report(context, study, curated, trained, fitted, study_file, no_samples)
 
 
@@ -104,8 +103,7 @@ def _print_summary(context: Context, fitted: Manifest) -> None:
 def fit_study(study_file: Path, overrides: list[str], workdir: str) -> None:
     """The fit of a study that is curated and trained: what `assay fit STUDY.yaml` does."""
     with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
-        reading = context.only_reading("assay train")
-        curated = run_study.curate(reading, study, base)
-        trained = run_study.train_levels(reading, study, curated)
+        curated = run_study.curate(context.only_reading("assay curate"), study, base)
+        trained = run_study.train_levels(context.only_reading("assay train"), study, curated)
         fitted = run_study.fit_observations(context, study, trained)
         _print_summary(context, fitted)
