@@ -17,7 +17,7 @@ def fit(context: Context, study: Study, observations: Manifest) -> Manifest:
         "test_replicates": study.fit.test_replicates, "confidence": study.fit.confidence, "margin": study.fit.margin,
         "multiplier_margin": study.fit.multiplier_margin, "seed": study.fit.seed,
     }  # fmt: skip
-    step = Step("fit", config, {"observations": observations.digest})
+    step = Step("fit", config, {"observations": observations.digest}, version=2)
     unit = (context.workdir, observations.files(FILE)[0], config)
     return run_step(context, step, analyse_table, [unit], lambda parts: {"verdict": parts[0]["verdict"]}, unit="fits")
 
@@ -25,7 +25,10 @@ def fit(context: Context, study: Study, observations: Manifest) -> Manifest:
 def analyse_table(out: Output, workdir: Workdir, path: str, config: dict[str, Any]) -> dict[str, Any]:
     """Run the analysis. Runs on a worker."""
     try:
-        found = analyse(workdir.read_table(path), **config)
+        table = workdir.read_table(path)
+        # a level always wins on its own distribution, so no law is fitted there; its losses stay in the table
+        shared = [name for name in dict.fromkeys(table["eval_set"].to_pylist()) if not name.startswith("own:")]
+        found = analyse(table, eval_sets=shared, **config)
     except ValueError as error:
         raise StudyError(f"fit: {error}") from None
     result = found.to_json()
