@@ -1,7 +1,7 @@
 """Quality classifiers: draw examples by hash, train fastText on them, and offer its score as a signal."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -95,7 +95,7 @@ def fit(out: Output, workdir: Workdir, files: list[str], settings: quality.Setti
     """Train on all drawn examples: `model.bin` and its report."""
     table = pa.concat_tables([workdir.read_table(path) for path in files])
     good, rest = (table.filter(pc.field("group") == group) for group in ("good", "rest"))
-    trained = quality.train(good, rest, replace(settings))
+    trained = quality.train(good, rest, settings)
     with out.writing("model.bin") as file:
         file.write(trained.model)
     return {"report": asdict(trained.report)}

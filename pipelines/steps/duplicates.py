@@ -143,7 +143,8 @@ def find_duplicates(
     step = Step(name, config, {"clusters": clusters.digest})
     if declared.by == "text" and context.workdir.manifest(step) is None:
         curve = ", ".join(f"{p:.2f} at {s:g}" for s, p in Bands(declared.bands, declared.rows).curve(np.arange(5, 10) / 10))
-        context.progress.say(f"{declared.bands} bands of {declared.rows}: a pair becomes a candidate with probability {curve}")
+        hashes = f"{declared.bands} bands of {declared.rows} hashes"
+        context.progress.say(f"near duplicates: {hashes} find a pair with probability {curve} (Jaccard)")
     return run_step(context, step, write_signal, [(shard, clusters.files(), declared) for shard in here], summarise)
 
 
