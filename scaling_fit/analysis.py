@@ -14,6 +14,7 @@ from scaling_fit.checks import Fault, check
 from scaling_fit.compare import Comparison, compare
 from scaling_fit.intervals import show
 from scaling_fit.observations import observations
+from scaling_fit.repeats import trunk_noise
 from scaling_fit.sections import points_of, sections_of
 
 Array = np.ndarray
@@ -90,13 +91,15 @@ def analyse(
     seed: int = 0,
     columns: dict[str, str] | None = None,
     parameters: str = "auto",
+    noise: Any = None,
 ) -> Analysis:
     """Compare every level with the baseline on every evaluation set.
 
     table: anything `observations` reads. baseline: default "raw" if there, else the first level. eval_set: the one verdicts
     are read from (default "heldout" if there, else the first). margin: |delta beta| below which exponents count as equal;
     0.02 moves effective data by about 1.3x over two decades. replicates: simulated refits for intervals; test_replicates:
-    simulated null tables per test (0: F distribution only).
+    simulated null tables per test (0: F distribution only). noise: a table of repeated runs (`assay noise`); where the table
+    itself repeats no trunk, the trunks' noise is taken from it, set by set.
     Errors: ValueError naming rows for data that no fit can use (see `check`), an unknown baseline or set.
     """
     data = observations(table, columns=columns, parameters=parameters)
@@ -119,6 +122,7 @@ def analyse(
         notes.append(
             f"{fewest} distinct D in a level: floor, prefactor and exponent are saturated, so {FEW} replicates are made"
         )
+    measured = trunk_noise(noise) if noise is not None else {}
     chosen = [primary, *(name for name in (eval_sets or data.eval_sets) if name != primary)]
     sets, comparisons = {}, {}
     for name in chosen:
@@ -134,7 +138,7 @@ def analyse(
             "primary": name == primary,
         }
         try:
-            whole = compare(rows, baseline, law=law, replicates=replicates, seed=seed)
+            whole = compare(rows, baseline, law=law, replicates=replicates, seed=seed, trunk_noise=measured.get(name))
         except ValueError as error:
             sets[name] = {
                 "available": False,

@@ -106,8 +106,19 @@ def lay_out(table: Observations, baseline: str, ratio: float = 0.0, pivot=None, 
     return grouped(chosen, table, labels, sharing, baseline=first, ratio=ratio, pivot=pivot), True, why
 
 
-def compare(table: Observations, baseline: str, *, law: str = "auto", replicates: int = 1000, seed: int = 0) -> Comparison:
+def compare(
+    table: Observations,
+    baseline: str,
+    *,
+    law: str = "auto",
+    replicates: int = 1000,
+    seed: int = 0,
+    trunk_noise: tuple[float, float] | None = None,
+) -> Comparison:
     """Fit every level jointly, estimate the noise, and simulate `replicates` refits around the fit.
+
+    trunk_noise: the trunks' standard deviation of log loss and its degrees of freedom, from `repeats.measure`; used where
+    the table repeats no trunk and would have to assume it.
 
     Errors: ValueError when the baseline has no rows, or the rows are no more than the parameters.
     """
@@ -122,7 +133,7 @@ def compare(table: Observations, baseline: str, *, law: str = "auto", replicates
     ordered = table.where(laid.rows)
     cells = np.array([f"{level}{CELL}{shape}" for level, shape in zip(ordered.level, ordered.shape, strict=True)], dtype=object)
     start = solve(laid.problem, laid.start()[None], tolerance=1e-12)
-    noise, theta_P = estimate_noise(laid.problem, start.theta_RP[0], cells, len(table.levels), by_shape)
+    noise, theta_P = estimate_noise(laid.problem, start.theta_RP[0], cells, len(table.levels), by_shape, trunk_noise)
     laid, by_shape, _ = lay_out(table, baseline, noise.ratio, laid.pivot, law)
     fit = solve(laid.problem, theta_P[None], tolerance=1e-13)
     theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])

@@ -18,7 +18,7 @@ RATIOS = np.concatenate([[0.0], np.geomspace(0.02, 200.0, 40)])
 @dataclass(frozen=True)
 class Noise:
     """Standard deviations of log loss: `row`, `trunk`; their degrees of freedom; `trunk_replicates`: whether two trunks share
-    a cell anywhere; `assumed`: the trunks' is not measured by this table but `ASSUMED_TRUNK`."""
+    a cell anywhere; `assumed`: the trunks' is not measured by this table but `ASSUMED_TRUNK`, or the measured one given."""
 
     row: float
     trunk: float
@@ -61,13 +61,19 @@ class Noise:
 
 
 def estimate_noise(
-    problem: Problem, theta_P: Array, cells_N: Array, n_levels: int = 1, floor_per_cell: bool = False
+    problem: Problem,
+    theta_P: Array,
+    cells_N: Array,
+    n_levels: int = 1,
+    floor_per_cell: bool = False,
+    measured: tuple[float, float] | None = None,
 ) -> tuple[Noise, Array]:
     """REML on the law linearised at its fit, then a refit at the ratio found: the noise and the new theta.
 
     cells_N: a label per row of (level, shape); two trunks in one cell make the trunk variance estimable without the law.
     n_levels: levels fitted, each of which spends up to three parameters on its trunks' means; floor_per_cell: every mean.
-    With one trunk a cell and no trunk means left over, seed luck cannot be told from a shift, so it is assumed, not zero.
+    With one trunk a cell and no trunk means left over, seed luck cannot be told from a shift, so it is assumed, not zero:
+    `measured` is then the trunks' standard deviation of log loss and its degrees of freedom, from repeated runs elsewhere.
     """
     assert problem.trunks is not None
     trunks = problem.trunks
@@ -75,6 +81,7 @@ def estimate_noise(
     cells, branched = len(set(cells_N.tolist())), n > C
     left = C - cells if cells < C else 0 if floor_per_cell else C - 3 * n_levels
     assumed = branched and left < 1
+    assumed_sd, assumed_df = measured or (ASSUMED_TRUNK, 1e6)
     ratio, rss, rank = 0.0, 0.0, 0
     for _ in range(2 if branched else 1):
         r_N = np.log(problem.loss_N) - problem.predict(theta_P[None])[0]
@@ -85,13 +92,13 @@ def estimate_noise(
         best = int(np.argmin([fit[0] for fit in fits]))
         ratio, (_, rss, rank) = float(tried[best]), fits[best]
         if assumed:
-            ratio = float(min(ASSUMED_TRUNK**2 / max(rss / max(n - rank, 1), 1e-12), RATIOS[-1]))
+            ratio = float(min(assumed_sd**2 / max(rss / max(n - rank, 1), 1e-12), RATIOS[-1]))
         whitened = replace(problem, trunks=replace(trunks, ratio=ratio))
         fit = solve(whitened, theta_P[None], tolerance=1e-12)
         theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])
     df = max(n - rank, 1)
     row = float(np.sqrt(rss / df))
-    trunk_df = 1e6 if assumed else max(float(left), 1.0) if branched else float(df)
+    trunk_df = assumed_df if assumed else max(float(left), 1.0) if branched else float(df)
     row_df = max(float(df - left), 1.0) if branched and not assumed else float(df)
     return Noise(row, row * float(np.sqrt(ratio)), row_df, trunk_df, C, n / C, cells < C, assumed), theta_P
 

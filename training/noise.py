@@ -9,7 +9,7 @@ the second is smaller.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -37,12 +37,14 @@ class Spread:
     sampling: float
 
 
-def noise_stack(plan: Plan, stack_id: str, tokens: int, seeds: Iterable[int]) -> Plan:
-    """`plan` with one stack "noise-<id>": every level of `stack_id` at D = `tokens`, on each of `seeds`."""
+def noise_stack(plan: Plan, stack_id: str, tokens: Sequence[int], seeds: Iterable[int]) -> Plan:
+    """`plan` with one stack "noise-<id>": every level of `stack_id` on each of `seeds`, with a branch to each D of `tokens`."""
     stack = plan.stack(stack_id)
     levels = list(dict.fromkeys(run.level for run in stack.runs))
     runs = tuple(Run(level, seed) for seed in seeds for level in levels)
-    repeated = Stack(f"noise-{stack_id}", stack.shape, runs, (tokens,), stack.batch_tokens, stack.lr_K[0], stack.warmup_tokens)
+    repeated = Stack(
+        f"noise-{stack_id}", stack.shape, runs, tuple(sorted(tokens)), stack.batch_tokens, stack.lr_K[0], stack.warmup_tokens
+    )  # fmt: skip
     others = tuple(other for other in plan.stacks if other.id != stack_id)  # their recipes are part of the certificate
     return replace(plan, stacks=(*others, repeated))
 

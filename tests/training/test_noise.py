@@ -41,7 +41,7 @@ def test_one_seed_is_no_noise():
 
 def test_the_noise_stack_repeats_the_cell_under_the_same_certificate(make_plan, tmp_path):
     plan = parse_plan(make_plan(), tmp_path)
-    repeated = noise_stack(plan, "s0", 1280, seeds=[0, 1, 2])
+    repeated = noise_stack(plan, "s0", [1280], seeds=[0, 1, 2])
     stack = repeated.stack("noise-s0")
     assert [(run.level, run.seed) for run in stack.runs] == [(lv, s) for s in range(3) for lv in ("clean", "noisy")]
     device = torch.device("cpu")
