@@ -6,6 +6,7 @@ from pipelines.verbs.export import export
 from pipelines.verbs.fit import fit, plan, power
 from pipelines.verbs.ladder import ladder
 from pipelines.verbs.look import diff, explain, inspect
+from pipelines.verbs.noise import noise
 from pipelines.verbs.report import compare
 from pipelines.verbs.start import doctor, init, schema
 from pipelines.verbs.study import curate, report, run, train
@@ -28,6 +29,7 @@ for verb in (
     ladder,
     plan,
     power,
+    noise,
     compare,
     init,
     schema,

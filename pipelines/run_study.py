@@ -1,7 +1,7 @@
 """A study from its sources to its fit: the order of the steps and what each takes from the ones before.
 
 pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens -> levels -> evaluation     (curate)
-     -> runs -> observations                                                                                (train)
+     -> checks -> runs -> observations                                                                      (train)
      -> fit                                                                                                 (fit)
 """
 
@@ -10,7 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.run_step import Context
-from pipelines.steps import classifiers, edits, evaluation, fit, observations, pool, signals, streams, tokens, train, withheld
+from pipelines.steps import (
+    checks,
+    classifiers,
+    edits,
+    evaluation,
+    fit,
+    observations,
+    pool,
+    signals,
+    streams,
+    tokens,
+    train,
+    withheld,
+)
 from pipelines.steps.duplicates import Duplicates, find_duplicates
 from pipelines.steps.selections import Pool, select_levels
 from pipelines.study import Study
@@ -31,8 +44,9 @@ class Curated:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training made: the runs by step name, and their table."""
+    """What training made: the checks before it, the runs by step name, and their table."""
 
+    checks: checks.Checks
     cells: list[train.Cell]
     runs: Mapping[str, Manifest]
     observations: Manifest
@@ -68,15 +82,21 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
 
 
 def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
-    """The ladder on every level, and its observation table."""
+    """The declared checks, the ladder on every level, and its observation table."""
+    tested = checks.run_checks(context, study, check_inputs(curated))
     digest = curated.pool.tokenizer.summary["tokenizer"]
     cells = train.cells(study, curated.levels, curated.evaluation, digest)
     runs = train.train(context, study, curated.levels, curated.evaluation, digest)
-    return Trained(cells, runs, observations.gather(context, cells, runs, curated.own))
+    return Trained(tested, cells, runs, observations.gather(context, cells, runs, curated.own))
+
+
+def check_inputs(curated: Curated) -> checks.Inputs:
+    """What the checks train on."""
+    return checks.Inputs(curated.levels, curated.evaluation, curated.pool.tokenizer.summary["tokenizer"])
 
 
 def fit_observations(context: Context, study: Study, trained: Trained) -> Manifest:
-    return fit.fit(context, study, trained.observations)
+    return fit.fit(context, study, trained.observations, trained.checks.noise)
 
 
 def _declared(study: Study) -> Duplicates:

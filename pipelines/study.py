@@ -223,6 +223,44 @@ class Schedule(Section):
     clip: float = Field(default=1.0, gt=0)
 
 
+class NoiseCheck(Section):
+    """Seed-to-seed spread at chosen cells, on the checked levels."""
+
+    cells: dict[Name, Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]] = Field(
+        min_length=1, description="Shape of the ladder: training tokens D of its cells."
+    )
+    seeds: int = Field(default=4, ge=2, description="Seeds per cell.")
+
+
+class RateCheck(Section):
+    """Does the best learning rate move with curation? One cell, at multiples of the ladder's rate."""
+
+    shape: Name
+    tokens: int = Field(gt=0)
+    factors: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3)] = [0.5, 1.0, 2.0]
+
+
+class ScheduleCheck(Section):
+    """Does a branch of the trunk say what a whole cosine run says? One cell, by both schedules."""
+
+    shape: Name
+    tokens: int = Field(gt=0)
+    seeds: int = Field(default=2, ge=1)
+
+
+class Checks(Section):
+    """Runs that test the instrument itself, before the ladder."""
+
+    levels: list[Name] = Field(
+        default_factory=list,
+        max_length=4,
+        description="Levels to check on (default: the baseline and the strictest, i.e. the last that is no control or arm).",
+    )
+    noise: NoiseCheck | None = None
+    learning_rate: RateCheck | None = None
+    cosine: ScheduleCheck | None = None
+
+
 class Evaluation(Section):
     """What every run is judged on. Held-out documents are carved from the pool by duplicate cluster before any level."""
 
@@ -271,6 +309,7 @@ class Study(Section):
     tokenizer: Tokenizer = Tokenizer()
     ladder: Ladder
     schedule: Schedule = Schedule()
+    checks: Checks = Checks()
     evaluation: Evaluation = Evaluation()
     fit: Fit = Fit()
     report: Report = Report()
@@ -305,6 +344,8 @@ class Study(Section):
         for key, value in (("mixture.to", self.mixture.to), ("fit.baseline", self.fit.baseline)):
             if value is not None and value not in self.levels:
                 raise ValueError(f"{key}: {value!r} is not a level (levels: {', '.join(self.levels)})")
+        if unknown := [name for name in self.checks.levels if name not in self.levels]:
+            raise ValueError(f"checks.levels: {unknown[0]!r} is not a level (levels: {', '.join(self.levels)})")
         if clash := set(self.classifiers) & set(self.signal_params):
             raise ValueError(f"classifiers: {sorted(clash)[0]!r} is also a signal; rename the classifier")
         return self
@@ -317,6 +358,14 @@ class Study(Section):
     @property
     def baseline(self) -> str:
         return self.fit.baseline or next(iter(self.levels))
+
+    @property
+    def checked_levels(self) -> list[str]:
+        """The levels that the checks run on."""
+        if self.checks.levels:
+            return self.checks.levels
+        plain = [name for name, level in self.levels.items() if not (level.random or level.duplicate or level.mixture)]
+        return list(dict.fromkeys([self.baseline, plain[-1]] if plain else [self.baseline]))
 
     def lineage(self, name: str) -> list[str]:
         """The level and its ancestors, oldest first."""

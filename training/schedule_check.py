@@ -33,7 +33,7 @@ class Gap:
 
 
 def cosine_stack(plan: Plan, stack_id: str, tokens: int) -> Plan:
-    """`plan` under a cosine schedule, with one stack "cosine-<id>": the runs of `stack_id` to D = `tokens` at each of FACTORS."""
+    """`plan` under a cosine schedule: one stack "cosine-<id>", the runs of `stack_id` to D = `tokens` at each of FACTORS."""
     stack = plan.stack(stack_id)
     both = list(product(FACTORS, stack.runs))
     lr = tuple(stack.lr_K[0] * factor for factor, _ in both)
@@ -52,7 +52,9 @@ def gaps(branches: Iterable[dict[str, Any]], cosines: Iterable[dict[str, Any]], 
     for row in cosines:
         key = row["eval_set"], row["level"], row["seed"], row["tokens"]
         if key not in trunk:
-            raise ValueError(f"no branch of level {key[1]!r}, seed {key[2]}, D {key[3]} on {key[0]!r} to compare the cosine with")
+            raise ValueError(
+                f"no branch of level {key[1]!r}, seed {key[2]}, D {key[3]} on {key[0]!r} to compare the cosine with"
+            )
         factor = round(float(row["trunk"].rsplit("/lr=", 1)[1]) / lr, 3)
         found[row["eval_set"], factor].append((row["loss"] - trunk[key], trunk[key]))
     made = []

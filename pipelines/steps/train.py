@@ -143,7 +143,7 @@ def _plan(
 def train_stack(workdir: Workdir, plan: dict[str, Any], stack: list[Cell]) -> list[str]:
     """Train one stack and commit each of its runs. Runs on a worker; picks up its own checkpoints after a retry."""
     name = stack_id(stack)
-    with _local(workdir, plan) as (base, scratch):
+    with local_inputs(workdir, plan) as (base, scratch):
         parsed = parse_plan(plan, base)
         folder = run_stack(parsed, name, scratch)
         observations, losses = (pq.read_table(folder / f"{table}.parquet") for table in ("observations", "losses"))
@@ -162,7 +162,7 @@ def train_stack(workdir: Workdir, plan: dict[str, Any], stack: list[Cell]) -> li
 
 
 @contextmanager
-def _local(workdir: Workdir, plan: dict[str, Any]) -> Iterator[tuple[Path, Path]]:
+def local_inputs(workdir: Workdir, plan: dict[str, Any]) -> Iterator[tuple[Path, Path]]:
     """Where training reads and writes: the work directory itself, or a copy of its inputs when that is an object store."""
     if workdir.is_local:
         yield Path(workdir.full("")), Path(workdir.full("scratch"))

@@ -18,6 +18,7 @@ from scaling_fit.budget import price
 from scaling_fit.design import TRUTH, Candidate, Grid, assess, next_runs, simulate_power
 from scaling_fit.forecast import calibrate, loss_at
 from scaling_fit.intervals import percentile, show
+from scaling_fit.repeats import measure
 
 Table = Annotated[
     Path, typer.Argument(metavar="TABLE", help="Runs: CSV, TSV, JSON lines or Parquet, a row per run (and evaluation set).")
@@ -31,6 +32,9 @@ Column = Annotated[
 Parameters = Annotated[str, typer.Option(help="What N counts where the table splits it: body, body+head or total.")]
 EvalSet = Annotated[str, typer.Option(help="Evaluation set to fit (default: heldout, else the first).")]
 Baseline = Annotated[str, typer.Option(help="Level the others are compared with (default: raw, else the first).")]
+Noise = Annotated[
+    Path | None, typer.Option("--noise", metavar="TABLE", help="Repeated runs (`assay noise`) that say how far seeds scatter.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -87,6 +91,7 @@ def fit(
     margin: Annotated[float, typer.Option(help="Exponents closer than this count as equal.")] = 0.02,
     seed: int = 0,
     check: Annotated[bool, typer.Option("--check", help="List the table's design faults and stop.")] = False,
+    noise: Noise = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for JSON, Markdown, SVG and PNG.")] = None,
     as_json: AsJson = False,
     overrides: Set = [],
@@ -120,6 +125,7 @@ def fit(
                 confidence=confidence,
                 margin=margin,
                 seed=seed,
+                noise=noise,
             )
             specs = {"curves": figures.curves(found.content), "forest": figures.forest(found.content)}
         else:
@@ -250,6 +256,7 @@ def power(
     seeds: Annotated[int, typer.Option(min=1)] = 1,
     row: Annotated[float, typer.Option(help="Noise of log loss per run (0.003 = 0.3 %).")] = 0.003,
     trunk: Annotated[float, typer.Option(help="Noise of log loss shared by a trunk's branches.")] = 0.0,
+    noise: Noise = None,
     delta: Annotated[float, typer.Option(help="Shift of beta to find.")] = 0.02,
     alpha: Annotated[float, typer.Option(help="Size of the test.")] = 0.05,
     truth: Annotated[
@@ -267,10 +274,14 @@ def power(
         law = TRUTH | {k: float(v) for k, v in (pair.split("=", 1) for pair in truth or [])}
         if set(law) != set(TRUTH):
             raise ValueError(f"--truth {sorted(set(law) - set(TRUTH))[0]}: the law has {', '.join(TRUTH)}")
+        if noise is not None:
+            measured = measure(noise)
+            row, trunk = measured.row or row, measured.trunk
         grid = Grid(_series(sizes, "--sizes"), _series(tokens, "--tokens"), seeds, row, trunk)
         one = assess(grid, law)
         result: dict[str, Any] = {
             "runs_per_level": one.runs,
+            "noise": {"row": row, "trunk": trunk},
             "se_delta_beta": one.se,
             "se_delta_beta_floor_shared": one.se_shared_floor,
             "detectable_80": one.detectable(alpha),
@@ -287,6 +298,7 @@ def power(
         if as_json:
             typer.echo(json.dumps(result, indent=2))
             return
+        typer.echo(f"Noise of log loss: {row:.4f} per run, {trunk:.4f} per trunk.")
         shared = f"{one.se_shared_floor:.4f} if they are equal"
         typer.echo(f"{one.runs} runs per level. Error of a difference in beta: {one.se:.4f} with floors free, {shared}.")
         simulated = f" (simulated {result['power_simulated']:.2f})" if simulate else ""

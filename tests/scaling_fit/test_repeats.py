@@ -54,7 +54,10 @@ def test_the_fit_takes_measured_noise_where_it_would_assume_it():
         for d in D
     ]  # fmt: skip
     noisy = repeated(0.002, 0.03, 40, (1e5, 1e6), rng)
-    assumed, told = analyse(runs, replicates=200, test_replicates=0), analyse(runs, replicates=200, test_replicates=0, noise=noisy)
+    assumed, told = (
+        analyse(runs, replicates=200, test_replicates=0),
+        analyse(runs, replicates=200, test_replicates=0, noise=noisy),
+    )
     sd = trunk_noise(noisy)["heldout"][0]
     assert assumed.comparisons["heldout"].noise.trunk == pytest.approx(0.003, rel=0.01)
     assert told.comparisons["heldout"].noise.trunk == pytest.approx(sd, rel=0.01)
