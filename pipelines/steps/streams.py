@@ -126,7 +126,7 @@ def _lay_out(
     ]
     available = selection.summary["tokens"]
     if edited is not None or declared.duplicate:
-        available = reduce(_add, (tokens for _, tokens in context.executor.map(count, [(part,) for part in parts])), {})
+        available = _count(context, name, parts, {"selection": selection, "tokens": pool.signals["tokens"], "edited": edited})
     wanted = 0 if study.ladder.repeat else max(study.ladder.tokens)
     shares = mixture.Mixture(
         blend.kind, blend.shares or {}, blend.temperature, max_epochs=blend.max_epochs, pool_below=blend.min_share
@@ -182,11 +182,24 @@ def _card(workdir: Workdir, level: Manifest) -> None:
         workdir.write_bytes(path, (json.dumps(level.summary, indent=1) + "\n").encode())
 
 
-def count(part: Part) -> dict[str, int]:
-    """Tokens by domain that one shard has to lay out, after edits and with copies. Runs on a worker."""
+def _count(context: Context, name: str, parts: list[Part], inputs: Mapping[str, Manifest | None]) -> dict[str, int]:
+    """Tokens by domain that the level has to lay out, where edits or copies make them other than its selection's."""
+    step = Step(
+        f"counts/{name}", {"duplicate": parts[0].duplicate, "seed": parts[0].seed},
+        {key: manifest.digest for key, manifest in inputs.items() if manifest is not None},
+    )  # fmt: skip
+    made = run_step(
+        context, step, count, [(part,) for part in parts],
+        lambda records: {"tokens": reduce(_add, (record["tokens"] for record in records), {})},
+    )  # fmt: skip
+    return made.summary["tokens"]
+
+
+def count(out: Output, part: Part) -> dict[str, Any]:
+    """Tokens by domain that one shard has to lay out. Runs on a worker."""
     kept = part.kept(part.shard.frame(FRAME), part.decided()["keep"])
     rows = pl.concat([kept, part.added(kept).select(kept.columns)])
-    return dict(rows.group_by("domain").agg(pl.col("n_tokens").cast(pl.Int64).sum()).sort("domain").iter_rows())
+    return {"tokens": dict(rows.group_by("domain").agg(pl.col("n_tokens").cast(pl.Int64).sum()).sort("domain").iter_rows())}
 
 
 def measure(part: Part, state: search.Search, budget: mixture.Budget, cut: layout.Cut) -> pl.DataFrame:

@@ -89,3 +89,11 @@ def test_the_same_on_ray(curated):
     for name in LEVELS:
         assert again.levels[name].digest == made.levels[name].digest
         assert again.ledgers[name].digest == made.ledgers[name].digest
+
+
+def test_what_is_curated_is_read_back_without_computing_anything(curated):
+    """`assay train` after `assay curate`: levels with edits or copies once asked for their tokens to be counted again."""
+    folder, workdir, made = curated
+    reading = Context(workdir, InProcess(), Progress(workdir)).only_reading("assay curate")
+    again = run_study.curate(reading, load(folder / "work.yaml"), folder)
+    assert {name: level.digest for name, level in again.levels.items()} == {n: level.digest for n, level in made.levels.items()}
