@@ -23,7 +23,6 @@ from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
 from pipelines.run_step import Context
 from pipelines.run_study import Curated, Trained
-from pipelines.steps import checks
 from pipelines.steps.ladder import rungs
 from pipelines.steps.shards import shards
 from pipelines.study import Study
@@ -46,7 +45,7 @@ def report(
         context.progress.cached("report")
         return _index(workdir)
     with context.progress.bar("report", total=1, unit="pages"):
-        facts = gather(context, study, curated, trained, fitted, command, samples)
+        facts = gather(workdir, study, curated, trained, fitted, command, samples)
         with TemporaryDirectory() as folder:
             page.write(facts, Path(folder), samples=samples)
             for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
@@ -68,10 +67,9 @@ def _index(workdir: Workdir) -> str:
 
 
 def gather(
-    context: Context, study: Study, curated: Curated, trained: Trained, fitted: Manifest, command: str, samples: bool
+    workdir: Workdir, study: Study, curated: Curated, trained: Trained, fitted: Manifest, command: str, samples: bool
 ) -> Facts:
     """Everything that a report shows of a study."""
-    workdir = context.workdir
     fit = workdir.read_json(fitted.files("fit.json")[0])
     observations = pl.DataFrame(workdir.read_table(trained.observations.files(".parquet")[0]))
     return Facts(
@@ -103,7 +101,6 @@ def gather(
         samples=list(_samples(workdir, study, curated)) if samples else [],
         paired=_paired(workdir, study, curated, trained),
         certificates=_certificates(workdir, trained),
-        lr_check=_lr_check(context, study, trained),
         quarantine=_quarantine(curated.pool.manifest),
     )
 
@@ -228,17 +225,6 @@ def _certificates(workdir: Workdir, trained: Trained) -> list[Any]:
         if cell.level not in entry["levels"]:
             entry["levels"].append(cell.level)
     return list(found.values())
-
-
-def _lr_check(context: Context, study: Study, trained: Trained) -> list[Any]:
-    declared, made = study.checks.learning_rate, trained.checks.learning_rate
-    if declared is None or made is None:
-        return []
-    return [
-        {"level": one.level, "lr": lr, "loss": loss, "shape": declared.shape, "tokens": declared.tokens}
-        for one in checks.optima(context, study, made)
-        for lr, loss in zip(one.lrs, one.losses, strict=True)
-    ]
 
 
 def _quarantine(pool: Manifest) -> dict[str, Any]:
