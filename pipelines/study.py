@@ -235,17 +235,19 @@ class NoiseCheck(Section):
 class RateCheck(Section):
     """Does the best learning rate move with curation? One cell, at multiples of the ladder's rate."""
 
-    shape: Name
-    tokens: int = Field(gt=0)
-    factors: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3)] = [0.5, 1.0, 2.0]
+    shape: Name = Field(description="Shape of the ladder to check at.")
+    tokens: int = Field(gt=0, description="Training tokens D to check at.")
+    factors: list[Annotated[float, Field(gt=0)]] = Field(
+        default=[0.5, 1.0, 2.0], min_length=3, description="Multiples of the ladder's learning rate to try."
+    )
 
 
 class ScheduleCheck(Section):
     """Does a branch of the trunk say what a whole cosine run says? One cell, by both schedules."""
 
-    shape: Name
-    tokens: int = Field(gt=0)
-    seeds: int = Field(default=2, ge=1)
+    shape: Name = Field(description="Shape of the ladder to check at.")
+    tokens: int = Field(gt=0, description="Training tokens D to check at.")
+    seeds: int = Field(default=2, ge=1, description="Seeds per level and schedule.")
 
 
 class Checks(Section):

@@ -96,6 +96,6 @@ def test_replicates_do_not_see_each_other() -> None:
     batch = solve(one, np.repeat(start[None], 400, 0), target_RN=targets, tolerance=1e-13)
     for k in (0, 163, 164, 399):
         alone = solve(one, start[None], target_RN=targets[[k]], tolerance=1e-13)
-        # Another processor sums in another order: objectives agree to rounding, and, a minimum being flat, parameters to its root.
+        # Some processors sum in another order: objectives agree to rounding and, a minimum being flat, parameters to its root.
         np.testing.assert_allclose(batch.objective_R[k], alone.objective_R[0], rtol=1e-14)
         np.testing.assert_allclose(batch.theta_RP[k], alone.theta_RP[0], rtol=1e-14**0.5)
