@@ -10,6 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -20,3 +23,15 @@ def kernel(function: Callable[..., Any]) -> Any:
 def inner(function: Callable[..., Any]) -> Any:
     """Compile a function that only kernels call, and are compiled with."""
     return numba.njit(_nrt=False)(function)  # pyright: ignore[reportCallIssue]
+
+
+def _widest(typing_context: Any) -> Any:
+    def mark(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite's own `add` knows no such attribute
+        return context.get_dummy_value()
+
+    return types.void(), mark
+
+
+widest: Any = intrinsic(_widest)
+"""Called in a compiled loop: use vectors of 512 bits in it where the CPU has them. LLVM takes half as wide ones by itself."""

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numba.cpython.unsafe.numbers import leading_zeros
 
 from curation.characters import ALONE, ALPHA, MARK, NUMBER, flags, lower_case, read
 from curation.compiled import inner, kernel
+
+EACH = np.uint64(0x0101010101010101)  # times a byte: that byte eight times
+HIGH_BITS = EACH * np.uint64(0x80)
+HIGH_BIT = np.uint64(1 << 63)
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,13 @@ def fold(state, chunk):
 
 @inner
 def eight(utf8_N, i):
-    """Eight bytes from byte i on as a number, the first one highest: one load, once compiled."""
-    chunk = np.uint64(0)
+    """Eight bytes from byte i on as a number, the first one highest: one load, once compiled.
+
+    The index is unsigned, or each byte would be looked up on its own: a negative one counts from the end.
+    """
+    first, chunk = np.uint64(i), np.uint64(0)
     for k in range(8):
-        chunk = chunk << np.uint64(8) | np.uint64(utf8_N[i + k])
+        chunk = chunk << np.uint64(8) | np.uint64(utf8_N[first + np.uint64(k)])
     return chunk
 
 
@@ -126,12 +134,54 @@ def absorb_character(state, chunk, code):
     return absorb(state, chunk, 0x80 | code & 0x3F)
 
 
+@inner
+def ascii_words(chunk):
+    """(where: 0x80 in every byte that is an ASCII letter or digit, the eight bytes with ASCII letters lower-cased)."""
+    low = chunk & ~HIGH_BITS  # so that no sum below carries into the next byte
+    folded = low | EACH * np.uint64(0x20)
+    letters = (folded + EACH * np.uint64(0x80 - 0x61)) & ~(folded + EACH * np.uint64(0x80 - 0x7B))
+    digits = (low + EACH * np.uint64(0x80 - 0x30)) & ~(low + EACH * np.uint64(0x80 - 0x3A))
+    ascii_letters = letters & ~chunk & HIGH_BITS
+    return ascii_letters | digits & ~chunk & HIGH_BITS, chunk | ascii_letters >> np.uint64(2)
+
+
+@inner
+def leading_bytes(marks):
+    """How many bytes of a number, from the highest on, are zero before the first that is not: 8 for zero."""
+    return np.int64(leading_zeros(marks)) >> 3  # pyright: ignore[reportCallIssue]
+
+
 @kernel
 def _scan(utf8_N, text_bounds, flags_C, lower_C, hash_W, start_W, length_W, n_chars_W, bounds):
-    w = 0
+    last = len(utf8_N) - 8  # beyond it eight bytes cannot be loaded
+    w = np.uint64(0)
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
         while i < end:
+            if i <= last:  # a word of ASCII, eight bytes at a time
+                chunk = eight(utf8_N, i)
+                where, lowered = ascii_words(chunk)
+                stop, state = i, np.uint64(0)
+                n = leading_bytes(where ^ HIGH_BITS)
+                if n == 0 and chunk < HIGH_BIT:  # no word begins here, nor a character of several bytes
+                    i += leading_bytes(where | chunk & HIGH_BITS)
+                    continue
+                while n == 8 and stop + 8 <= min(end, last):
+                    state = fold(state, lowered)
+                    stop += 8
+                    where, lowered = ascii_words(eight(utf8_N, stop))
+                    n = leading_bytes(where ^ HIGH_BITS)
+                n = min(n, end - stop)
+                if n:
+                    state = fold(state, lowered >> np.uint64(64 - 8 * n))
+                    stop += n
+                # What follows ends the word but where it is a character of several bytes, which may belong to it.
+                if stop > i and n < 8 and (stop == end or utf8_N[np.uint64(stop)] < 0x80):
+                    hash_W[w] = state
+                    start_W[w], length_W[w], n_chars_W[w] = i, stop - i, stop - i
+                    w += np.uint64(1)
+                    i = stop + 1
+                    continue
             code, width, kind = read(utf8_N, i, end, flags_C)
             if not kind & (ALPHA | NUMBER):
                 i += width
@@ -149,6 +199,6 @@ def _scan(utf8_N, text_bounds, flags_C, lower_C, hash_W, start_W, length_W, n_ch
                     break
             hash_W[w] = fold(state, chunk)
             start_W[w], length_W[w], n_chars_W[w] = begin, i - begin, chars
-            w += 1
+            w += np.uint64(1)
         bounds[d + 1] = w
     return w

@@ -18,11 +18,11 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
+from curation.compiled import widest
 from curation.document import Batch
 from curation.words import Words
 
-BLOCK = 1024  # shingles hashed at a time: 12 KB, the whole workspace of a document of any length
-LANES = 64  # shingles that the widest unrolled vector loop takes at a time
+AT_ONCE = 8  # shingles that meet a permutation while its minimum is in a register
 BASE = np.uint64(0xD6E8FEB86659FD93)  # of the shingle polynomial; 3 modulo 4, so that swapped units do not meet
 EMPTY = np.uint32(0xFFFFFFFF)  # every value of the signature of a document without shingles, as in datasketch
 
@@ -116,12 +116,29 @@ def shingle_sets(cut: Units, ngram: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit
+def opening(hash_U, first, ngram):
+    """The hash of the shingle at unit `first`, and what `following` needs for the others: BASE**ngram, and a constant."""
+    h, top = np.uint64(ngram), np.uint64(1)
+    for i in range(first, first + ngram):
+        h = h * BASE + hash_U[i]
+        top *= BASE
+    return h, top, np.uint64(ngram) * top * (np.uint64(1) - BASE)
+
+
+@numba.njit
+def following(h, hash_U, i, ngram, top, constant):
+    """The hash of the shingle after the one at unit i, whose hash is h: a unit goes and a unit comes."""
+    i = np.uint64(i)  # an index that may be negative counts from the end, and is slower
+    return h * BASE + (hash_U[i + np.uint64(ngram)] - hash_U[i] * top + constant)
+
+
+@numba.njit
 def hash_block(hash_U, first, ngram, h_B):
-    """The 64-bit hashes of the shingles that begin at units first, first + 1, ...: one term of all polynomials at a time."""
-    h_B[:] = np.uint64(ngram)
-    for j in range(ngram):
-        for i in range(len(h_B)):
-            h_B[i] = h_B[i] * BASE + hash_U[first + j + i]
+    """The 64-bit hashes of the shingles that begin at units first, first + 1, ..."""
+    if len(h_B):
+        h_B[0], top, constant = opening(hash_U, first, ngram)
+        for i in range(1, len(h_B)):
+            h_B[i] = following(h_B[i - 1], hash_U, first + i - 1, ngram, top, constant)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -135,28 +152,38 @@ def _keyed_shingles(hash_U, bounds, ngram, key_S):
         s += size
 
 
+@numba.njit
+def mixed(h):
+    """MurmurHash3's finaliser of the upper half: datasketch mixes its input once more."""
+    h = np.uint32(h >> np.uint64(32))
+    h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
+    h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
+    return h ^ (h >> np.uint32(16))
+
+
 @numba.njit(cache=True, nogil=True)
 def _signatures(hash_U, bounds, ngram, a_P, b_P, signature_DP):
-    h_B = np.empty(BLOCK, np.uint64)
-    block = np.empty(BLOCK, np.uint32)
+    widest()
+    block = np.empty(AT_ONCE, np.uint32)
     for d in range(len(bounds) - 1):
-        signature_DP[d] = EMPTY
-        end = bounds[d + 1] - ngram + 1
-        for start in range(bounds[d], end, BLOCK):
-            size = min(BLOCK, end - start)
-            hash_block(hash_U, start, ngram, h_B[:size])
-            for i in range(size):  # datasketch mixes its input once more, with MurmurHash3's finaliser
-                h = np.uint32(h_B[i] >> np.uint64(32))
-                h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B))
-                h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35))
-                block[i] = h ^ (h >> np.uint32(16))
-            whole = (size + LANES - 1) // LANES * LANES
-            block[size:whole] = block[0]  # changes no minimum, and leaves the vector loop no slow tail
-            for p in range(len(a_P)):
-                a, b, low = a_P[p], b_P[p], signature_DP[d, p]
-                for i in range(whole):
-                    low = min(low, np.uint32(a * block[i] + b))
-                signature_DP[d, p] = low
+        low_P = signature_DP[d]
+        low_P[:] = EMPTY
+        first, end = bounds[d], bounds[d + 1] - ngram + 1
+        if first >= end:
+            continue
+        h, top, constant = opening(hash_U, first, ngram)
+        for start in range(first, end, AT_ONCE):
+            # So few at a time that the processor goes on to the next hashes while its vector units are busy with these.
+            rolls = min(AT_ONCE, end - 1 - start)
+            for k in range(rolls):
+                block[k] = mixed(h)
+                h = following(h, hash_U, start + k, ngram, top, constant)
+            block[rolls:] = mixed(h)  # the document's last shingle; again and again, it changes no minimum
+            for p in range(len(a_P)):  # the vector loop: neighbours are permutations, so that no minimum is taken across it
+                a, b, low = a_P[p], b_P[p], low_P[p]
+                for k in range(AT_ONCE):
+                    low = min(low, np.uint32(a * block[k] + b))
+                low_P[p] = low
 
 
 @numba.njit(cache=True, nogil=True)

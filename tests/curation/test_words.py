@@ -77,6 +77,39 @@ def test_golden(text, expected):
     assert scan(pa.array([text])).spelled(0) == expected
 
 
+def reference_hash(word: str) -> int:
+    """The definition: eight bytes of the lower-cased word at a time, the rest as one number."""
+    data, state = "".join(chr(ord(ch.lower()[0])) for ch in word).encode(), 0
+    for i in range(0, len(data), 8):
+        state = (state ^ int.from_bytes(data[i : i + 8], "big")) * 0xBF58476D1CE4E5B9 % 2**64
+        state = (state ^ state >> 29) * 0x94D049BB133111EB % 2**64
+        state ^= state >> 32
+    return state
+
+
+PIECES = st.one_of(
+    st.from_regex(r"[ -~]{0,20}", fullmatch=True), st.from_regex(r"[A-Za-z0-9]{1,30}", fullmatch=True), st.text(max_size=3)
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.lists(PIECES, max_size=8).map("".join), max_size=4))
+def test_words_of_any_length_and_place_have_the_hash_of_their_bytes(texts):
+    """ASCII is read eight bytes at a time, the rest by the character."""
+    words = scan(pa.array(texts, pa.large_string()))
+    assert [words.spelled(d) for d in range(len(texts))] == [reference_words(t) for t in texts]
+    spelled = [w for t in texts for w in reference_words(t)]
+    assert words.hash_W.tolist() == [reference_hash(w) for w in spelled]
+    assert words.n_chars_W.tolist() == [len(w) for w in spelled]
+
+
+def test_every_byte_is_told_apart_at_every_place():
+    texts = ["x" * before + chr(code) + "y" * after for code in range(256) for before in range(10) for after in (0, 3, 9)]
+    words = scan(pa.array(texts, pa.large_string()))
+    assert [words.spelled(d) for d in range(len(texts))] == [reference_words(t) for t in texts]
+    assert words.hash_W.tolist() == [reference_hash(w) for t in texts for w in reference_words(t)]
+
+
 def test_case_is_folded():
     words = scan(pa.array(["STRASSE \u0130stanbul \u00c9T\u00c9 \u0391\u0398", "strasse istanbul \u00e9t\u00e9 \u03b1\u03b8"]))
     assert words.hash_W[:4].tolist() == words.hash_W[4:].tolist()

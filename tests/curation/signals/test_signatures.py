@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.document import Batch
-from curation.signals.signatures import BLOCK, EMPTY, exact, minhash, permutations, shingle_hashes, shingle_sets, units, url
+from curation.signals.signatures import AT_ONCE, EMPTY, exact, minhash, permutations, shingle_hashes, shingle_sets, units, url
 
 
 def batch(*texts: str) -> Batch:
@@ -49,10 +49,11 @@ def test_equal_to_datasketch_on_any_text(texts, ngram, unit):
     assert_equal_to_datasketch(batch(*texts), 8, 3, ngram, unit)
 
 
-@pytest.mark.parametrize("words", [5, BLOCK + 3, BLOCK + 4, BLOCK + 5, 3 * BLOCK + 100])
-def test_equal_to_datasketch_across_blocks(words):
-    text = " ".join(f"w{i}" for i in np.random.default_rng(words).integers(0, 10**6, words))
-    assert_equal_to_datasketch(batch("short one", text), 112, 1, 5, "word")
+@pytest.mark.parametrize("shingles", [1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 100 * AT_ONCE])
+@pytest.mark.parametrize("num_perm", [112, 7])
+def test_equal_to_datasketch_for_any_number_of_shingles_and_permutations(shingles, num_perm):
+    text = " ".join(f"w{i}" for i in np.random.default_rng(shingles).integers(0, 10**6, shingles + 4))
+    assert_equal_to_datasketch(batch("short one", text), num_perm, 1, 5, "word")
 
 
 def test_equal_to_datasketch_on_real_text(shared_data):
