@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.document import SCHEMA, doc_id, uid
-from curation.sources.source import Malformed, Record, Source
+from curation.sources.source import Malformed, Place, Record, Source
 
 QUARANTINE = pa.schema(
     [
@@ -25,22 +25,29 @@ SHARDS_PER_SLICE = 1024
 
 @dataclass(frozen=True)
 class Shard:
-    """A pool shard (`document.SCHEMA`) and what was quarantined (`QUARANTINE`) since the shard before it."""
+    """A pool shard (`document.SCHEMA`) and what was quarantined (`QUARANTINE`) since the shard before it.
+
+    `then` is where the next shard begins: reading on from there (`readers.read`) makes the shards that are left. None for the
+    last one.
+    """
 
     documents: pa.Table
     quarantine: pa.Table
+    then: Place | None
 
 
-def shards(records: Iterable[Record | Malformed], source: Source, first: int, max_bytes: int = 64_000_000) -> Iterator[Shard]:
-    """Cut a slice's records, in their order, into pool shards numbered `first`, `first` + 1, ...
+def shards(
+    records: Iterable[Record | Malformed], source: Source, first: int, max_bytes: int = 64_000_000, done: int = 0
+) -> Iterator[Shard]:
+    """Cut a slice's records, in their order, into pool shards numbered `first` + `done`, `first` + `done` + 1, ...
 
     A shard holds at most `max_bytes` of text (one document at least). There is always one shard, maybe of no documents, and
-    only the last one may have none. Raises ValueError when `max_bytes` exceeds `MAX_SHARD_BYTES` or a slice needs more than
-    `SHARDS_PER_SLICE` shards.
+    only the last one may have none. `done` shards were made before, and `records` begin where they end. Raises ValueError when
+    `max_bytes` exceeds `MAX_SHARD_BYTES` or a slice needs more than `SHARDS_PER_SLICE` shards.
     """
     if not 0 < max_bytes <= MAX_SHARD_BYTES:
         raise ValueError(f"max_bytes is {max_bytes}; a shard of the pool holds 1 to {MAX_SHARD_BYTES} bytes of text")
-    number = first
+    number = first + done
     open_shard = _Open(source)
     for record in records:
         if isinstance(record, Malformed):
@@ -51,7 +58,7 @@ def shards(records: Iterable[Record | Malformed], source: Source, first: int, ma
             open_shard.malformed.append(text)
             continue
         if open_shard.texts and open_shard.n_bytes + len(text) > max_bytes:
-            yield open_shard.close(number)
+            yield open_shard.close(number, Place(record.path, record.record))
             number, open_shard = number + 1, _Open(source)
             if number - first == SHARDS_PER_SLICE:
                 raise ValueError(
@@ -59,7 +66,7 @@ def shards(records: Iterable[Record | Malformed], source: Source, first: int, ma
                     f"shards of {max_bytes} bytes; make the shards larger (at most {MAX_SHARD_BYTES}) or split the file"
                 )
         open_shard.add(record, text)
-    yield open_shard.close(number)
+    yield open_shard.close(number, None)
 
 
 def row_groups(documents: pa.Table, max_bytes: int = 16_000_000) -> Iterator[pa.Table]:
@@ -113,7 +120,7 @@ class _Open:
         self.texts.append(text)
         self.n_bytes += len(text)
 
-    def close(self, shard: int) -> Shard:
+    def close(self, shard: int, then: Place | None) -> Shard:
         uids = [
             uid(self.source.name, path, np.array([record.record for record in group], np.uint64))
             for path, group in groupby(self.records, key=lambda record: record.path)
@@ -139,4 +146,4 @@ class _Open:
             }
             for bad in self.malformed
         ]
-        return Shard(documents, pa.Table.from_pylist(rows, schema=QUARANTINE))
+        return Shard(documents, pa.Table.from_pylist(rows, schema=QUARANTINE), then)

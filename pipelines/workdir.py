@@ -194,8 +194,9 @@ class Workdir:
         """Declare the step complete. The part records move into the manifest, which is written last."""
         manifest = Manifest(step, parts, summary)
         self.write_bytes(f"{step.path}/manifest.json", manifest.to_bytes())
-        if self.exists(f"{step.path}/parts"):
-            self.fs.rm(self.full(f"{step.path}/parts"), recursive=True)
+        for folder in ("parts", "begun"):
+            if self.exists(f"{step.path}/{folder}"):
+                self.fs.rm(self.full(f"{step.path}/{folder}"), recursive=True)
         return manifest
 
 
@@ -205,6 +206,8 @@ class Output:
     def __init__(self, workdir: Workdir, step: Step, index: int):
         self.workdir, self.step, self.index = workdir, step, index
         self._files: list[dict[str, Any]] = []
+        self._begun = f"{self.path}/begun/{index:05d}"
+        self._n_saved = self._n_saved_files = 0
 
     @property
     def path(self) -> str:
@@ -231,6 +234,19 @@ class Output:
     def write_json(self, name: str, value: Any) -> None:
         with self.writing(name) as out:
             out.write((json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Remember what was written so far, and a `state`, so that an interrupted unit of work can go on from here."""
+        record = json.dumps({"files": self._files[self._n_saved_files :], "state": state})  # keys in the order they have
+        self.workdir.write_bytes(f"{self._begun}/{self._n_saved:08d}.json", record.encode())
+        self._n_saved, self._n_saved_files = self._n_saved + 1, len(self._files)
+
+    def saved(self) -> list[dict[str, Any]]:
+        """The states that an interrupted try at this unit of work saved, in order; what it wrote counts as written."""
+        records = [self.workdir.read_json(f"{self._begun}/{name}") for name in self.workdir.listing(self._begun)]
+        self._files = [file for record in records for file in record["files"]]
+        self._n_saved, self._n_saved_files = len(records), len(self._files)
+        return [record["state"] for record in records]
 
     def commit(self, facts: dict[str, Any]) -> dict[str, Any]:
         record = canonical({"part": self.index, "files": self._files, **facts})

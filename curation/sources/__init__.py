@@ -2,6 +2,6 @@
 
 from curation.sources.plan import fingerprint, slices
 from curation.sources.readers import read
-from curation.sources.source import Fields, Malformed, Part, Record, Slice, Source
+from curation.sources.source import Fields, Malformed, Part, Place, Record, Slice, Source
 
-__all__ = ["Fields", "Malformed", "Part", "Record", "Slice", "Source", "fingerprint", "read", "slices"]
+__all__ = ["Fields", "Malformed", "Part", "Place", "Record", "Slice", "Source", "fingerprint", "read", "slices"]

@@ -23,6 +23,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 
 import xxhash
@@ -52,8 +53,8 @@ def parts(source: Source) -> list[Part]:
     return sorted(part for group in _sample(found, source.max_megabytes * 1e6) for part in group)
 
 
-def read(part: Part, max_bytes: int) -> Records:
-    """The documents of one file; `part.role` is their domain."""
+def read(part: Part, max_bytes: int, since: int = 0) -> Records:
+    """The documents of one file, from number `since` on; `part.role` is their domain."""
     try:
         data = Path(part.location).read_bytes()
     except FileNotFoundError:
@@ -83,7 +84,7 @@ def read(part: Part, max_bytes: int) -> Records:
                 data[:200],
             )
             return
-        for number, document in enumerate(_docstrings(tree)):
+        for number, document in islice(enumerate(_docstrings(tree)), since, None):
             yield Record(part.path, number, document, "docstring")
     elif part.path.endswith("/METADATA"):
         header, _, body = text.partition("\n\n")

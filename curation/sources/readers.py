@@ -9,25 +9,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.sources import html, python_environment, storage, warc
-from curation.sources.source import Malformed, Part, Record, Records, Slice, Source
+from curation.sources.source import Malformed, Part, Place, Record, Records, Slice, Source
 
 BLOCK = 1 << 20  # bytes read at a time
 ROWS = 32  # Parquet rows decoded at a time: with the record limit this bounds the memory
 
 
-def read(piece: Slice) -> Records:
-    """All records of a slice. Damage in the data is yielded as Malformed; a store that fails raises OSError, and a
-    declaration that does not fit the data (a Parquet column that is missing or of the wrong type) raises ValueError."""
+def read(piece: Slice, since: Place | None = None) -> Records:
+    """All records of a slice, or those from the record at `since` on: what is before it is passed over, not parsed.
+
+    Damage in the data is yielded as Malformed; a store that fails raises OSError, and a declaration that does not fit the data
+    (a Parquet column that is missing or of the wrong type) raises ValueError.
+    """
     source = piece.source
-    for part in piece.parts:
+    first = [part.path for part in piece.parts].index(since.path) if since else 0
+    for index, part in enumerate(piece.parts[first:]):
+        number = since.record if since and index == 0 else 0
         if source.kind == "python_environment":
-            yield from python_environment.read(part, source.max_record_bytes)
+            yield from python_environment.read(part, source.max_record_bytes, number)
         elif source.kind == "jsonl":
-            yield from _json_lines(part, source)
+            yield from _json_lines(part, source, number)
         elif source.kind == "parquet":
-            yield from _parquet(part, source)
+            yield from _parquet(part, source, number)
         elif source.kind == "warc":
-            yield from warc.read(part, source)
+            yield from warc.read(part, source, number)
         else:
             yield from _file(part, source)
 
@@ -84,13 +89,14 @@ def _lines(file: storage.Uncompressed, start: int, stop: int | None, limit: int)
         yield offset, b"".join(held), n_held
 
 
-def _json_lines(part: Part, source: Source) -> Records:
+def _json_lines(part: Part, source: Source, since: int) -> Records:
     limit = source.max_record_bytes
     number = 0
-    offset = part.start
     try:
         with storage.Uncompressed(part.location, storage.stored(part.path)[1]) as file:
             for number, (offset, line, length) in enumerate(_lines(file, part.start, part.stop, limit), start=1):
+                if offset < since:
+                    continue
                 place = f"line {number}" if part.start == 0 else f"byte {offset}"
                 if length > limit:
                     yield Malformed(part.path, place, f"over the record limit of {limit} bytes", line[:200])
@@ -140,7 +146,7 @@ def _optional(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _parquet(part: Part, source: Source) -> Records:
+def _parquet(part: Part, source: Source, since: int) -> Records:
     with storage.Stored(part.location) as stored:
         try:
             file = pq.ParquetFile(stored)
@@ -153,12 +159,16 @@ def _parquet(part: Part, source: Source) -> Records:
         row = sum(file.metadata.row_group(group).num_rows for group in range(part.start))
         for group in range(part.start, file.num_row_groups if part.stop is None else part.stop):
             after = row + file.metadata.row_group(group).num_rows
+            if after <= since:
+                row = after
+                continue
             try:
                 _refuse_bomb(file.metadata.row_group(group).total_byte_size, part.size)
                 for batch in file.iter_batches(ROWS, row_groups=[group], columns=columns):
                     for value in _rows(batch, source.fields.text):
-                        found = _record(part.path, row, value, source)
-                        yield found if isinstance(found, Record) else Malformed(part.path, f"row {row}", found)
+                        if row >= since:
+                            found = _record(part.path, row, value, source)
+                            yield found if isinstance(found, Record) else Malformed(part.path, f"row {row}", found)
                         row += 1
             except (pa.ArrowException, OSError, storage.BrokenFileError) as error:
                 if stored.failed:

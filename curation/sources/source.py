@@ -131,4 +131,11 @@ class Malformed(NamedTuple):
     head: bytes = b""
 
 
+class Place(NamedTuple):
+    """A record's place in a slice: its file's path and its number, which grows with the place in the file."""
+
+    path: str
+    record: int
+
+
 Records = Iterator[Record | Malformed]

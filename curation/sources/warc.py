@@ -15,8 +15,8 @@ HTML_TYPES = ("text/html", "application/xhtml+xml")
 END_OF_RECORD = b"\r\n\r\n"
 
 
-def read(part: Part, source: Source) -> Records:
-    """The documents of an archive; a record's number is its offset in the uncompressed file."""
+def read(part: Part, source: Source, since: int = 0) -> Records:
+    """The documents of an archive, from number `since` on; a record's number is its offset in the uncompressed file."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     wanted = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
@@ -26,6 +26,8 @@ def read(part: Part, source: Source) -> Records:
         try:
             for record in ArchiveIterator(file, record_types=wanted, stream_detect=False):  # pyright: ignore[reportArgumentType]
                 offset = record.stream_pos
+                if offset < since:
+                    continue
                 found = _document(record, part, source)
                 if file.error is not None:
                     break

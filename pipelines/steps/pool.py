@@ -10,7 +10,7 @@ import polars as pl
 from curation import ingest
 from curation.document import SCHEMA
 from curation.sources import plan, readers
-from curation.sources.source import Fields, Slice, Source
+from curation.sources.source import Fields, Place, Slice, Source
 from pipelines.run_step import Context, run_step
 from pipelines.study import FileSource, Study, StudyError
 from pipelines.workdir import Manifest, Output, Step
@@ -52,29 +52,38 @@ def pool(context: Context, study: Study, base: Path) -> Manifest:
 
 
 def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> dict[str, Any]:
-    """One slice into its shards. Runs on a worker."""
-    first, quarantined = index * ingest.SHARDS_PER_SLICE, []
-    domains: Counter[str] = Counter()
-    documents = text_bytes = 0
-    for number, shard in enumerate(ingest.shards(readers.read(piece), piece.source, first, shard_bytes), first):
-        quarantined += shard.quarantine.to_pylist()
-        if not shard.documents.num_rows:
-            continue
-        sizes = pl.DataFrame(shard.documents.select(["domain", "text"])).select("domain", n=pl.col("text").str.len_bytes())
-        domains.update(dict(sizes.group_by("domain").agg(pl.col("n").sum()).iter_rows()))
-        facts = {"documents": len(sizes), "text_bytes": int(sizes["n"].sum())}
-        documents, text_bytes = documents + facts["documents"], text_bytes + facts["text_bytes"]
-        with out.parquet(f"shard-{number:08d}.parquet", SCHEMA, **facts) as writer:
-            for group in ingest.row_groups(shard.documents):
-                writer.write_table(group)
+    """One slice into its shards; a try that was interrupted goes on behind the last shard that it made. Runs on a worker."""
+    first, made = index * ingest.SHARDS_PER_SLICE, out.saved()
+    records = readers.read(piece, Place(*made[-1]["then"]) if made else None)
+    for number, shard in enumerate(ingest.shards(records, piece.source, first, shard_bytes, len(made)), first + len(made)):
+        made.append(write_shard(out, shard, number))
+        if shard.then is not None:
+            out.save(made[-1])
+    quarantined = [row for shard in made for row in shard["quarantine"]]
     if quarantined:
         with out.writing(f"quarantine-{index:05d}.jsonl", rows=len(quarantined)) as file:
             file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in quarantined).encode())
     reasons = Counter(f"{row['reason']}" for row in quarantined)
+    domains: Counter[str] = Counter()
+    for shard in made:
+        domains.update(shard["domains"])
     return {
-        "source": piece.source.name, "documents": documents, "text_bytes": text_bytes, "malformed": len(quarantined),
+        "source": piece.source.name, "documents": sum(shard["documents"] for shard in made),
+        "text_bytes": sum(shard["text_bytes"] for shard in made), "malformed": len(quarantined),
         "reasons": dict(reasons.most_common(20)), "domains": dict(sorted(domains.items())),
     }  # fmt: skip
+
+
+def write_shard(out: Output, shard: ingest.Shard, number: int) -> dict[str, Any]:
+    """One shard's file (none without documents) and what the slice's record and a later try must know of it."""
+    sizes = pl.DataFrame(shard.documents.select(["domain", "text"])).select("domain", n=pl.col("text").str.len_bytes())
+    facts = {"documents": len(sizes), "text_bytes": int(sizes["n"].sum())}
+    if len(sizes):
+        with out.parquet(f"shard-{number:08d}.parquet", SCHEMA, **facts) as writer:
+            for group in ingest.row_groups(shard.documents):
+                writer.write_table(group)
+    domains = dict(sizes.group_by("domain").agg(pl.col("n").sum()).iter_rows())
+    return facts | {"domains": domains, "quarantine": shard.quarantine.to_pylist(), "then": shard.then}
 
 
 def summarise(parts: list[dict[str, Any]], names: list[str], max_malformed: float) -> dict[str, Any]:

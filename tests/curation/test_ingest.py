@@ -55,6 +55,18 @@ def test_uids_do_not_depend_on_the_size_of_shards() -> None:
     assert one[0].documents["uid"].to_pylist() == [value for shard in many for value in shard.documents["uid"].to_pylist()]
 
 
+def test_the_shards_that_are_left_can_be_made_from_where_one_ended() -> None:
+    found = [Record("f", 7 * i, f"document {i}", "d") if i % 5 else Malformed("f", f"line {i}", "bad") for i in range(100)]
+    whole = list(shards(found, SOURCE, 0, max_bytes=90))
+    assert len(whole) == 10
+    assert whole[-1].then is None
+    for done, shard in enumerate(whole[:-1], start=1):
+        at = next(k for k, one in enumerate(found) if isinstance(one, Record) and (one.path, one.record) == shard.then)
+        left = list(shards(found[at:], SOURCE, 0, max_bytes=90, done=done))
+        assert [one.documents for one in left] == [one.documents for one in whole[done:]]
+        assert [one.quarantine for one in left] == [one.quarantine for one in whole[done:]]
+
+
 def test_what_is_no_document_is_quarantined_with_place_and_reason() -> None:
     (shard,) = made(["ok", "", " \n\t", "a\0b", "\ud800", "x" * 1001, Malformed("f", "line 2", "not JSON", b"\xff{")])
     assert shard.documents["text"].to_pylist() == ["ok"]

@@ -59,6 +59,33 @@ def test_the_manifest_is_last_and_takes_the_parts_with_it(workdir):
     assert read.total("documents") == 2
 
 
+def test_an_interrupted_unit_goes_on_with_the_files_that_it_wrote(workdir):
+    step = Step("pool", {"x": 1})
+
+    def write(out: Output, numbers: range) -> None:
+        for number in numbers:
+            out.write_table(f"shard-{number}.parquet", pa.table({"a": [number]}))
+            if number < 3:
+                out.save({"number": number})
+
+    whole, whole_step = Output(workdir, Step("pool", {"x": 2}), 0), Step("pool", {"x": 2})
+    assert whole.saved() == []
+    write(whole, range(4))
+    expected = whole.commit({})
+    write(Output(workdir, step, 0), range(2))  # and there it was cut
+    for cut in (2, 3):
+        again = Output(workdir, step, 0)
+        assert again.saved() == [{"number": number} for number in range(cut)]
+        write(again, range(cut, cut + 1))
+    last = Output(workdir, step, 0)
+    assert len(last.saved()) == 3
+    write(last, range(3, 4))
+    assert last.commit({}) == expected
+    for one, record in ((step, last.commit({})), (whole_step, expected)):
+        workdir.commit(one, [record], {})
+        assert workdir.listing(one.path) == ["manifest.json", *(f"shard-{number}.parquet" for number in range(4))]
+
+
 def test_the_digest_covers_the_bytes_and_the_summary_but_not_the_configuration(workdir):
     def digest(value: int, config: dict, summary: dict) -> str:
         step = Step("pool", config)

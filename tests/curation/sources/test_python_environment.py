@@ -89,6 +89,12 @@ def part(path: Path, role: str) -> Part:
     return Part(f"x/{path.name}", str(path), path.stat().st_size, "x==1", role=role)
 
 
+def test_reading_on_from_a_docstring(tmp_path: Path) -> None:
+    path = tmp_path / "m.py"
+    path.write_text(MODULE.replace("{long}", "word " * 60))
+    assert list(read_part(part(path, "docstring"), 10_000, 2)) == list(read_part(part(path, "docstring"), 10_000))[2:]
+
+
 def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "m.py"
     path.write_bytes(b"print 'old'\n")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.sources import Fields, Malformed, Record, Source, read, slices
+from curation.sources import Fields, Malformed, Place, Record, Source, read, slices
 
 
 def records(path: Path, kind: str = "jsonl", **declared: object) -> list[Record | Malformed]:
@@ -230,3 +230,47 @@ def test_random_damage_is_reported_and_never_raised(tmp_path: Path, name: str) -
                 broken[at:at] = rng.randbytes(rng.randrange(1, 2000))
         whole.write_bytes(broken)
         assert all(isinstance(found, Record | Malformed) for found in records(whole, name.split(".")[1]))
+
+
+def _sample_of(kind: str, folder: Path) -> Path:
+    """Several records of every kind, bad ones among them, and damage at the end or in the middle."""
+    lines = [b'{"text": "document %d"}' % i if i % 7 else b"{rubbish %d" % i for i in range(3000)]
+    match kind:
+        case "jsonl":
+            (folder / "a.jsonl").write_bytes(b"\n".join(lines[:50]))
+            (folder / "b.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines))[:-2000])
+            (folder / "c.jsonl.zst").write_bytes(pa.compress(b"\n".join(lines[:60]), "zstd", asbytes=True))
+        case "parquet":
+            table = pa.table({"text": [None if i % 7 == 0 else f"row {i} {i**7}" for i in range(1000)]})
+            pq.write_table(table, folder / "a.parquet", row_group_size=100)
+            data = bytearray((folder / "a.parquet").read_bytes())
+            data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+            (folder / "a.parquet").write_bytes(data)
+        case "warc":
+            page = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nsome text"
+            head = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http; msgtype=response\r\n"
+            record = head + b"Content-Length: %d\r\n\r\n" % len(page) + page + b"\r\n\r\n"
+            (folder / "a.warc.gz").write_bytes(b"".join([gzip.compress(record)] * 600)[:-50])
+        case _:
+            for i in range(5):
+                (folder / f"{i}.txt").write_bytes(b"text" if i % 2 else b"\xff")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet", "warc", "text"])
+def test_reading_on_from_any_record_gives_what_is_left(tmp_path: Path, kind: str) -> None:
+    (piece,) = slices(Source("s", kind, (str(_sample_of(kind, tmp_path)),)))
+    whole = list(read(piece))
+    places = [(k, found) for k, found in enumerate(whole) if isinstance(found, Record)]
+    assert any(isinstance(found, Malformed) for found in whole)
+    for k, found in [*places[:: len(places) // 40 + 1], *places[-2:]]:
+        assert list(read(piece, Place(found.path, found.record))) == whole[k:]
+
+
+def test_what_was_read_before_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (piece,) = slices(Source("s", "jsonl", (str(_sample_of("jsonl", tmp_path)),)))
+    found = [record for record in read(piece) if isinstance(record, Record) and record.path == "b.jsonl.gz"]
+    parsed: list[str] = []
+    monkeypatch.setattr(json, "loads", lambda line: parsed.append(line) or {"text": "x"})
+    list(read(piece, Place("b.jsonl.gz", found[-1].record)))
+    assert len(parsed) < 3 + 60  # the rest of the file, and the next one
