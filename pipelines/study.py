@@ -28,12 +28,16 @@ ROLE: Any = Field(
 )
 
 
+LICENCE: Any = Field(default=None, description="Licence of the collection, for the card of `assay export` (`cc-by-sa-4.0`).")
+
+
 class PythonEnvironment(Section):
     """The text of the running interpreter: standard library and installed distributions."""
 
     kind: Literal["python_environment"]
     name: Name = "python"
     role: Role = ROLE
+    licence: str | None = LICENCE
     max_megabytes: float = Field(default=24, gt=0, description="Text to take at most, spread over the domains, in MB.")
 
 
@@ -50,6 +54,7 @@ class FileSource(Section):
         default=None, description="The domain of every document of this source (else the record's, else the source's name)."
     )
     role: Role = ROLE
+    licence: str | None = LICENCE
     extract: Literal["resiliparse", "trafilatura"] = Field(
         default="resiliparse", description="Main-text extraction for html and warc."
     )
@@ -171,7 +176,10 @@ class Level(Section):
         description="Edits of what is kept, before tokens: c4_lines_tfds, c4_lines_datatrove, c4_lines_fineweb, pii, unicode.",
     )
     random: str | None = Field(default=None, description="Control: drop documents at random down to the tokens of this level.")
-    duplicate: Fraction | None = Field(default=None, description="Control: add exact copies of this share of the tokens.")
+    duplicate: Fraction | None = Field(default=None, description="Control: add copies of this share of the tokens.")
+    duplicate_noise: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="Control: make the copies near ones, by replacing this share of each one's words."
+    )
     mixture: Mixture | None = Field(default=None, description="Overrides the study's mixture for this level (a second arm).")
     leave_one_out: bool = Field(
         default=False, description="Adds levels <name>-without-<rule>, each without one rule of this one."
@@ -182,6 +190,12 @@ class Level(Section):
     def _one_expression_is_a_list(cls, data: Any) -> Any:
         data = {} if data is None else dict(data)
         return data | {key: [data[key]] for key in ("keep", "drop", "edit") if isinstance(data.get(key), str)}
+
+    @model_validator(mode="after")
+    def _noise_is_of_copies(self) -> "Level":
+        if self.duplicate_noise is not None and self.duplicate is None:
+            raise ValueError("`duplicate_noise` is of the copies that `duplicate` adds; give that too")
+        return self
 
 
 class Tokenizer(Section):

@@ -40,7 +40,7 @@ class LevelFacts:
     """What the card says of one level.
 
     `funnel` rows have reason, documents, bytes, tokens (`ledger.merge`); `thresholds` rows have rule, what, group, value
-    (`explain.found`); `declaration` is its part of the study file; `mixture` is in words.
+    (`explain.found`); `declaration` is its part of the study file; `mixture` and `note` are in words.
     """
 
     name: str
@@ -48,6 +48,7 @@ class LevelFacts:
     funnel: Sequence[Mapping[str, Any]]
     thresholds: Sequence[Mapping[str, Any]] = ()
     mixture: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,16 @@ def file_name(level: str, index: int, count: int) -> str:
 
 
 def write(file: str | Path | IO[bytes] | BufferedIOBase, table: pa.Table) -> None:
-    """Write one data file. Chunks follow content, so a store that deduplicates holds once what nested levels share."""
+    """Write one data file. Chunks follow content, so a store that deduplicates holds once what nested levels share.
+
+    A dictionary of texts would be another one in every level, so texts have none.
+    """
     pq.write_table(
         table.cast(SCHEMA),
         file,
         compression="zstd",
         row_group_size=16_384,
+        use_dictionary=["source", "domain"],  # pyright: ignore[reportArgumentType]
         use_content_defined_chunking=True,
         write_page_index=True,
     )
@@ -185,6 +190,8 @@ def _level(level: LevelFacts) -> str:
         parts.append("Thresholds found in this pool:\n\n" + _table(["rule", "what", "domain", "value"], found))
     if level.mixture:
         parts.append(f"Mixture: {_text(level.mixture)}.")
+    if level.note:
+        parts.append(_text(level.note))
     return "\n\n".join(parts)
 
 

@@ -79,7 +79,8 @@ def declaration(level: dict[str, Any]) -> str:
     if rules.get("random"):
         parts.append(f"drop at random to the size of {rules['random']};")
     if rules.get("duplicate"):
-        parts.append(f"add copies of {rules['duplicate']:.0%};")
+        near = "near " if rules.get("duplicate_noise") else ""
+        parts.append(f"add {near}copies of {rules['duplicate']:.0%};")
     if rules.get("mixture"):
         parts.append(f"{rules['mixture'].get('kind', 'pinned')} mixture;")
     text = " ".join(part for part in parts if part).rstrip(";")

@@ -101,6 +101,17 @@ def fit(out: Output, workdir: Workdir, files: list[str], settings: quality.Setti
     return {"report": asdict(trained.report)}
 
 
+def report(workdir: Workdir, name: str, signal: Manifest) -> dict[str, Any]:
+    """What `curation.signals.quality.Report` says of the model that made the scores `signal`."""
+    for identity in workdir.listing(f"classifiers/{name}"):
+        path = f"classifiers/{name}/{identity}/manifest.json"
+        if workdir.exists(path):
+            made = Manifest.from_bytes(workdir.read_bytes(path))
+            if made.digest == signal.step.inputs["model"]:
+                return made.summary
+    raise ValueError(f"classifiers/{name}: the model of {signal.step.path} is gone; delete that folder too, and curate again")
+
+
 def _users(name: str, declared: Classifier, pool: Manifest, base: Path) -> Signal:
     path = declared.model or ""
     located = path if "://" in path else str((base / path).absolute())

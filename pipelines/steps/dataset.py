@@ -9,10 +9,11 @@ from curation.levels import card, edits
 from curation.levels.card import CardFacts, LevelFacts
 from pipelines.run_step import Context, run_step
 from pipelines.run_study import Curated
+from pipelines.steps import classifiers
 from pipelines.steps.looking import ledger_files
 from pipelines.steps.shards import Shard, shards
 from pipelines.study import Study
-from pipelines.workdir import Output, Step
+from pipelines.workdir import Output, Step, Workdir
 
 DOCUMENT = ["uid", "text", "source", "domain", "url", "date"]
 
@@ -22,14 +23,14 @@ def dataset(context: Context, study: Study, curated: Curated, command: str) -> s
     seen = shards(context.workdir, curated.pool.manifest, curated.pool.signals)
     config = {"default": list(study.levels)[-1], "title": study.name}
     inputs = {f"ledgers/{name}": made.digest for name, made in curated.ledgers.items()}
-    step = Step("dataset", config, inputs | {"pool": curated.pool.manifest.digest})
+    step = Step("dataset", config, inputs | {"pool": curated.pool.manifest.digest}, version=2)
     units = []
     for name in study.levels:
         after = [edit for ancestor in study.lineage(name) for edit in study.levels[ancestor].edit]
         files = ledger_files(curated, name)
         units += [(shard, files[i], after, card.file_name(name, i, len(seen))) for i, shard in enumerate(seen)]
     made = run_step(context, step, write_rows, units, unit="files")
-    text = card.card(_facts(study, curated, command))
+    text = card.card(_facts(context.workdir, study, curated, command))
     context.workdir.write_bytes(f"{made.step.path}/README.md", text.encode())
     return context.workdir.full(made.step.path)
 
@@ -48,26 +49,40 @@ def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: s
     return {"documents": rows.num_rows}
 
 
-def _facts(study: Study, curated: Curated, command: str) -> CardFacts:
+def _facts(workdir: Workdir, study: Study, curated: Curated, command: str) -> CardFacts:
     evaluation = study.evaluation
-    classifiers = {
-        name: declared.model_dump(include={"positives", "negatives", "model"}, exclude_none=True)
-        for name, declared in study.classifiers.items()
-    }
+    scorers = {name: _classifier(workdir, study, curated, name) for name in study.classifiers}
     levels = [_level(study, curated, name) for name in study.levels]
     return CardFacts(
         title=study.name,
         levels=levels,
         default=levels[-1].name,
-        sources={source.name: None for source in study.sources if source.role == "pool"},
+        sources={source.name: source.licence for source in study.sources if source.role == "pool"},
         command=command,
         tokenizer=curated.pool.tokenizer.summary["tokenizer"],
         heldout=f"{evaluation.heldout:.3g} of the duplicate clusters, by hash (seed {study.seed}), are in no level, "
         "nor are the documents of references and what duplicates them.",
-        classifiers=classifiers,
+        classifiers=scorers,
         digests={"pool": curated.pool.manifest.digest}
         | {f"level {name}": made.digest for name, made in curated.levels.items()},
     )
+
+
+def _classifier(workdir: Workdir, study: Study, curated: Curated, name: str) -> dict[str, Any]:
+    """What a classifier was made of and how well it tells its held-out examples apart."""
+    declared = study.classifiers[name]
+    facts = declared.model_dump(include={"positives", "negatives", "model"}, exclude_none=True)
+    if declared.model is not None:
+        return facts | {"xxh3": curated.pool.signals[name].step.inputs["model"], "label": declared.label}
+    found = classifiers.report(workdir, name, curated.pool.signals[name])
+    bias = ", ".join(f"{kind} {value:+.2f}" for kind, value in found["length_bias"].items())
+    means = ", ".join(f"{domain} {row['score']:.2f} ({row['n']})" for domain, row in sorted(found["domains"].items())[:20])
+    return facts | {
+        "examples": f"{found['n_good']:,} positives, {found['n_rest']:,} negatives, {found['n_held_out']:,} of them held out",
+        "held-out AUC": f"{found['auc']:.3f} ({found['auc_low']:.3f} to {found['auc_high']:.3f})",
+        "rank correlation of score and length": bias,
+        "mean score by domain (held out)": means,
+    }
 
 
 def _level(study: Study, curated: Curated, name: str) -> LevelFacts:
@@ -83,4 +98,5 @@ def _level(study: Study, curated: Curated, name: str) -> LevelFacts:
         curated.ledgers[name].summary["funnel"],
         curated.selections[name].summary["thresholds"],
         f"{blend.kind}{to}: {parts}",
+        "The copies that this control adds are counted above and are not among the rows." if declared.duplicate else "",
     )

@@ -23,6 +23,7 @@ from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
 from pipelines.run_step import Context
 from pipelines.run_study import Curated, Trained
+from pipelines.steps import classifiers
 from pipelines.steps.ladder import rungs
 from pipelines.steps.shards import shards
 from pipelines.study import Study
@@ -143,8 +144,7 @@ def _lengths(workdir: Workdir, curated: Curated, name: str, ledgers: Manifest) -
 
 def _classifier(workdir: Workdir, curated: Curated, name: str) -> Any:
     signal = curated.pool.signals[name]
-    model = next(path for path in workdir.listing(f"classifiers/{name}") if _is_model(workdir, name, path, signal))
-    found = Manifest.from_bytes(workdir.read_bytes(f"classifiers/{name}/{model}/manifest.json")).summary
+    found = classifiers.report(workdir, name, signal)
     edges = np.linspace(0, 1, 21)
     counts = np.zeros(20, np.int64)
     for path in signal.files(".parquet"):
@@ -159,11 +159,6 @@ def _classifier(workdir: Workdir, curated: Curated, name: str) -> Any:
         "name": name, "auc": found["auc"], "auc_low": found["auc_low"], "auc_high": found["auc_high"],
         "positives": found["n_good"], "negatives": found["n_rest"], "calibration": calibration, "scores": scores,
     }  # fmt: skip
-
-
-def _is_model(workdir: Workdir, name: str, identity: str, signal: Manifest) -> bool:
-    path = f"classifiers/{name}/{identity}/manifest.json"
-    return workdir.exists(path) and Manifest.from_bytes(workdir.read_bytes(path)).digest == signal.step.inputs["model"]
 
 
 def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:

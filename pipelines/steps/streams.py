@@ -1,28 +1,24 @@
-"""Streams: from what a level keeps to its token shards. Up to three steps a level; only one that edits reads text.
+"""Streams: from what a level keeps to its token shards. Nothing here reads text; `rewrites` does, for levels that change it.
 
-edited/<level>    per pool shard   the kept documents after the level's edits, tokenised again (where it has edits)
 ledgers/<level>   per pool shard   the mixture's last word on every document, the funnel, and pieces by token shard
 levels/<level>    per token shard  pieces in training order; dataset.json
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import reduce
 from typing import IO, Any, cast
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from curation.levels import controls, edits, layout, ledger, mixture, search
+from curation.levels import layout, ledger, mixture, search
 from curation.tokens import shards as token_shards
-from curation.tokens import tokenizer
 from pipelines.run_step import Context, run_step
+from pipelines.steps import rewrites
+from pipelines.steps.level_parts import Part, parts
 from pipelines.steps.selections import FRAME, Pool
-from pipelines.steps.shards import Shard, shard_file, shards
-from pipelines.steps.tokens import token_lists
+from pipelines.steps.shards import shard_file
 from pipelines.study import Study, StudyError
 from pipelines.workdir import Manifest, Output, Step, Workdir
 
@@ -30,103 +26,35 @@ TOKENS_PER_SHARD = 2**25
 EOT = 0
 
 
-@dataclass(frozen=True)
-class Part:
-    """One pool shard's part of a level: its selection, its edits where the level has any, and the copies it adds."""
-
-    shard: Shard
-    selection: str
-    reasons: tuple[str, ...]
-    edited: str | None
-    duplicate: float
-    seed: int
-
-    def decided(self) -> pl.DataFrame:
-        """The shard's selection (reasons as an Enum again: Parquet knows only dictionaries)."""
-        table = pl.DataFrame(self.shard.workdir.read_table(self.selection))
-        return table.with_columns(pl.col("reason").cast(pl.String).cast(pl.Enum(self.reasons)))
-
-    def kept(self, frame: pl.DataFrame, keep: pl.Series) -> pl.DataFrame:
-        """The frame of the documents that are laid out, with the tokens and bytes that the edits left."""
-        kept = frame.filter(keep)
-        if self.edited is None:
-            return kept
-        sizes = pl.DataFrame(self.shard.workdir.read_table(self.edited, ["n_tokens", "n_bytes"]))
-        return kept.with_columns(sizes["n_tokens"], sizes["n_bytes"]).filter(pl.col("n_tokens") > 0)
-
-    def tokens(self, keep: pl.Series) -> pa.Array:
-        """Their token lists."""
-        if self.edited is None:
-            return token_lists(self.shard.workdir, self.shard.signals["tokens"]).filter(keep.to_arrow())
-        lists = token_lists(self.shard.workdir, self.edited)
-        return lists.filter(pc.greater(lists.value_lengths(), 0))  # pyright: ignore[reportAttributeAccessIssue]
-
-    def added(self, kept: pl.DataFrame) -> pl.DataFrame:
-        """The copies that the `duplicate` control adds; they are laid out like the documents of one more shard."""
-        return controls.copies(kept, self.duplicate, self.seed)
-
-
 def lay_out_levels(
     context: Context, study: Study, pool: Pool, selections: Mapping[str, Manifest]
 ) -> tuple[dict[str, Manifest], dict[str, Manifest]]:
     """Every level's ledgers and token shards, in the order of the study."""
-    edited = {name: _edit(context, study, pool, name, selections[name]) for name in study.levels}
-    laid = {name: _lay_out(context, study, pool, name, selections, edited[name]) for name in study.levels}
+    edited = {name: rewrites.edited_documents(context, study, pool, name, selections[name]) for name in study.levels}
+    copied = {name: rewrites.near_copies(context, study, pool, name, selections[name], edited[name]) for name in study.levels}
+    laid = {name: _lay_out(context, study, pool, name, selections, edited[name], copied[name]) for name in study.levels}
     return {name: ledgers for name, (ledgers, _) in laid.items()}, {name: made for name, (_, made) in laid.items()}
 
 
-def _edit(context: Context, study: Study, pool: Pool, name: str, selection: Manifest) -> Manifest | None:
-    """The level's kept documents after its edits (its parents' first), or None where it has none."""
-    names = [edit for ancestor in study.lineage(name) for edit in study.levels[ancestor].edit]
-    if not names:
-        return None
-    if unknown := [edit for edit in names if edit not in edits.EDITS]:
-        raise StudyError(f"levels.{name}.edit: {unknown[0]!r} is not one of {', '.join(edits.EDITS)}")
-    step = Step(f"edited/{name}", {"edits": names}, {"selection": selection.digest, "tokenizer": pool.tokenizer.digest})
-    path, files = pool.tokenizer.files("tokenizer.json")[0], selection.files(".parquet")
-    units = [(shard, files[shard.index], names, path) for shard in shards(context.workdir, pool.manifest, pool.signals)]
-    return run_step(context, step, edit, units, lambda parts: {"counts": reduce(_add, (part["counts"] for part in parts), {})})
-
-
-def edit(out: Output, shard: Shard, selection: str, names: list[str], trained: str) -> dict[str, Any]:
-    """Edit and tokenise one shard's kept documents, row group by row group. Runs on a worker."""
-    keep = pl.DataFrame(shard.workdir.read_table(selection, ["keep"]))["keep"]
-    spelled = shard.workdir.read_bytes(trained).decode()
-    start, tables, counts = 0, [], {}
-    for batch in shard.workdir.batches(shard.pool, ["text"]):
-        texts = batch.filter(keep.slice(start, batch.num_rows).to_arrow())["text"]
-        start += batch.num_rows
-        after, done = edits.edit(texts, names)
-        counts = _add(counts, done)
-        tokens = tokenizer.encode(spelled, after)
-        n_bytes = pc.binary_length(after)  # pyright: ignore[reportAttributeAccessIssue]
-        sizes = {"n_tokens": tokens.value_lengths().cast(pa.uint32()), "n_bytes": n_bytes.cast(pa.uint32())}
-        tables.append(pa.table({"tokens": tokens, **sizes}))
-    out.write_table(shard_file(shard.index), pa.concat_tables(tables))
-    return {"counts": counts}
-
-
-def _add(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted((Counter(a) + Counter(b)).items()))
-
-
 def _lay_out(
-    context: Context, study: Study, pool: Pool, name: str, selections: Mapping[str, Manifest], edited: Manifest | None
+    context: Context,
+    study: Study,
+    pool: Pool,
+    name: str,
+    selections: Mapping[str, Manifest],
+    edited: Manifest | None,
+    copied: Manifest | None,
 ) -> tuple[Manifest, Manifest]:
     """The level's stream: its budget by domain, its pieces' places, its token shards. Returns the ledgers and the level."""
     declared, selection = study.levels[name], selections[name]
     blend = declared.mixture or study.mixture
-    files, reasons = selection.files(".parquet"), tuple(selection.summary["reasons"])
-    after = edited.files(".parquet") if edited is not None else None
-    parts = [
-        Part(
-            shard, files[shard.index], reasons, after[shard.index] if after else None, declared.duplicate or 0.0, study.seed + 3
-        )
-        for shard in shards(context.workdir, pool.manifest, pool.signals)
-    ]
+    seen = parts(
+        context.workdir, pool, selection, edited=edited, copied=copied, duplicate=declared.duplicate or 0.0, seed=study.seed + 3
+    )
     available = selection.summary["tokens"]
     if edited is not None or declared.duplicate:
-        available = _count(context, name, parts, {"selection": selection, "tokens": pool.signals["tokens"], "edited": edited})
+        made_from = {"selection": selection, "tokens": pool.signals["tokens"], "edited": edited, "copies": copied}
+        available = _count(context, name, seen, made_from)
     wanted = 0 if study.ladder.repeat else max(study.ladder.tokens)
     shares = mixture.Mixture(
         blend.kind, blend.shares or {}, blend.temperature, max_epochs=blend.max_epochs, pool_below=blend.min_share
@@ -145,6 +73,7 @@ def _lay_out(
     }  # fmt: skip
     inputs = {"selection": selection.digest, "pool": pool.manifest.digest, "tokens": pool.signals["tokens"].digest}
     inputs |= {"edited": edited.digest} if edited is not None else {}
+    inputs |= {"copies": copied.digest} if copied is not None else {}
     facts = {
         "vocab_size": study.tokenizer.vocab_size, "eot": EOT, "order_seed": cut.order_seed,
         "tokenizer": pool.tokenizer.summary["tokenizer"],
@@ -157,10 +86,10 @@ def _lay_out(
         return ledgers, made
     state = layout.boundary_search(budget, partitions)
     while not state.done:
-        jobs = [(part, state, budget, cut) for part in parts]
+        jobs = [(part, state, budget, cut) for part in seen]
         state = search.narrow(state, search.merge([found for _, found in context.executor.map(measure, jobs)]))
     bounds = layout.Boundaries.of(state, budget, partitions)
-    units = [(part, budget, bounds, cut) for part in parts]
+    units = [(part, budget, bounds, cut) for part in seen]
     ledgers = run_step(context, ledgers_step, lay, units, lambda records: _funnel(name, pool.manifest, records))
     exchanged = ledgers.files()
     by_partition = [[path for path in exchanged if f"/exchange/{p:05d}/" in path] for p in range(partitions)]
@@ -190,7 +119,7 @@ def _count(context: Context, name: str, parts: list[Part], inputs: Mapping[str, 
     )  # fmt: skip
     made = run_step(
         context, step, count, [(part,) for part in parts],
-        lambda records: {"tokens": reduce(_add, (record["tokens"] for record in records), {})},
+        lambda records: {"tokens": reduce(rewrites.add, (record["tokens"] for record in records), {})},
     )  # fmt: skip
     return made.summary["tokens"]
 
@@ -216,7 +145,7 @@ def lay(out: Output, part: Part, budget: mixture.Budget, bounds: layout.Boundari
     final = ledger.settle_mixture(decided, kept, laid, budget)
     funnels, pieces = [ledger.funnel(final, frame, budget)], [laid]
     if len(added := part.added(kept)):
-        copied = layout.lay(added, tokens.take(added["row"].to_arrow()), budget, bounds, cut)
+        copied = layout.lay(added, part.added_tokens(added, tokens), budget, bounds, cut)
         funnels.append(ledger.funnel_copies(added, copied, final, budget))
         pieces.append(copied)
     out.write_table(shard_file(out.index), final.to_arrow())

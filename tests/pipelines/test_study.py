@@ -57,6 +57,7 @@ def test_overrides_are_yaml_values_at_dotted_places(study_file):
         ("fit.baseline=best", r"fit\.baseline: 'best' is not a level"),
         ("mixture.kind=explicit", r"mixture: `shares` belongs to `kind: explicit`"),
         ("mixture={kind: explicit, shares: {code: 0.5, docs: 0.4}}", r"shares sum to 0\.9; they must sum to 1"),
+        ("levels.x={duplicate_noise: 0.1}", r"levels\.x: `duplicate_noise` is of the copies that `duplicate` adds"),
         ("classifiers.q={}", r"classifiers\.q: give either `positives`"),
         ("sources=[]", r"sources: .*at least 1 item"),
         ("sources=[{kind: jsonl, name: a, path: x}, {kind: text, name: a, path: y}]", "the name 'a' is used twice"),

@@ -1,5 +1,6 @@
 """The dataset folder: a card that the Hub's own library reads, rows that `datasets` loads."""
 
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,23 @@ def test_rows_are_the_kept_documents(folder):
     assert table["n_tokens"].to_pylist() == [1, 2]
     assert table["date"].null_count == 2
     assert slug("best 10%") == "best-10"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_nested_levels_share_their_bytes(tmp_path, ours):
+    """A store that deduplicates by content holds once what two levels share; the pages of ordinary files shift."""
+    rng = random.Random(1)
+    texts = [" ".join(f"{rng.getrandbits(40):x}" for _ in range(60)) for _ in range(20_000)]
+    files = []
+    for name, kept in (("raw", texts), ("best", texts[:100] + texts[150:9000] + texts[9010:])):
+        absent = {name: pa.nulls(len(kept), SCHEMA.field(name).type) for name in SCHEMA.names if name != "text"}
+        table = pa.table({"text": pa.array(kept, pa.large_string()), **absent}).select(SCHEMA.names)
+        write(tmp_path / name, table) if ours else pq.write_table(table, tmp_path / name, compression="zstd")
+        files.append((tmp_path / name).read_bytes())
+    raw, best = files
+    places = range(0, len(best) - 64, len(best) // 200)
+    shared = sum(best[place : place + 64] in raw for place in places) / len(places)
+    assert shared > 0.8 if ours else shared < 0.2
 
 
 def test_datasets_loads_the_folder(folder, monkeypatch, tmp_path):

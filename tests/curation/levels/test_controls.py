@@ -77,6 +77,13 @@ def test_noise_has_the_declared_rate():
     assert abs(np.mean([a != b for a, b in zip(words, near, strict=True)]) - 0.1) < 0.01
 
 
+def test_a_near_copy_keeps_the_declared_part_of_its_shingles():
+    words = [f"w{k}" for k in range(20_000)]
+    near = noisy(" ".join(words), 777, 0.05, seed=3).split()
+    kept = np.mean([words[k : k + 5] == near[k : k + 5] for k in range(len(words) - 4)])
+    assert abs(kept - 0.95**5) < 0.02
+
+
 def test_a_family_leaves_out_one_rule_at_a_time():
     level = {
         "extends": "raw",

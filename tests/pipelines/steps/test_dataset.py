@@ -1,15 +1,18 @@
-"""The exported folder: the rows of every ledger, a card, and `datasets` reading it where it is installed."""
+"""The exported folder: the rows of every ledger, a card, and `datasets` reading it; several classifiers side by side."""
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from curation.signals import quality
 from pipelines import run_study
 from pipelines.executor import InProcess
 from pipelines.progress import Progress
 from pipelines.run_step import Context
+from pipelines.steps import classifiers
 from pipelines.steps.dataset import dataset
 from pipelines.study import load
 from pipelines.workdir import Workdir
@@ -19,6 +22,19 @@ from pipelines.workdir import Workdir
 def exported(module_study_folder):
     content = yaml.safe_load((module_study_folder / "study.yaml").read_text())
     content["levels"]["masked"] = {"extends": "clean", "edit": ["pii"]}
+    content["levels"]["theirs"] = {"extends": "clean", "top": {"fraction": 0.5, "by": "theirs.score"}}
+    content["levels"]["blind"] = {"extends": "clean", "top": {"fraction": 0.5, "by": "random.score"}}
+    content["levels"]["copied"] = {"extends": "clean", "duplicate": 0.5}
+    content["signals"].append("random")
+    content["sources"][0]["licence"] = "cc-by-4.0"
+    lines = [
+        f"__label__{'essay' if i % 2 else 'other'} {text} number {i}\n" for i, text in enumerate(["a note", "the house"] * 40)
+    ]
+    (module_study_folder / "theirs.bin").write_bytes(quality._fit(lines, quality.Settings(dim=4, bucket=100, min_count=1)))
+    content["classifiers"] |= {
+        "letters": {"positives": "domain == 'letters'", "examples": 100, "bucket": 1000, "dim": 4, "epochs": 2},
+        "theirs": {"model": "theirs.bin", "label": "__label__essay"},
+    }
     (module_study_folder / "edited.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     workdir = Workdir(str(module_study_folder / "work"))
     context = Context(workdir, InProcess(), Progress(workdir))
@@ -29,7 +45,7 @@ def exported(module_study_folder):
 
 def test_every_level_has_the_rows_that_its_ledgers_keep(exported):
     curated, folder, context, study = exported
-    for name in study.levels:
+    for name in [name for name in study.levels if name != "copied"]:
         table = pq.read_table(f"{folder}/data/{name}")
         kept = curated.ledgers[name].summary["funnel"][-1]
         assert table.num_rows == kept["documents"]
@@ -51,6 +67,38 @@ def test_the_card_has_a_config_per_level(exported):
     head = yaml.safe_load(text.split("---\n")[1])
     assert [config["config_name"] for config in head["configs"]] == list(study.levels)
     assert "lowest quality.score taken" in text
+    assert head["license"] == "cc-by-4.0"
+    assert "| small | cc-by-4.0 |" in text
+    assert text.count("The copies that this control adds are counted above and are not among the rows.") == 1
+
+
+def test_the_card_says_what_the_classifiers_are_worth(exported):
+    curated, folder, context, _ = exported
+    text = Path(folder, "README.md").read_text()
+    for name in ("quality", "letters"):
+        found = classifiers.report(context.workdir, name, curated.pool.signals[name])
+        assert f"| {name} | held-out AUC | {found['auc']:.3f} (" in text
+        assert f"| {name} | rank correlation of score and length | good {found['length_bias']['good']:+.2f}," in text
+    assert "| theirs | model | theirs.bin |" in text
+    assert "| theirs | held-out AUC" not in text
+
+
+def test_classifiers_stand_side_by_side(exported):
+    """Two that were trained here, a user's model and the random control: each scores all documents, and none is another."""
+    curated, _, context, _ = exported
+    scores = {}
+    for name in ("quality", "letters", "theirs", "random"):
+        paths = curated.pool.signals[name].files(".parquet")
+        scores[name] = np.concatenate([context.workdir.read_table(path)["score"].to_numpy() for path in paths])
+        assert len(scores[name]) == 360
+        assert ((scores[name] >= 0) & (scores[name] <= 1)).all()
+        assert len(np.unique(scores[name])) > 50
+    assert abs(np.corrcoef(np.stack(list(scores.values())))[np.triu_indices(4, 1)]).max() < 0.95
+    texts = [
+        text for p in curated.pool.manifest.files(".parquet") for text in context.workdir.read_table(p)["text"].to_pylist()
+    ]
+    model = quality.load(str(Path(context.workdir.root).parent / "theirs.bin"))
+    np.testing.assert_array_equal(scores["theirs"], quality.score(model, texts, "__label__essay"))
 
 
 def test_datasets_reads_the_folder(exported, tmp_path, monkeypatch):

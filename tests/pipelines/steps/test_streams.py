@@ -6,6 +6,8 @@ import polars as pl
 import pytest
 import yaml
 
+from curation.levels import controls
+from curation.tokens import tokenizer
 from pipelines import run_study
 from pipelines.executor import InProcess, OnRay
 from pipelines.progress import Progress
@@ -16,7 +18,9 @@ from pipelines.workdir import Workdir
 LEVELS = {
     "raw": {},
     "duplicated": {"extends": "raw", "duplicate": 0.5},
+    "near": {"extends": "raw", "duplicate": 0.5, "duplicate_noise": 0.1},
     "edited": {"extends": "raw", "edit": ["pii", "c4_lines_tfds"]},
+    "edited-near": {"extends": "edited", "duplicate": 0.3, "duplicate_noise": 0.2},
     "edited-twice": {"extends": "edited", "edit": ["pii"], "keep": ["gopher_quality.n_words >= 30"], "duplicate": 0.2},
     "control": {"extends": "raw", "random": "edited"},
 }
@@ -58,6 +62,53 @@ def test_copies_are_added_laid_and_counted(curated):
     twice = laid.group_by("doc_id", "piece").agg(n=pl.len(), same=pl.col("tokens").n_unique())
     assert set(twice["n"]) == {1, 2}
     assert set(twice["same"]) == {1}
+
+
+def spelled(workdir: Workdir, made, name: str) -> dict[int, list[str]]:
+    """The texts in a level's stream, by document, from its tokens."""
+    known = tokenizer.load(workdir.read_bytes(made.pool.tokenizer.files("tokenizer.json")[0]).decode())
+    laid = stream(workdir, made, name)
+    assert laid["piece"].max() == 0  # documents are short: a piece is a text
+    assert sorted(laid["n_bytes"]) == sorted(len(known.decode(tokens).encode()) for tokens in laid["tokens"].to_list())
+    texts: dict[int, list[str]] = {}
+    for doc_id, tokens in zip(laid["doc_id"], laid["tokens"].to_list(), strict=True):
+        texts.setdefault(doc_id, []).append(known.decode(tokens))
+    return texts
+
+
+@pytest.mark.parametrize(("name", "plain", "noise"), [("near", "raw", 0.1), ("edited-near", "edited", 0.2)])
+def test_near_copies_are_of_the_same_documents_with_other_words(curated, name, plain, noise):
+    _, workdir, made = curated
+    originals, texts = spelled(workdir, made, plain), spelled(workdir, made, name)
+    assert set(texts) == set(originals)
+    if name == "near":
+        assert {d for d, found in texts.items() if len(found) == 2} == {
+            d for d, found in spelled(workdir, made, "duplicated").items() if len(found) == 2
+        }
+    changed = total = 0
+    for doc_id, found in texts.items():
+        (original,) = originals[doc_id]
+        assert original in found
+        for copy in [text for text in found if text != original]:
+            ours, theirs = (controls.WORD.findall(text) for text in (copy, original))
+            assert controls.WORD.sub("", copy) == controls.WORD.sub("", original)
+            changed += sum(a != b for a, b in zip(ours, theirs, strict=True))
+            total += len(ours)
+    assert total > 2000
+    assert noise * 0.8 < changed / total < noise * 1.1  # a word may be replaced by itself
+    rows = funnel(made, name)
+    assert rows["kept"]["documents"] == sum(map(len, texts.values()))
+    assert rows["kept"]["tokens"] == stream(workdir, made, name)["tokens"].list.len().sum()
+
+
+def test_noise_changes_no_identity_where_there_is_none(curated):
+    """Steps of levels that were declared before the key existed are found again."""
+    _, _, made = curated
+    for name in ("raw", "duplicated", "edited-twice"):
+        step = made.ledgers[name].step
+        assert set(step.config) == {"length", "shares", "group", "order_seed", "piece_tokens", "partitions", "duplicate"}
+        assert "copies" not in step.inputs
+    assert made.ledgers["near"].step.inputs["copies"]
 
 
 def test_edits_are_laid_and_counted(curated):
