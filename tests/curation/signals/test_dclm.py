@@ -49,6 +49,25 @@ def test_repetition_is_the_definition(parts):
         assert observed == pytest.approx(reference(text, documents.words.spelled(d)))
 
 
+GOLDEN = {
+    "empty": ("", {"n_lines": 0, "dup_lines": 0, "top_2_gram": 0, "dup_5_grams": 0}),
+    "one line": ("a b a b c", {"n_lines": 1, "dup_lines": 0, "top_2_gram": 4 / 5, "top_3_gram": 0}),
+    "lines": ("ab\ncd\n ab \n", {"n_lines": 3, "dup_lines": 2 / 3, "dup_line_chars": 4 / 6}),
+    "paragraphs": ("ab\ncd\n\nab\ncd\n\nef", {"dup_paragraphs": 2 / 3, "dup_paragraph_chars": 10 / 12}),
+    "repeated 5-gram": ("a b c d e f a b c d e", {"dup_5_grams": 10 / 11, "dup_6_grams": 0}),
+    "no spaces": ("x" * 1000, {"top_2_gram": 0, "dup_10_grams": 0}),
+    "right to left": ("\u05d0 \u05d1 \u05d0 \u05d1", {"top_2_gram": 1, "top_3_gram": 0}),
+    "emoji": ("\U0001f600 \U0001f600\n\U0001f600 \U0001f600", {"dup_lines": 1, "dup_line_chars": 1, "top_2_gram": 0}),
+}
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_golden(case):
+    text, expected = GOLDEN[case]
+    observed = dclm.repetition(batch(text)).to_pylist()[0]
+    assert {name: observed[name] for name in expected} == pytest.approx(expected)
+
+
 def test_the_first_occurrence_counts():
     observed = dclm.repetition(batch("ab\ncd\n\nab\n")).to_pylist()[0]
     assert observed["dup_lines"] == pytest.approx(2 / 3)

@@ -63,6 +63,14 @@ def test_the_first_characters_are_enough():
     assert language(batch(texts), n_chars=None)["en"][0].as_py() > 100 * some["en"][0].as_py()
 
 
+def test_a_line_of_ten_megabytes_and_one_without_spaces():
+    texts = ["the words of one long line and " * 340_000, "x" * 10_000_000, "thewordsofonelongline"]
+    some, whole = language(batch(texts)), language(batch(texts), n_chars=None)
+    assert some["language"].to_pylist()[0] == "en"
+    assert all(0 < score <= 1 for score in whole["score"].to_pylist())
+    assert whole["language"][2] == some["language"][2]  # short enough to be read whole both times
+
+
 def test_an_unknown_language_is_an_error():
     with pytest.raises(ValueError, match="'klingon' is none of the 140 languages of py3langid"):
         language(batch(["a"]), languages=["klingon"])

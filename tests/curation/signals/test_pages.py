@@ -23,6 +23,7 @@ REFINEDWEB_GOLDEN = {
     "no letters": ("...", {"n_lines": 1, "one_word_lines": 1, "removed_words": 0}),
     "right to left": ("\u05d0\u05d1 \u05d2\u05d3", {"uppercase_lines": 0, "one_word_lines": 0}),
     "emoji": ("\U0001f600\n\U0001f600 \U0001f600", {"one_word_lines": 1}),
+    "no spaces": ("x" * 1000, {"n_lines": 1, "one_word_lines": 1, "removed_words": 1}),
 }
 
 
@@ -53,6 +54,10 @@ NEMO_GOLDEN = {
     "addresses": ("see http://a.b/c and https://x%41, http:// end", {"urls": 23 / 46}),
     "paragraphs": ("our Privacy Policy\nhere\n\n\n\nsecond one\n\nwe use cookies.", {"boilerplate": 2 / 3}),
     "lorem ipsum": ("a\n\nb\n\nlorem IPSUM", {"boilerplate": 1}),
+    "one line": ("One (1) line.", {"non_alphanumeric": 4 / 13, "numbers": 1 / 13, "parentheses": 2 / 13, "longest_word": 5}),
+    "no spaces": ("ab1" * 400, {"non_alphanumeric": 0, "white_space": 0, "numbers": 1 / 3, "longest_word": 1200}),
+    "right to left": ("\u05e9\u05dc\u05d5\u05dd 1", {"non_alphanumeric": 5 / 6, "white_space": 1 / 6, "longest_word": 4}),
+    "emoji": ("\U0001f600 a", {"non_alphanumeric": 2 / 3, "white_space": 1 / 3, "longest_word": 1}),
     "longest word": ("a " + "\u4f60" * 1001, {"longest_word": 1001}),
 }  # fmt: skip
 

@@ -100,6 +100,46 @@ def test_a_word_list_matches_whole_words_and_phrases(tmp_path):
     assert table["matched_words"].to_pylist() == pytest.approx([2 / 3, 3 / 4, 1, 0, 0])
 
 
+EDGES = {
+    "empty": ("", 0, 0),
+    "one line": ("one bad line", 1, 1 / 3),
+    "no spaces": ("bad" * 100, 0, 0),
+    "right to left": ("\u05e9\u05dc\u05d5\u05dd \u05e8\u05e2, \u05e9\u05dc\u05d5\u05dd", 1, 1 / 3),
+    "emoji": ("\U0001f600bad\U0001f600 \U0001f600", 1, 1),  # an emoji is no word
+    "no words": ("\U0001f600 ...", 0, 0),
+    "Chinese": ("\u574f\u4eba\u574f", 1, 2 / 3),
+    "ten megabytes": ("a bad line of words " * 500_000, 500_000, 1 / 5),
+}
+
+
+@pytest.mark.parametrize("case", EDGES)
+def test_word_list_golden(tmp_path, case):
+    text, n_matches, matched_words = EDGES[case]
+    (tmp_path / "list.txt").write_text("bad\n\u05e8\u05e2\n\u574f\u4eba\n")
+    assert word_list(batch(text), str(tmp_path / "list.txt")).to_pylist() == [
+        {"n_matches": n_matches, "matched_words": pytest.approx(matched_words)}
+    ]
+
+
+CONTAMINATED = {
+    "empty": ("", 0, None),
+    "one line": (f"x {QUESTION}", 5, QUESTION[:-1]),
+    "no spaces": (QUESTION.replace(" ", ""), 0, None),
+    "right to left": (" ".join(f"\u05d0\u05d1{k}" for k in range(20)), 8, " ".join(f"\u05d0\u05d1{k}" for k in range(20))),
+    "emoji": (QUESTION.replace(" ", " \U0001f600 "), 5, QUESTION[:-1].replace(" ", " \U0001f600 ")),
+    "ten megabytes": ("words " * 1_700_000 + QUESTION, 5, QUESTION[:-1]),
+}
+
+
+@pytest.mark.parametrize("case", CONTAMINATED)
+def test_contamination_golden(evaluation, case):
+    text, n_matches, span = CONTAMINATED[case]
+    row = contamination(batch(text), evaluation(QUESTION, CONTAMINATED["right to left"][0])).to_pylist()[0]
+    assert row["n_matches"] == n_matches
+    found = None if span is None else text.encode()[row["span_start"] : row["span_end"]].decode()
+    assert found == span
+
+
 def test_an_empty_word_list_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="set `path`"):
         word_list(batch("a"))

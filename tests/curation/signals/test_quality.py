@@ -85,6 +85,18 @@ def test_signal(classifier: quality.Classifier, tmp_path: Path) -> None:
     assert quality.compute(Batch(documents.slice(0, 0)), model=str(tmp_path / "model.bin")).num_rows == 0
 
 
+def test_texts_of_every_form_have_a_score(classifier: quality.Classifier, tmp_path: Path) -> None:
+    """Empty, one line, no spaces, right to left, emoji, NUL, ten megabytes: one score each, and none moves its neighbour's."""
+    classifier.save(tmp_path)
+    model = load(str(tmp_path / "model.bin"))
+    texts = ["", "river", "x" * 1000, "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd", "\U0001f600 \U0001f600"]
+    texts += ["click " * 1_700_000, "x" * 10_000_000, "river stone"]
+    scores = score(model, texts)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert [score(model, [text])[0] for text in texts] == scores.tolist()
+    assert scores[5] < 0.5 < scores[7]
+
+
 def test_a_rewritten_model_is_loaded_again(classifier: quality.Classifier, tmp_path: Path) -> None:
     path = tmp_path / "model.bin"
     path.write_bytes(classifier.model)

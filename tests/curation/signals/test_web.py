@@ -68,7 +68,9 @@ FINEWEB_GOLDEN = {
     "repeated lines": ("ab\n\nab\n ab\nab", {"dup_line_chars": 4 / 9, "newline_ratio": 4 / 4}),
     "other scripts": ("\u4f60\u597d\u3002\n\u0645\u0631\u062d\u0628\u0627\u061f\nabc", {"punctuated_lines": 2 / 3}),
     "emoji": ("ok \U0001f600", {"punctuated_lines": 0, "short_lines": 1}),
-}
+    "no spaces": ("x" * 1000, {"n_lines": 1, "short_lines": 0, "punctuated_lines": 0, "newline_ratio": 0}),
+    "right to left": ("\u05e9\u05dc\u05d5\u05dd.\n\u05e9\u05dc\u05d5\u05dd", {"punctuated_lines": 0.5, "newline_ratio": 1 / 3}),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", FINEWEB_GOLDEN)
