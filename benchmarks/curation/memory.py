@@ -1,6 +1,6 @@
-"""Peak memory of the workers in all of curation, on a tenth of a pool and on the whole of it, by step.
+"""Peak memory of the workers in all of curation, on a part of a pool and on ten times as much, by step.
 
-    python benchmarks/curation/memory.py ../shared/data/text/pool [--share 1 --share 10]
+    python benchmarks/curation/memory.py ../shared/data/text/pool [--share 20 --share 2]
 
 `--share n` takes every n-th record of each file, by its number. Two workers on a local Ray. Resident memory of every worker is
 read from /proc every 50 ms and put down to the step that was under way; the peak of a process is the kernel's own (VmHWM).
@@ -35,7 +35,7 @@ LEVELS = {
     "filtered": {"extends": "dedup", "keep": ["gopher_quality", "gopher_repetition"]},
     "top": {"extends": "filtered", "top": {"fraction": 0.5, "by": "quality.score", "within": "domain"}},
     "copies": {"extends": "dedup", "duplicate": 0.3, "duplicate_noise": 0.02},
-    "edited": {"extends": "dedup", "edit": ["pii", "unicode"]},
+    "edited": {"extends": "dedup", "edit": ["pii", "c4_lines_tfds"]},
 }
 
 
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("pool", type=Path)
     parser.add_argument("--share", type=int, action="append")
     arguments = parser.parse_args()
-    for share in arguments.share or [10, 1]:
+    for share in arguments.share or [20, 2]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             sample(arguments.pool, share, folder / "pool")

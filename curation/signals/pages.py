@@ -18,6 +18,7 @@ NEMO_RULES = """
     nemo.non_alphanumeric <= 0.25 and nemo.numbers <= 0.15 and nemo.urls <= 0.2 and nemo.white_space <= 0.25
     and nemo.parentheses <= 0.1 and nemo.boilerplate <= 0.4 and nemo.longest_word <= 1000
 """
+OTHER, DIGIT, WHITE, BRACKET, BLANK = 1, 2, 4, 8, 16  # what a character counts as for `nemo`
 COUNTERS = (
     "likes", "shares", "comments", "retweets", "reposts", "quotes", "bookmarks", "upvotes", "downvotes", "downloads", "views",
     "followers",
@@ -59,10 +60,23 @@ def nemo(batch: Batch) -> pa.Table:
     documents = len(words.bounds) - 1
     value_DV, longest_D = np.ones((documents, 6)), np.zeros(documents, np.int32)
     _nemo(
-        words.utf8_N, words.text_bounds, flags(), *strings(BOILERPLATE), second_letters(BOILERPLATE), value_DV, longest_D
+        words.utf8_N, words.text_bounds, flags(), _kinds(), *strings(BOILERPLATE), second_letters(BOILERPLATE),
+        value_DV, longest_D,
     )  # fmt: skip
     names = ("non_alphanumeric", "numbers", "urls", "white_space", "parentheses", "boilerplate")
     return pa.table({**{name: value_DV[:, v] for v, name in enumerate(names)}, "longest_word": longest_D})
+
+
+def _kinds() -> np.ndarray:
+    """What each ASCII character counts as: uint8[128]."""
+    kind_A = np.zeros(128, np.uint8)
+    for code in range(128):
+        plain = chr(code).isalnum() or chr(code) in "\n?!,."
+        kind_A[code] = (
+            OTHER * (not plain) | DIGIT * chr(code).isdecimal() | WHITE * (chr(code) in "\t\n\r\b ")
+            | BRACKET * (chr(code) in "()[]{}") | BLANK * chr(code).isspace()
+        )  # fmt: skip
+    return kind_A
 
 
 @inner
@@ -164,7 +178,7 @@ def is_hex(byte):
 
 
 @kernel
-def _nemo(utf8_N, text_bounds, flags_C, phrases, phrase_bounds, second_A, value_DV, longest_D):
+def _nemo(utf8_N, text_bounds, flags_C, kind_A, phrases, phrase_bounds, second_A, value_DV, longest_D):
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
         if i == end:
@@ -173,32 +187,36 @@ def _nemo(utf8_N, text_bounds, flags_C, phrases, phrase_bounds, second_A, value_
         paragraphs = boilerplate = found_anywhere = 0
         paragraph, address, blank = i, i, True
         while i < end:
-            code, width, kind = read(utf8_N, i, end, flags_C)
+            byte, width = utf8_N[i], 1
+            if byte < 0x80:
+                kind = np.int64(kind_A[byte])
+            else:
+                code, width, flag = read(utf8_N, i, end, flags_C)
+                kind = OTHER | (DIGIT if flag & DECIMAL else 0) | (BLANK if flag & SPACE else 0)
+                kind |= BRACKET if code == 0x27E8 or code == 0x27E9 else 0
             chars += 1
-            digits += (kind & DECIMAL) != 0
-            white += code == 0x20 or code == 0x0A or code == 0x09 or code == 0x0D or code == 0x08
-            plain = code < 0x80 and kind & (ALPHA | NUMBER)
-            other += not (plain or code == 0x0A or code == 0x3F or code == 0x21 or code == 0x2C or code == 0x2E)
-            brackets += code == 0x28 or code == 0x29 or code == 0x5B or code == 0x5D or code == 0x7B or code == 0x7D
-            brackets += code == 0x27E8 or code == 0x27E9
-            if code == ord("h") and i >= address:
+            other += kind & OTHER
+            digits += kind & DIGIT
+            white += kind & WHITE
+            brackets += kind & BRACKET
+            if byte == ord("h") and i >= address:
                 address = max(address, address_end(utf8_N, i, end))
             urls += i < address
-            word = 0 if kind & SPACE else word + 1
+            word = 0 if kind & BLANK else word + 1
             longest = max(longest, word)
-            blank &= (kind & SPACE) != 0
+            blank &= (kind & BLANK) != 0
             i += width
-            if i == end or (code == 0x0A and utf8_N[i] == 0x0A):
+            if i == end or (byte == 0x0A and utf8_N[i] == 0x0A):
                 if not blank:
                     found = phrases_in(utf8_N, paragraph, i, phrases, phrase_bounds, second_A)
                     paragraphs += 1
                     boilerplate += found != 0
                     found_anywhere |= found
                 paragraph, blank = i, True
-        value_DV[d, 0] = other / chars
-        value_DV[d, 1] = digits / chars
+        value_DV[d, 0] = other // OTHER / chars
+        value_DV[d, 1] = digits // DIGIT / chars
         value_DV[d, 2] = urls / chars
-        value_DV[d, 3] = white / chars
-        value_DV[d, 4] = brackets / chars
+        value_DV[d, 3] = white // WHITE / chars
+        value_DV[d, 4] = brackets // BRACKET / chars
         value_DV[d, 5] = 1.0 if found_anywhere & 1 else boilerplate / max(paragraphs, 1)
         longest_D[d] = longest

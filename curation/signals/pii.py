@@ -18,6 +18,8 @@ from curation.document import Batch
 
 KINDS = ("emails", "ipv4", "ipv6", "phones", "ibans", "cards")
 MAIL, NUMBER, COLONS, IBAN = 0, 1, 2, 3  # kinds of candidates
+OPENINGS = np.isin(np.arange(256), [*b"0123456789+(@:ABCDEFGHIJKLMNOPQRSTUVWXYZ"])  # bytes at which a candidate is noticed
+BYTES_PER_CANDIDATE = 128  # room to begin with: a page of numbers has more, and is scanned twice
 CONTEXT = 80  # bytes that are read on either side of an @, and at most of an IBAN
 EMAIL_PATTERN = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9._%+'-]*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,24}(?![A-Za-z0-9])"
@@ -40,10 +42,11 @@ def pii(batch: Batch) -> pa.Table:
     """
     utf8_N, text_bounds = batch.words.utf8_N, batch.words.text_bounds
     count_DV = np.zeros((len(text_bounds) - 1, len(KINDS)), np.int32)
-    n = _candidates(utf8_N, text_bounds, np.empty((0, 5), np.int64))
-    candidate_C = np.empty((n, 5), np.int64)
-    _candidates(utf8_N, text_bounds, candidate_C)
-    for document, kind, begin, at, end in candidate_C.tolist():
+    candidate_C = np.empty((len(utf8_N) // BYTES_PER_CANDIDATE, 5), np.int64)
+    if (n := _candidates(utf8_N, text_bounds, OPENINGS, candidate_C)) > len(candidate_C):
+        candidate_C = np.empty((n, 5), np.int64)
+        _candidates(utf8_N, text_bounds, OPENINGS, candidate_C)
+    for document, kind, begin, at, end in candidate_C[:n].tolist():
         before, after = (utf8_N[part].tobytes().decode("utf-8", "replace") for part in (slice(begin, at), slice(at, end)))
         for found in _found(kind, before + after, len(before)):
             count_DV[document, KINDS.index(found)] += 1
@@ -106,7 +109,7 @@ def in_number(byte):
 
 
 @kernel
-def _candidates(utf8_N, text_bounds, candidate_C):
+def _candidates(utf8_N, text_bounds, openings, candidate_C):
     """Spans (document, kind, begin, where noticed, end) that could be personal data, as far as there is room: how many."""
     n = 0
     for d in range(len(text_bounds) - 1):
@@ -115,6 +118,9 @@ def _candidates(utf8_N, text_bounds, candidate_C):
         colons_end = first
         while i < stop:
             byte = utf8_N[i]
+            if not openings[byte]:
+                i += 1
+                continue
             kind = -1
             begin, end, after = i, i + 1, i + 1
             if 48 <= byte <= 57 or byte == 0x2B or byte == 0x28:
