@@ -24,6 +24,7 @@ from curation.words import utf8_buffer
 
 BUNDLED = "py3langid"
 PERHAPS_NOT_COMPOSED = r"[^\x00-\x{2FF}\x{2010}-\x{205E}]"  # none of Latin letters and common marks has another form
+LANES = 8  # places of a text that are read at once
 PARAMS = {"model": BUNDLED, "languages": ["en"], "n_chars": 4096}
 RULES = "language.en >= 0.65"  # FineWeb's and RefinedWeb's threshold, which they set for fastText's lid.176
 
@@ -60,6 +61,7 @@ class _Automaton:
     next_Q: np.ndarray  # uint32, rows of 256 next states
     row_Q: np.ndarray  # int64, where the row of a state begins
     feature_Q: np.ndarray  # int32, the feature that a state completes, or -1
+    depth: int  # bytes that a state remembers, at most
 
 
 @cache
@@ -68,15 +70,27 @@ def _automaton() -> _Automaton:
 
     model = langid._load_identifier(norm_probs=True)
     names = list(dict.fromkeys(model.nb_classes))
+    next_Q, row_Q = np.asarray(model.tk_nextmove, np.uint32), np.asarray(model.tk_row, np.int64) << 8
     return _Automaton(
         names,
         np.array([names.index(name) for name in model.nb_classes]),
         np.asarray(model.nb_ptc, np.float32),
         np.asarray(model.nb_pc, np.float32),
-        np.asarray(model.tk_nextmove, np.uint32),
-        np.asarray(model.tk_row, np.int64) << 8,
+        next_Q,
+        row_Q,
         np.asarray(model.tk_output, np.int32),
+        _depth(next_Q, row_Q),
     )
+
+
+def _depth(next_Q: np.ndarray, row_Q: np.ndarray) -> int:
+    """The longest way from the first state to any, which in such an automaton is the longest string that a state stands for."""
+    known, new, depth = np.zeros(len(row_Q), bool), np.array([0]), -1
+    while len(new):
+        known[new], depth = True, depth + 1
+        reached = np.unique(next_Q[row_Q[new][:, None] + np.arange(256)])
+        new = reached[~known[reached]]
+    return depth
 
 
 def _bundled(text: pa.LargeStringArray) -> tuple[list[str], np.ndarray]:
@@ -89,10 +103,10 @@ def _bundled(text: pa.LargeStringArray) -> tuple[list[str], np.ndarray]:
     utf8_N, text_bounds = utf8_buffer(text)
     model = _automaton()
     score_DL = np.empty((len(text_bounds) - 1, len(model.prior_L)), np.float32)
-    count_F, found_F = np.zeros(len(model.weight_FL), np.int64), np.empty(len(model.weight_FL), np.int64)
+    count_KF = np.zeros((LANES, len(model.weight_FL)), np.int32)
     _scores(
-        utf8_N, text_bounds, model.next_Q, model.row_Q, model.feature_Q, model.weight_FL, model.prior_L, count_F, found_F,
-        score_DL,
+        utf8_N, text_bounds, model.next_Q, model.row_Q, model.feature_Q, model.depth, model.weight_FL, model.prior_L,
+        count_KF, np.empty_like(count_KF), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), score_DL,
     )  # fmt: skip
     score_DL /= np.sqrt(np.maximum(np.diff(text_bounds), 1))[:, None]  # py3langid's temperature, for any length
     probability_DL = np.exp(score_DL - score_DL.max(axis=1, keepdims=True))
@@ -115,23 +129,44 @@ def _fasttext(text: pa.LargeStringArray, path: str) -> tuple[list[str], np.ndarr
 
 
 @kernel
-def _scores(utf8_N, text_bounds, next_Q, row_Q, feature_Q, weight_FL, prior_L, count_F, found_F, score_DL):
+def _scores(
+    utf8_N, text_bounds, next_Q, row_Q, feature_Q, depth, weight_FL, prior_L, count_KF, found_KF, n_found_K, state_K, score_DL
+):
+    # A table of transitions outside the cache makes every step wait for memory, so a text is read at LANES places at once.
+    # A state depends on no more than the last `depth` bytes: a lane begins so many before its own, and counts from there on.
     for d in range(len(text_bounds) - 1):
-        state = np.int64(0)
-        found = 0
-        for i in range(text_bounds[d], text_bounds[d + 1]):
-            state = np.int64(next_Q[row_Q[state] + utf8_N[i]])
-            feature = feature_Q[state]
-            if feature >= 0:
-                if count_F[feature] == 0:
-                    found_F[found] = feature
+        begin, end = text_bounds[d], text_bounds[d + 1]
+        length = (end - begin + LANES - 1) // LANES
+        for k in range(LANES):
+            n_found_K[k] = state_K[k] = 0
+            first = begin + k * length
+            for i in range(max(begin, first - depth), min(first, end)):
+                state_K[k] = next_Q[row_Q[state_K[k]] + utf8_N[i]]
+        for step in range(length):
+            for k in range(LANES):
+                i = begin + k * length + step
+                if i < end:
+                    state_K[k] = next_Q[row_Q[state_K[k]] + utf8_N[i]]
+                    feature = feature_Q[state_K[k]]
+                    if feature >= 0:
+                        if count_KF[k, feature] == 0:
+                            found_KF[k, n_found_K[k]] = feature
+                            n_found_K[k] += 1
+                        count_KF[k, feature] += 1
+        found = n_found_K[0]
+        for k in range(1, LANES):  # features stay in the order in which they first stand in the text
+            for f in range(n_found_K[k]):
+                feature = found_KF[k, f]
+                if count_KF[0, feature] == 0:
+                    found_KF[0, found] = feature
                     found += 1
-                count_F[feature] += 1
+                count_KF[0, feature] += count_KF[k, feature]
+                count_KF[k, feature] = 0
         for k in range(len(prior_L)):
             score_DL[d, k] = prior_L[k] if found else 0.0  # without a feature: every language alike
         for f in range(found):
-            feature = found_F[f]
-            weight = np.float32(np.log1p(count_F[feature]))
-            count_F[feature] = 0
+            feature = found_KF[0, f]
+            weight = np.float32(np.log1p(count_KF[0, feature]))
+            count_KF[0, feature] = 0
             for k in range(len(prior_L)):
                 score_DL[d, k] += weight * weight_FL[feature, k]
