@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -46,17 +48,28 @@ def load(path: Path, identity: str, shape: tuple[int, ...]) -> Snapshot:
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file whole or not at all. Raises CheckpointError where the disk refuses."""
-    aside = path.with_name(path.name + ".partial")
-    try:
+    with writing(path, sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())) as aside:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, aside, metadata)
         with aside.open("rb") as file:
             os.fsync(file.fileno())
+
+
+@contextmanager
+def writing(path: Path, size: int) -> Iterator[Path]:
+    """Where to write the `size` bytes of `path`: aside, renamed at the end. Raises CheckpointError where the disk refuses."""
+    aside = path.with_name(path.name + ".partial")
+    try:
+        yield aside
         aside.replace(path)
     except (OSError, SafetensorError) as error:
         aside.unlink(missing_ok=True)
-        free = shutil.disk_usage(path.parent).free
-        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-        raise CheckpointError(
-            f"cannot write {path}: {error} ({size} bytes needed, {free} free); finished runs are intact, "
-            "free some space and run the same command"
-        ) from error
+        raise CheckpointError(refused(path, size, error)) from error
+
+
+def refused(path: Path, size: int, error: Exception) -> str:
+    """What a disk that will not take `size` bytes at `path` means for the runs."""
+    free = shutil.disk_usage(path.parent).free
+    return (
+        f"cannot write {path}: {error} ({size} bytes needed, {free} free); finished runs are intact, "
+        "free some space and run the same command"
+    )

@@ -10,10 +10,15 @@ from typing import Any
 
 import torch
 
+from training.checkpoint import CheckpointError, refused
+
 Report = Callable[[dict[str, Any]], None]
 
 # Dense bfloat16 peak, FLOP/s, from the vendors' data sheets; by substring of the device name.
-PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12}
+PEAK_FLOPS = {
+    "B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "A100": 312e12,
+    "L40S": 362e12, "L40": 181e12, "L4": 121e12, "4090": 165e12,
+}  # fmt: skip
 
 
 class Metrics:
@@ -26,13 +31,17 @@ class Metrics:
 
     def log(self, line: dict[str, Any]) -> None:
         line = {"time": round(time.time(), 3), "stack": self.stack, **line}
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        text = json.dumps(line) + "\n"
+        try:
+            with self.path.open("a") as file:
+                file.write(text)
+        except OSError as error:
+            raise CheckpointError(refused(self.path, len(text), error)) from error
         if self.report is not None:
             self.report(line)
 
-    def truncate(self, step: int) -> None:
-        """Drop what a kill threw away: trunk lines past the checkpoint at `step`, a half-written last line."""
+    def truncate(self, phase: str, step: int) -> None:
+        """Drop what a kill threw away: lines of `phase` past the checkpoint at `step`, a half-written last line."""
         if not self.path.exists():
             return
         kept = []
@@ -41,7 +50,7 @@ class Metrics:
                 line = json.loads(text)
             except json.JSONDecodeError:
                 continue
-            if line.get("phase") != "trunk" or line["step"] <= step:
+            if line.get("phase") != phase or line["step"] <= step:
                 kept.append(text)
         self.path.write_text("".join(f"{text}\n" for text in kept))
 

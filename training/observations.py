@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from training.checkpoint import writing
 from training.evaluate import Documents, set_loss
 from training.plan import Plan, Stack
 
@@ -101,7 +102,6 @@ def observation_rows(
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Parquet, written aside and renamed."""
-    aside = path.with_name(path.name + ".partial")
-    pq.write_table(table, aside, compression="zstd")
-    aside.replace(path)
+    """Parquet, whole or not at all. Raises CheckpointError where the disk refuses."""
+    with writing(path, table.nbytes) as aside:
+        pq.write_table(table, aside, compression="zstd")

@@ -99,10 +99,11 @@ class Plan:
     precision: str = "auto"
     threads: int = 1
     document_mask: bool = False  # attention stays inside a document; off: worth 0.0002 bpb (nanochat LOG), costs memory
-    trunk_evaluations: bool = False  # also evaluate the trunk, undecayed, at every branch point
+    trunk_evaluations: bool = False  # also evaluate the trunk, undecayed: at steps 1, 2, 4, 8, ... and where a branch leaves
     keep_weights: str = "last"  # which branch ends keep their weights for export: last | all | none
     checkpoint_seconds: float = 300.0
     micro_batch: int = 0  # sequences per forward and backward and run; 0 = the whole batch
+    deterministic: bool = False  # on a GPU: slower kernels, with which resuming after a kill is bit-identical (a CPU always is)
 
     def stack(self, stack_id: str) -> Stack:
         for stack in self.stacks:

@@ -1,52 +1,45 @@
-"""Train one stack of a plan: its trunk, a cooldown branch to each D, an evaluation at each branch end.
+"""Train one stack of a plan, on one device or over the ranks of a process group, in halves where it does not fit.
 
     out/<stack_id>/
         certificate.json       what was held equal (training/certificate.py)
         metrics.jsonl          a line per interval: phase, step, tokens, loss, lr, grad norm, clipped share, speed
-        trunk.safetensors      the trunk's latest checkpoint; branch.safetensors while a branch runs
-        branches/<tokens>.parquet   per-document losses of a finished branch
+        trunk.safetensors      the trunk's latest checkpoint
+        branches/<tokens>.parquet   per-document losses of a finished branch; <tokens>.safetensors while it runs
+        trunk/<tokens>.parquet      and of the undecayed trunk (plan.trunk_evaluations); trunk.parquet: all of them
         weights/<tokens>.safetensors    weights [K, P] at a branch end (plan.keep_weights)
         losses.parquet         all branches
         observations.parquet   written last: the stack is finished if and only if it is there
 
 `run_stack` may be killed at any point and called again: it continues from the last checkpoint, and on a CPU with the
-same number of threads the result is the same to the last bit.
+same number of threads (on a GPU with plan.deterministic) the result is the same to the last bit.
 """
 
 from __future__ import annotations
 
-import json
-import time
+import gc
+import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from training import checkpoint, schedule
 from training.certificate import certify
-from training.evaluate import Evaluator, load_documents
-from training.metrics import Metrics, Report, peak_flops
-from training.model import Architecture
-from training.observations import OBSERVATIONS, losses_table, observation_rows, write_table
+from training.metrics import Metrics, Report
+from training.observations import write_table
 from training.plan import Plan, Stack
-from training.step import RECORD_STEPS, Snapshot, Trainer, keep_freed_memory, resolve_precision
-from training.tokens import Batches, Stream, load_stream
+from training.stack_run import StackRun, write_certificate
+from training.step import keep_freed_memory, resolve_precision
 
 
-class NonFiniteError(ValueError):
-    """A loss or gradient stopped being a number. Nothing is skipped: the stack stops where it happened."""
-
-
-def run_stack(plan: Plan, stack_id: str, out: Path, report: Report | None = None) -> Path:
+def run_stack(plan: Plan, stack_id: str, out: Path, report: Report | None = None, device: torch.device | None = None) -> Path:
     """Train the stack `stack_id` of `plan` (from `training.plan.load_plan`) into `out`/<stack_id>; returns that folder.
 
     A finished stack is left alone, an unfinished one resumed. `report` receives every line of metrics.jsonl as a dict
-    with "event": "train" | "branch" | "resume" | "halved" | "done". On a GPU that runs out of memory the stack is
-    trained in halves, which is said in metrics.jsonl. Raises NonFiniteError, DatasetError, CheckpointError, PlanError.
+    with "event": "train" | "branch" | "trunk" | "checkpoint" | "resume" | "halved" | "done". `device` is a GPU where there
+    is one, unless it is given. On a GPU that runs out of memory the stack is trained in halves, which is said in
+    metrics.jsonl. Raises NonFiniteError, DatasetError, CheckpointError, PlanError.
 
     Where `torch.distributed` is initialised (torchrun, or a Ray Train worker after `torch.cuda.set_device`), every rank
     calls this with the same arguments and a shared `out`: the batch is split over the ranks, and rank 0 alone writes and
@@ -58,7 +51,8 @@ def run_stack(plan: Plan, stack_id: str, out: Path, report: Report | None = None
     folder = Path(out) / stack_id
     if (folder / "observations.parquet").exists():
         return folder
-    device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    _set_deterministic(plan.deterministic)
     halves = folder / "halves"
     if not halves.exists():
         try:
@@ -72,234 +66,33 @@ def run_stack(plan: Plan, stack_id: str, out: Path, report: Report | None = None
                     f"batch; set micro_batch in the plan, or train it data-parallel ({error})"
                 ) from error
             message = f"out of memory with {len(stack.runs)} runs; training them in halves"
+        gc.collect()
         torch.cuda.empty_cache()
         halves.mkdir(parents=True)
-        (folder / "trunk.safetensors").unlink(missing_ok=True)
+        for path in (folder / "trunk.safetensors", *(folder / "branches").glob("*.safetensors")):
+            path.unlink(missing_ok=True)
+        write_certificate(folder, certify(plan, stack, device, resolve_precision(plan.precision, device)))
         Metrics(folder, report).log({"event": "halved", "reason": message})
-    return _run_halves(plan, stack, folder, report)
+    return _run_halves(plan, stack, folder, report, device)
 
 
-def _run_halves(plan: Plan, stack: Stack, folder: Path, report: Report | None) -> Path:
+def _set_deterministic(wanted: bool) -> None:
+    """Kernels that sum in a fixed order, where a GPU's usual ones do not (embedding gradients, flash attention)."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted)
+
+
+def _run_halves(plan: Plan, stack: Stack, folder: Path, report: Report | None, device: torch.device) -> Path:
     middle = len(stack.runs) // 2
     for name, part in (("a", slice(None, middle)), ("b", slice(middle, None))):
         lr = stack.lr[part] if isinstance(stack.lr, tuple) else stack.lr
         half = replace(stack, id=name, runs=stack.runs[part], lr=lr)
         others = tuple(other for other in plan.stacks if other.id != stack.id)
-        run_stack(replace(plan, stacks=(*others, half)), name, folder / "halves", report)
-    for name in ("losses.parquet", "observations.parquet"):
+        run_stack(replace(plan, stacks=(*others, half)), name, folder / "halves", report, device)
+    for name in ("trunk.parquet", "losses.parquet", "observations.parquet"):
+        if not (folder / "halves" / "a" / name).exists():
+            continue  # trunk.parquet, where the plan wants none
         parts = [pq.read_table(folder / "halves" / half / name) for half in ("a", "b")]
         write_table(pa.concat_tables(parts), folder / name)
     return folder
-
-
-class StackRun:
-    """One stack in training on one device; see `run_stack`."""
-
-    def __init__(self, plan: Plan, stack: Stack, folder: Path, device: torch.device, report: Report | None) -> None:
-        self.plan, self.stack, self.folder = plan, stack, folder
-        self.writes = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
-        (folder / "branches").mkdir(parents=True, exist_ok=True)
-        self.metrics = Metrics(folder, report)
-        shape = plan.shapes[stack.shape]
-        architecture = Architecture(shape, plan.vocab_size)
-        dtype = resolve_precision(plan.precision, device)
-        self.certificate = certify(plan, stack, device, dtype)
-        self.identity = f"{self.certificate['certificate']} {_stack_identity(plan, stack)}"
-        self.streams = load_streams(plan, stack)
-        seeds = [run.seed for run in stack.runs]
-        batches = Batches(self.streams, seeds, stack.batch_tokens // plan.context, device)
-        initial_KP = torch.stack([architecture.initial(seed) for seed in seeds])
-        eot = plan.eot if plan.document_mask else None
-        self.trainer = Trainer(architecture, batches, initial_KP, stack.lr_K, plan.optimizer, dtype, eot, plan.micro_batch)
-        self.documents = load_documents(plan.evaluation.path, plan.vocab_size)
-        self.evaluator = Evaluator(self.documents, plan.context, plan.eot, len(seeds), device)
-        self.flops_per_token = shape.flops_per_token(plan.vocab_size, plan.context)
-        self.peak_flops = peak_flops(device)
-        self.ends = [stack.steps(tokens) for tokens in stack.tokens]
-        self.interval = min(RECORD_STEPS, max(1, self.ends[-1] // 100))
-        self.saved = time.monotonic()
-
-    def finish(self) -> Path:
-        """Train whatever is missing, then write losses.parquet and observations.parquet."""
-        if self.writes:
-            (self.folder / "certificate.json").write_text(json.dumps(self.certificate, indent=1) + "\n")
-        missing = [end for end in self.ends if not self._branch_file(end).exists()]
-        self._resume()
-        for end in missing:
-            start = self._start(end)
-            if start > self.trainer.step:
-                self._train("trunk", schedule.trunk(self.ends[-1], self._warmup), start)
-            fork = self.trainer.snapshot()
-            self._save(self.folder / "trunk.safetensors", fork, self.identity)
-            if self.plan.trunk_evaluations:
-                self._evaluate_trunk()
-            self._branch(end)
-            self.trainer.restore(fork)
-        if self.writes:
-            self._write()
-        self._barrier()
-        return self.folder
-
-    @property
-    def _warmup(self) -> int:
-        return round(self.stack.warmup_tokens / self.stack.batch_tokens)
-
-    def _start(self, end: int) -> int:
-        """The trunk step at which the branch to `end` begins; a cosine run is all branch."""
-        return 0 if self.plan.schedule.kind == "cosine" else schedule.branch_start(end, self.plan.schedule.cooldown)
-
-    def _branch_file(self, end: int) -> Path:
-        return self.folder / "branches" / f"{end * self.stack.batch_tokens}.parquet"
-
-    def _branch(self, end: int) -> None:
-        if self.plan.schedule.kind == "cosine":
-            multiplier = schedule.cosine(end, self._warmup)
-        else:
-            multiplier = schedule.branch(end, self._warmup, self.plan.schedule.cooldown)
-        unfinished = self.folder / "branch.safetensors"
-        if unfinished.exists():
-            at = checkpoint.load(unfinished, f"{self.identity} {end}", tuple(self.trainer.weights_KP.shape))
-            self.trainer.restore(at)
-        self._train(str(end * self.stack.batch_tokens), multiplier, end, unfinished)
-        tokens = end * self.stack.batch_tokens
-        nats_KQ = self.evaluator.document_losses(self.trainer)
-        if not np.isfinite(nats_KQ).all():
-            raise NonFiniteError(f"stack {self.stack.id!r}: an evaluation loss at {tokens} tokens is not finite")
-        if self.writes:
-            self._keep(tokens, end, nats_KQ)
-            unfinished.unlink(missing_ok=True)
-        self._barrier()
-
-    def _keep(self, tokens: int, end: int, nats_KQ: np.ndarray) -> None:
-        """Write what a branch end leaves."""
-        if self.plan.keep_weights == "all" or (self.plan.keep_weights == "last" and end == self.ends[-1]):
-            self._save_weights(tokens)
-        write_table(losses_table(self.stack, tokens, self.documents, nats_KQ), self._branch_file(end))
-        heldout = self.documents.sets.get("heldout", np.arange(len(self.documents.doc_id_Q)))
-        loss_K = nats_KQ[:, heldout].sum(1) / self.documents.n_tokens_Q[heldout].sum()
-        self._log({"event": "branch", "tokens": tokens, "loss": [round(float(x), 6) for x in loss_K]})
-
-    def _train(self, phase: str, multiplier: np.ndarray, until: int, unfinished: Path | None = None) -> None:
-        """Advance to step `until` under `multiplier`, reporting and checking every interval."""
-        trainer, tokens_per_step = self.trainer, self.stack.batch_tokens
-        trainer.set_schedule(np.pad(multiplier, (0, self.ends[-1] - len(multiplier)), mode="edge"))
-        path = unfinished or self.folder / "trunk.safetensors"
-        identity = f"{self.identity} {until}" if unfinished else self.identity
-        while trainer.step < until:
-            began, first = time.perf_counter(), trainer.step
-            for _ in range(min(until, (first // self.interval + 1) * self.interval) - first):
-                trainer.advance()
-            steps = trainer.step - first
-            loss_SK, norm_SK = trainer.record(steps)
-            seconds = time.perf_counter() - began
-            self._check_finite(loss_SK, norm_SK, first, path)
-            speed = steps * tokens_per_step * len(self.stack.runs) / seconds
-            clip = self.plan.optimizer.clip
-            self._log(
-                {
-                    "event": "train",
-                    "phase": phase,
-                    "step": trainer.step,
-                    "tokens": trainer.step * tokens_per_step,
-                    "loss": [round(float(x), 5) for x in loss_SK.mean(0)],
-                    "lr": [float(f"{lr * multiplier[trainer.step - 1]:.6g}") for lr in self.stack.lr_K],
-                    "grad_norm": [round(float(x), 5) for x in norm_SK.mean(0)],
-                    "clipped": [round(float(x), 3) for x in (norm_SK > clip).mean(0)] if clip > 0 else None,
-                    "tokens_per_second": round(speed),
-                    "mfu": round(speed * self.flops_per_token / self.peak_flops, 4) if self.peak_flops else None,
-                }
-            )
-            if time.monotonic() - self.saved > self.plan.checkpoint_seconds:
-                self._save(path, trainer.snapshot(), identity)
-                self.saved = time.monotonic()
-
-    def _check_finite(self, loss_SK: np.ndarray, norm_SK: np.ndarray, first: int, path: Path) -> None:
-        bad_SK = ~(np.isfinite(loss_SK) & np.isfinite(norm_SK))
-        if not bad_SK.any():
-            return
-        s, k = (int(i) for i in np.argwhere(bad_SK)[0])
-        run, stream = self.stack.runs[k], self.streams[k]
-        documents = stream.documents(stream.windows(run.seed, first + s, self.stack.batch_tokens // self.plan.context))
-        good = f"the last good checkpoint is {path}" if path.exists() else "no checkpoint was written yet"
-        shown = f"{documents[:20]}" + (f" and {len(documents) - 20} more" if len(documents) > 20 else "")
-        message = (
-            f"stack {self.stack.id!r}: level {run.level!r} seed {run.seed} has loss {loss_SK[s, k]} and gradient norm "
-            f"{norm_SK[s, k]} at step {first + s}; its batch holds documents {shown}; {good}"
-        )
-        self._log({"event": "non-finite", "step": first + s, "level": run.level, "seed": run.seed, "doc_ids": documents})
-        raise NonFiniteError(message)
-
-    def _evaluate_trunk(self) -> None:
-        """The undecayed trunk on every evaluation set, as a metrics line: how much the cooldown buys."""
-        nats_KQ = self.evaluator.document_losses(self.trainer)
-        counts_Q = self.documents.n_tokens_Q
-        sets = {
-            name: [round(float(x), 6) for x in nats_KQ[:, q].sum(1) / counts_Q[q].sum()]
-            for name, q in self.documents.sets.items()
-        }
-        tokens = self.trainer.step * self.stack.batch_tokens
-        self._log({"event": "trunk", "step": self.trainer.step, "tokens": tokens, "loss": sets})
-
-    def _save_weights(self, tokens: int) -> None:
-        (self.folder / "weights").mkdir(exist_ok=True)
-        metadata = {
-            "stack": self.stack.id,
-            "tokens": str(tokens),
-            "runs": json.dumps([[run.level, run.seed] for run in self.stack.runs]),
-            "certificate": self.certificate["certificate"],
-        }
-        path = self.folder / "weights" / f"{tokens}.safetensors"
-        checkpoint.save_tensors(path, {"weights": self.trainer.weights_KP}, metadata)
-
-    def _resume(self) -> None:
-        path = self.folder / "trunk.safetensors"
-        if path.exists():
-            snapshot: Snapshot = checkpoint.load(path, self.identity, tuple(self.trainer.weights_KP.shape))
-            self.trainer.restore(snapshot)
-        self._barrier()
-        if self.writes:
-            self.metrics.truncate(self.trainer.step)
-        if path.exists():
-            self._log({"event": "resume", "step": self.trainer.step})
-
-    def _write(self) -> None:
-        certificate = self.certificate["certificate"]
-        tables, rows = [], []
-        for end in self.ends:
-            table = pq.read_table(self._branch_file(end))
-            tables.append(table)
-            nats_KQ = table["nats"].to_numpy().reshape(len(self.stack.runs), -1)
-            tokens = end * self.stack.batch_tokens
-            rows += observation_rows(self.plan, self.stack, tokens, self.documents, nats_KQ, certificate)
-        write_table(pa.concat_tables(tables), self.folder / "losses.parquet")
-        (self.folder / "trunk.safetensors").unlink(missing_ok=True)
-        self._log({"event": "done"})
-        write_table(pa.Table.from_pylist(rows, schema=OBSERVATIONS), self.folder / "observations.parquet")
-
-    def _save(self, path: Path, snapshot: Snapshot, identity: str) -> None:
-        if self.writes:
-            checkpoint.save(path, snapshot, identity)
-
-    def _barrier(self) -> None:
-        """Data-parallel ranks agree on what is on disk before any of them looks at it."""
-        if torch.distributed.is_initialized():
-            torch.distributed.barrier()
-
-    def _log(self, line: dict[str, Any]) -> None:
-        if self.writes:
-            self.metrics.log(line)
-
-
-def load_streams(plan: Plan, stack: Stack) -> list[Stream]:
-    """The stream of each run; runs of one level share one object."""
-    streams: dict[str, Stream] = {}
-    for run in stack.runs:
-        if run.level not in streams:
-            streams[run.level] = load_stream(plan.datasets[run.level].path, plan.context, plan.vocab_size, plan.eot)
-    return [streams[run.level] for run in stack.runs]
-
-
-def _stack_identity(plan: Plan, stack: Stack) -> str:
-    """What a checkpoint must agree on beyond the certificate."""
-    runs = ",".join(f"{run.level}:{run.seed}:{plan.datasets[run.level].digest}" for run in stack.runs)
-    return f"{stack.shape} {stack.lr} {stack.batch_tokens} {stack.tokens} {runs} cooldown {plan.schedule.cooldown:g}"

@@ -38,13 +38,15 @@ class Snapshot:
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """The dtype of matrix products: bfloat16 under "auto" on CUDA and on CPUs with bfloat16 instructions (AVX512-BF16
-    or AMX; emulated bfloat16 is slower than float32). Weights, moments and the head's gradient are always float32."""
-    if precision == "float32":
-        return torch.float32
-    if precision == "bfloat16" or device.type == "cuda":
-        return torch.bfloat16
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    """The dtype of matrix products: bfloat16 under "auto" on GPUs that have it (Ampere and later) and on CPUs with bfloat16
+    instructions (AVX512-BF16 or AMX); emulated bfloat16 is slower than float32. Weights, moments and the head's gradient
+    are always float32."""
+    if precision != "auto":
+        return torch.float32 if precision == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
 
 
@@ -77,7 +79,7 @@ class Trainer:
         masked_eot: int | None = None,
         micro_batch: int = 0,
     ) -> None:
-        device = batches.tokens.device
+        device = batches.device
         self.architecture, self.batches, self.optimizer = architecture, batches, optimizer
         self.dtype, self.masked_eot, self.device = dtype, masked_eot, device
         self.world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
@@ -95,6 +97,7 @@ class Trainer:
         self.square_KP = torch.zeros_like(self.weights_KP)
         self.gradient_KP = torch.zeros_like(self.weights_KP)
         self.lr_K = torch.tensor(lr_K, dtype=torch.float32, device=device)
+        self.alike = [[k for k, other in enumerate(lr_K) if other == lr] for lr in dict.fromkeys(lr_K)]
         self.multiplier_S = torch.ones(1, device=device)
         self.counter = torch.zeros((), dtype=torch.int64, device=device)
         self.record_S2K = torch.zeros(RECORD_STEPS, 2, len(lr_K), device=device)
@@ -166,25 +169,26 @@ class Trainer:
 
     @torch.no_grad()
     def _adamw(self, lr_K: Tensor) -> None:
-        """PyTorch's fused AdamW on each run's flat row: the decayed slice, then the embedding."""
+        """PyTorch's fused AdamW on the flat rows of all runs of one learning rate: the decayed slices, then the embeddings."""
         n = self.architecture.n_decayed
         state = (self.weights_KP, self.gradient_KP, self.mean_KP, self.square_KP)
-        for k, lr in enumerate(lr_K.unbind()):
+        for runs in self.alike:
             for cut, decay in ((slice(None, n), self.optimizer.weight_decay), (slice(n, None), 0.0)):
-                weights, gradient, mean, square = ([buffer[k, cut]] for buffer in state)
-                steps = [self.counter.float()]  # steps done before this one; adamw adds one in place
+                weights, gradient, mean, square = ([buffer[k, cut] for k in runs] for buffer in state)
+                steps = [self.counter.float() for _ in runs]  # steps done before this one; adamw adds one in place
                 adamw(
-                    weights, gradient, mean, square, [], steps, fused=True, amsgrad=False, maximize=False, lr=lr,
+                    weights, gradient, mean, square, [], steps, fused=True, amsgrad=False, maximize=False, lr=lr_K[runs[0]],
                     beta1=self.optimizer.beta1, beta2=self.optimizer.beta2, eps=self.optimizer.eps, weight_decay=decay,
                 )  # fmt: skip
 
     def _capture(self) -> None:
-        """Capture one step in a CUDA graph; warm-up steps run on a side stream and are undone."""
+        """Capture one step in a CUDA graph; warm-up steps run on a side stream, from the same counter, and are undone."""
         before = self.snapshot()
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(3):
+                self.counter.fill_(before.step)  # so that the last steps of a schedule can be warmed up too
                 self._step()
         torch.cuda.current_stream().wait_stream(stream)
         self.graph = torch.cuda.CUDAGraph()

@@ -10,6 +10,8 @@ K runs, B windows per batch, T context, U = T + 1, R rows (pieces of documents).
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor
 
 GOLDEN = 0.6180339887498949  # fractional parts of its multiples spread evenly, so seeds start far apart
+ROWS_READ = 8192  # rows of a shard in memory at once
 
 
 class DatasetError(ValueError):
@@ -57,77 +60,104 @@ class Stream:
         return list(dict.fromkeys(int(self.doc_id_R[row]) for row in sorted(rows)))
 
 
-def load_stream(path: Path, context: int, vocab_size: int, eot: int) -> Stream:
-    """Read the token shards beside `path`/dataset.json. Raises DatasetError."""
+def load_stream(path: Path, context: int, vocab_size: int, eot: int, scratch: Path | None = None) -> Stream:
+    """Lay the token shards beside `path`/dataset.json out as one stream. Raises DatasetError.
+
+    The tokens lie in a file without a name in the folder `scratch` (default: the system's for temporary files), mapped
+    into memory: a stream of any length takes a few rows of memory, and the file is gone with the process.
+    """
     card_path = path / "dataset.json"
     if not card_path.is_file():
         raise DatasetError(f"no dataset.json in {path}; a level's token shards come with one")
     card = json.loads(card_path.read_text())
-    shards = sorted(card["shards"], key=lambda shard: shard["path"])
     if not card["unique_tokens"]:
         raise DatasetError(f"{card_path} counts no tokens: the level kept no documents; loosen its rules")
-    tables = [_read_shard(path / shard["path"], shard["tokens"]) for shard in shards]
-    table = pa.concat_tables(tables)
-    lists = table["tokens"].combine_chunks()
-    values = lists.flatten().to_numpy(zero_copy_only=False)
-    length_R = np.diff(lists.offsets.to_numpy()).astype(np.int64)
-    if (largest := int(values.max())) >= vocab_size or eot >= vocab_size:
-        raise DatasetError(
-            f"the shards in {path} hold token {max(largest, eot)}, but the embedding has {vocab_size} rows; "
-            "the level was tokenised with another tokenizer than the plan's"
-        )
-    doc_id_R = table["doc_id"].to_numpy()
-    ends_R = table["last"].to_numpy()
-    start_R = np.concatenate(([0], np.cumsum(length_R + ends_R)))
-    tokens = np.full(start_R[-1], eot, dtype=values.dtype)
-    is_text = np.ones(len(tokens), dtype=bool)
-    is_text[start_R[1:][ends_R] - 1] = False
-    tokens[is_text] = values
-    stream = Stream(tokens, start_R, doc_id_R, context)
-    if stream.n_windows < 1:
-        raise DatasetError(f"{path} holds {len(tokens)} tokens; one window needs {context + 1}: lower the context")
-    return stream
+    dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)
+    lengths, doc_ids, largest = [np.zeros(1, np.int64)], [], eot
+    with tempfile.TemporaryFile(dir=scratch) as file:
+        for shard in sorted(card["shards"], key=lambda shard: shard["path"]):
+            for table in _rows(path / shard["path"], shard["tokens"]):
+                tokens, length_R = _with_ends(table, eot)
+                largest = max(largest, int(tokens.max()))
+                lengths.append(length_R)
+                doc_ids.append(table["doc_id"].to_numpy())
+                try:
+                    file.write(tokens.astype(dtype).data)
+                    file.flush()
+                except OSError as error:
+                    raise DatasetError(
+                        f"cannot lay out the tokens of {path} in {scratch or tempfile.gettempdir()}: {error.strerror}; free "
+                        f"some {dtype.itemsize * sum(s['tokens'] for s in card['shards'])} bytes there"
+                    ) from error
+        if largest >= vocab_size:
+            raise DatasetError(
+                f"the shards in {path} hold token {largest}, but the embedding has {vocab_size} rows; "
+                "the level was tokenised with another tokenizer than the plan's"
+            )
+        start_R = np.cumsum(np.concatenate(lengths))
+        if start_R[-1] <= context:
+            raise DatasetError(f"{path} holds {start_R[-1]} tokens; one window needs {context + 1}: lower the context")
+        mapped = np.memmap(file, dtype, mode="r+", shape=(int(start_R[-1]),))
+    return Stream(mapped, start_R, np.concatenate(doc_ids), context)
 
 
-def _read_shard(path: Path, n_tokens: int) -> pa.Table:
+def _rows(path: Path, n_tokens: int) -> Iterator[pa.Table]:
+    """The shard's rows, some at a time; raises where they are not all there."""
+    found = 0
     try:
-        table = pq.read_table(path, columns=["doc_id", "last", "tokens"])
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS_READ, columns=["doc_id", "last", "tokens"], use_threads=False):
+                found += len(batch["tokens"].flatten())
+                if len(batch):
+                    yield pa.Table.from_batches([batch])
     except (OSError, pa.ArrowInvalid) as error:
         raise DatasetError(f"cannot read the token shard {path}: {error}; make the level's token shards again") from error
-    if (found := sum(len(chunk.flatten()) for chunk in table["tokens"].chunks)) != n_tokens:
+    if found != n_tokens:
         raise DatasetError(
             f"the token shard {path} holds {found} tokens, its dataset.json says {n_tokens}: it is truncated or of "
             "another run; make the level's token shards again"
         )
-    return table
+
+
+def _with_ends(table: pa.Table, eot: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows' tokens with an end-of-text where a document ends, and each row's length with it."""
+    lists, ends_R = table["tokens"].combine_chunks(), table["last"].to_numpy()
+    values = lists.flatten().to_numpy(zero_copy_only=False)
+    length_R = np.diff(lists.offsets.to_numpy()).astype(np.int64) + ends_R
+    tokens = np.full(length_R.sum(), eot, dtype=values.dtype)
+    is_text = np.ones(len(tokens), dtype=bool)
+    is_text[np.cumsum(length_R)[ends_R] - 1] = False
+    tokens[is_text] = values
+    return tokens, length_R
 
 
 class Batches:
-    """The streams of a stack, resident on the device; `batches(step)` gathers ids_KBU without touching the host.
+    """The streams of a stack, on the device; `batches(step)` gathers ids_KBU without touching the host.
 
-    Levels that several runs share are held once. Tokens take 2 bytes where the vocabulary is at most 32,768, else 4.
+    Levels that several runs share are held once, at 2 bytes a token where the vocabulary is at most 65,536, else 4.
     """
 
     def __init__(self, streams: list[Stream], seeds: list[int], batch: int, device: torch.device) -> None:
-        context = streams[0].context
-        offset, parts, total = {}, [], 0
-        for stream in streams:
-            if id(stream) not in offset:
-                offset[id(stream)] = total
-                total += len(stream.tokens)
-                parts.append(stream.tokens)
-        width = np.int16 if max(int(part.max()) for part in parts) < 2**15 else np.int32
-        self.tokens = torch.from_numpy(np.concatenate(parts).astype(width)).to(device)
-        self.offset_K11 = torch.tensor([offset[id(stream)] for stream in streams], device=device)[:, None, None]
+        self.levels: list[tuple[Tensor, Tensor]] = []  # a level's tokens, and which of the runs read them
+        for stream in {id(stream): stream for stream in streams}.values():
+            runs = [k for k, other in enumerate(streams) if other is stream]
+            signed = stream.tokens.view(np.int16 if stream.tokens.itemsize == 2 else np.int32)  # torch gathers no unsigned
+            self.levels.append((torch.from_numpy(signed).to(device), torch.tensor(runs, device=device)))
         first = [stream.first_window(seed) for stream, seed in zip(streams, seeds, strict=True)]
         self.first_K1 = torch.tensor(first, device=device)[:, None]
         self.n_windows_K1 = torch.tensor([stream.n_windows for stream in streams], device=device)[:, None]
         self.window_B = torch.arange(batch, device=device)
-        self.position_U = torch.arange(context + 1, device=device)
-        self.context = context
+        self.position_U = torch.arange(streams[0].context + 1, device=device)
+        self.context = streams[0].context
         self.batch = batch
+        self.device = device
 
     def __call__(self, step: Tensor | int) -> Tensor:
         """ids_KBU int64 of `step` (0-based; a device scalar, or an int)."""
         window_KB = (self.first_K1 + step * self.batch + self.window_B) % self.n_windows_K1
-        return self.tokens[self.offset_K11 + window_KB[:, :, None] * self.context + self.position_U].long()
+        at_KBU = window_KB[:, :, None] * self.context + self.position_U
+        ids_KBU = torch.empty_like(at_KBU)
+        for tokens, runs in self.levels:
+            unsigned = (1 << 8 * tokens.element_size()) - 1
+            ids_KBU.index_copy_(0, runs, tokens[at_KBU[runs]].long() & unsigned)
+        return ids_KBU

@@ -19,7 +19,7 @@ def test_a_resumed_file_holds_each_interval_once(tmp_path):
         metrics.log(line)
     with metrics.path.open("a") as file:
         file.write('{"event": "train", "pha')
-    metrics.truncate(8)
+    metrics.truncate("trunk", 8)
     kept = [json.loads(text) for text in metrics.path.read_text().splitlines()]
     assert kept == reported[:4]
     assert kept[0]["stack"] == tmp_path.name

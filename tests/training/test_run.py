@@ -11,8 +11,9 @@ from safetensors import safe_open
 from training.checkpoint import CheckpointError
 from training.observations import LOSSES, OBSERVATIONS
 from training.plan import parse_plan
-from training.run import NonFiniteError, load_streams, run_stack
+from training.run import run_stack
 from training.schedule import tokens_of_ladder
+from training.stack_run import NonFiniteError, load_streams
 from training.step import Trainer
 
 
@@ -106,6 +107,30 @@ def test_resuming_after_a_kill_is_bit_identical(finished, tmp_path, kill_at, che
     run_stack(plan, "s0", tmp_path)
     np.testing.assert_array_equal(nats(folder), nats(tmp_path / "s0"))
     assert pq.read_table(tmp_path / "s0" / "observations.parquet").equals(pq.read_table(folder / "observations.parquet"))
+    trained, once = ([(line["phase"], line["step"], line["loss"]) for line in lines(f) if line["event"] == "train"]
+                     for f in (tmp_path / "s0", folder))  # fmt: skip
+    assert trained == once  # what a kill threw away is told once
+
+
+@pytest.mark.parametrize(("event", "times"), [("checkpoint", 46), ("branch", 3), ("done", 2)])
+def test_a_kill_between_two_files_is_resumed_too(finished, tmp_path, event, times):
+    """Every time something was just written, and what it replaces is still there."""
+    plan, folder = finished
+    plan, kills = replace(plan, checkpoint_seconds=0.0), 0
+
+    def kill(line):
+        if line["event"] == event:
+            raise KilledError
+
+    while True:
+        try:
+            run_stack(plan, "s0", tmp_path, kill if kills < times else None)
+            break
+        except KilledError:
+            kills += 1
+    assert kills == times
+    np.testing.assert_array_equal(nats(folder), nats(tmp_path / "s0"))
+    assert not list((tmp_path / "s0").rglob("*.partial")) + list((tmp_path / "s0" / "branches").glob("*.safetensors"))
 
 
 def test_a_finished_stack_is_left_alone(finished, tmp_path):
@@ -154,6 +179,24 @@ def test_out_of_memory_trains_the_runs_in_halves(finished, tmp_path, monkeypatch
     assert set(whole["certificate"].to_pylist()) == set(halves["certificate"].to_pylist())
     np.testing.assert_allclose(whole["loss"], halves["loss"], rtol=2e-3)
     assert run_stack(plan, "s0", tmp_path) == half
+    certificate = json.loads((half / "certificate.json").read_text())
+    assert {run["seed"] for run in certificate["recorded"]["stack"]["runs"]} == {0}
+
+
+def test_a_stack_that_does_not_even_load_trains_in_halves(finished, tmp_path, monkeypatch):
+    """Out of memory before the first step: the folder is as complete as any other's."""
+    plan, folder = finished
+    made = Trainer.__init__
+
+    def small_memory(trainer, architecture, batches, initial_KP, *rest):
+        if len(initial_KP) > 1:
+            raise torch.OutOfMemoryError("full")
+        made(trainer, architecture, batches, initial_KP, *rest)
+
+    monkeypatch.setattr(Trainer, "__init__", small_memory)
+    half = run_stack(plan, "s0", tmp_path)
+    assert json.loads((half / "certificate.json").read_text()) == json.loads((folder / "certificate.json").read_text())
+    assert sorted(path.name for path in half.glob("*.parquet")) == ["losses.parquet", "observations.parquet"]
 
 
 def test_one_run_that_does_not_fit_says_what_to_do(plan, tmp_path, monkeypatch):
@@ -179,8 +222,25 @@ def test_a_cosine_run_agrees_with_the_branch(make_plan, tmp_path):
     assert abs(losses[0].mean() - losses[1].mean()) < 0.05
 
 
-def test_trunk_evaluations_are_logged(plan, tmp_path):
-    folder = run_stack(replace(plan, trunk_evaluations=True), "s0", tmp_path)
-    trunk = [line for line in lines(folder) if line["event"] == "trunk"]
-    assert [line["step"] for line in trunk] == [8, 16, 32]
+def test_trunk_evaluations_are_kept(finished, plan, tmp_path):
+    """Per document, at the powers of two and where branches leave; nothing else changes, and a resumed run logs each once."""
+    plan = replace(plan, trunk_evaluations=True, checkpoint_seconds=0.0)
+    seen = []
+
+    def kill(line):
+        seen.append(line["event"])
+        if seen.count("branch") == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run_stack(plan, "s0", tmp_path, kill)
+    resumed = run_stack(plan, "s0", tmp_path)
+    trunk = [line for line in lines(resumed) if line["event"] == "trunk"]
+    assert [line["step"] for line in trunk] == [1, 2, 4, 8, 16, 32]
     assert set(trunk[0]["loss"]) == {"heldout", "domain:web", "domain:books"}
+    scored = pq.read_table(resumed / "trunk.parquet")
+    assert scored.schema == LOSSES
+    assert scored["tokens"].unique().to_pylist() == [128 * 2**i for i in range(6)]
+    at_start, at_end = (scored.filter(pc.field("tokens") == tokens)["nats"].to_numpy().sum() for tokens in (128, 4096))
+    assert at_end < 0.9 * at_start
+    np.testing.assert_array_equal(nats(resumed), nats(finished[1]))
