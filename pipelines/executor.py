@@ -13,19 +13,31 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Resources:
-    """What one unit of work needs: CPU cores, GPUs (fractions allowed) and bytes of memory (0: not stated)."""
+    """What one unit of work needs: CPU cores, GPUs (fractions allowed) and bytes of memory (0: not stated).
+
+    A unit of several `ranks` runs in that many processes at once, each with these resources, as the ranks of one torch
+    process group; what it returns is not passed on.
+    """
 
     cpus: float = 1
     gpus: float = 0
     memory: int = 0
+    ranks: int = 1
 
 
 class Executor(Protocol):
-    """Runs units of work and yields (index, result) as they finish."""
+    """Runs units of work and yields (index, result) as they finish. `resources` are those of every unit, or one each."""
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple[Any, ...]],
+        resources: Resources | Sequence[Resources] = Resources(),
     ) -> Iterator[tuple[int, Any]]: ...
+
+    def gpus(self) -> float:
+        """GPUs that units of work may ask for."""
+        ...
 
     def close(self) -> None: ...
 
@@ -34,10 +46,16 @@ class InProcess:
     """One unit after another in this process: for debugging and as the reference that Ray is compared with."""
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple[Any, ...]],
+        resources: Resources | Sequence[Resources] = Resources(),
     ) -> Iterator[tuple[int, Any]]:
         for index, args in enumerate(arguments):
             yield index, function(*args)
+
+    def gpus(self) -> float:
+        return 1
 
     def close(self) -> None:
         """Nothing is held."""
@@ -80,23 +98,24 @@ class OnRay:
         return self._ray
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple[Any, ...]],
+        resources: Resources | Sequence[Resources] = Resources(),
     ) -> Iterator[tuple[int, Any]]:
         if not arguments:
             return
         ray = self._start()
-        task = ray.remote(function).options(
-            num_cpus=resources.cpus, num_gpus=resources.gpus, memory=resources.memory or None,
-            max_retries=3, retry_exceptions=[OSError], scheduling_strategy="SPREAD",
-        )  # fmt: skip
+        each = [resources] * len(arguments) if isinstance(resources, Resources) else resources
         # Twice the cluster's slots: enough to keep every core fed, few enough that a million shards queue here, not in Ray.
-        window = max(4, 2 * int(ray.cluster_resources().get("CPU", 1) / max(resources.cpus, 0.1)))
+        slots = ray.cluster_resources().get("CPU", 1) / max(0.1, min(needed.cpus for needed in each))
+        window = max(4, 2 * int(slots))
         waiting = iter(enumerate(arguments))
         running: dict[Any, int] = {}
         try:
             while True:
                 while len(running) < window and (job := next(waiting, None)) is not None:
-                    running[task.remote(*job[1])] = job[0]
+                    running[self._submit(function, job[1], each[job[0]])] = job[0]
                 if not running:
                     return
                 finished, _ = ray.wait(list(running), num_returns=1)
@@ -109,6 +128,18 @@ class OnRay:
         finally:
             for reference in running:
                 ray.cancel(reference, force=False)
+
+    def _submit(self, function: Callable[..., Any], arguments: tuple[Any, ...], needed: Resources) -> Any:
+        if needed.ranks > 1:
+            return self._ray.remote(_in_ranks).options(num_cpus=0).remote(function, arguments, needed)
+        task = self._ray.remote(function).options(
+            num_cpus=needed.cpus, num_gpus=needed.gpus, memory=needed.memory or None,
+            max_retries=3, retry_exceptions=[OSError], scheduling_strategy="SPREAD",
+        )  # fmt: skip
+        return task.remote(*arguments)
+
+    def gpus(self) -> float:
+        return self._start().cluster_resources().get("GPU", 0)
 
     def on_every_node(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
         """Run `function` once on each living node: node address -> result."""
@@ -126,6 +157,31 @@ class OnRay:
         if self._started:
             self._ray.shutdown()
             self._ray, self._started = None, False
+
+
+def _in_ranks(function: Callable[..., Any], arguments: tuple[Any, ...], needed: Resources) -> None:
+    """Run `function` in every rank of a torch process group that Ray Train makes. A lost rank starts all of them again, as
+    often as Ray would a task; their function must go on from what it left."""
+    from tempfile import TemporaryDirectory
+
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    each = {"CPU": needed.cpus} | ({"GPU": needed.gpus} if needed.gpus else {})
+    with TemporaryDirectory() as folder:  # Ray Train's own records, which nobody reads
+        try:
+            TorchTrainer(
+                lambda: function(*arguments),
+                torch_config=TorchConfig(backend="nccl" if needed.gpus else "gloo"),
+                scaling_config=ScalingConfig(
+                    num_workers=needed.ranks, use_gpu=needed.gpus > 0, resources_per_worker=each, placement_strategy="PACK"
+                ),
+                run_config=RunConfig(name="ranks", storage_path=folder, failure_config=FailureConfig(max_failures=3)),
+            ).fit()
+        except Exception as error:
+            failures = getattr(error, "worker_failures", {})
+            cause = next((e for e in failures.values() if isinstance(e, ValueError)), None)
+            raise cause or error from None
 
 
 def open_executor(kind: str, address: str | None = None, workers: int | None = None) -> AbstractContextManager[Executor]:

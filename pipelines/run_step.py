@@ -30,11 +30,20 @@ class NotMade:
     command: str
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple[Any, ...]],
+        resources: Resources | Sequence[Resources] = Resources(),
     ) -> Any:
         step = next((arg for arg in (arguments[0] if arguments else ()) if isinstance(arg, Step)), None)
-        name = step.name if step else getattr(function, "__name__", "a step")
-        raise StepMissingError(f"{name} is not in the work directory; run `{self.command}` first", name)
+        raise self.missing(step.name if step else getattr(function, "__name__", "a step"))
+
+    def missing(self, name: str) -> "StepMissingError":
+        """The error that says which step is not there."""
+        return StepMissingError(f"{name} is not in the work directory; run `{self.command}` first", name)
+
+    def gpus(self) -> float:
+        return 0
 
     def close(self) -> None:
         """Nothing is held."""

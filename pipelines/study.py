@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from curation.levels.controls import leave_one_out
 
@@ -227,7 +227,18 @@ class Ladder(Section):
         default=False, description="Allow runs longer than a level's unique tokens (marked repeated, left out of the fit)."
     )
     threads: int = Field(default=1, ge=1, description="CPU threads per stack of runs.")
-    gpus: float = Field(default=0, ge=0, description="GPUs per stack of runs.")
+    gpus: float = Field(
+        default=0,
+        ge=0,
+        description="GPUs per stack of runs. Fractions share one; a whole number above 1 splits each batch over them.",
+    )
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_above_one(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError("above 1 GPUs are whole, since a stack splits its batch over them")
+        return gpus
 
 
 class Schedule(Section):
@@ -286,6 +297,10 @@ class Evaluation(Section):
     )
     passage_tokens: int = Field(
         default=2048, gt=32, description="Longer evaluation documents are scored in passages of this many tokens."
+    )
+    trunk: bool = Field(
+        default=False,
+        description="Also score the undecayed trunk, at steps 1, 2, 4, ... and where branches leave (trunk.parquet of a run).",
     )
     own: bool = Field(
         default=True, description="Also report each level's own held-out distribution (no verdict is drawn from it)."

@@ -14,7 +14,10 @@ from typing import Any
 import torch
 import torch.distributed
 
-from training.plan import load_plan
+from training.calibrate import Rate, best_stack
+from training.memory import USABLE, device_bytes, token_bytes
+from training.plan import Plan, Stack, check_files, load_plan
+from training.restack import restacked
 from training.run import run_stack
 from training.tracking import TRACKERS, tracker
 
@@ -24,12 +27,18 @@ def main() -> int:
     parser.add_argument("plan", type=Path, help="plan.json, beside its token shards")
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs; finished stacks in it are kept")
     parser.add_argument("--stack", action="append", help="only this stack id (repeat for more); default: all")
+    parser.add_argument(
+        "--keep-stacks", action="store_true", help="train the stacks as planned; on a GPU they are otherwise fitted to it"
+    )
     parser.add_argument("--track", choices=TRACKERS, help="also send the metrics to a tracker (pip install 'assay[tracking]')")
     arguments = parser.parse_args()
     try:
         plan = load_plan(arguments.plan)
+        check_files(plan, arguments.plan.parent)
         if "LOCAL_RANK" in os.environ:
             _join_ranks(int(os.environ["LOCAL_RANK"]))
+        elif torch.cuda.is_available() and not arguments.stack and not arguments.keep_stacks:
+            plan = restacked(plan, arguments.out, _measure)
         track = tracker(arguments.track, arguments.out.resolve().name, arguments.out) if arguments.track else None
 
         def show(line: dict[str, Any]) -> None:
@@ -37,7 +46,7 @@ def main() -> int:
             if track is not None:
                 track(line)
 
-        for stack_id in arguments.stack or [stack.id for stack in plan.stacks]:
+        for stack_id in arguments.stack or [stack.id for stack in plan.stacks if stack.runs]:
             run_stack(plan, stack_id, arguments.out, show)
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -46,6 +55,18 @@ def main() -> int:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
     return 0
+
+
+def _measure(plan: Plan, stack: Stack) -> list[Rate]:
+    budget = USABLE * device_bytes(torch.device("cuda")) - token_bytes(plan, {run.level for run in stack.runs})
+    rates = best_stack(
+        plan.shapes[stack.shape], plan.vocab_size, plan.context, stack.batch_tokens, len(stack.runs), budget,
+        plan.precision, plan.threads, document_mask=plan.document_mask,
+    )  # fmt: skip
+    for rate in rates:
+        line = {"stack": stack.id, "event": "measured", "runs": rate.runs}
+        _show(line | {"tokens_per_second": rate.tokens_per_second, "bytes": rate.peak_bytes})
+    return rates
 
 
 def _join_ranks(local_rank: int) -> None:

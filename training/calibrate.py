@@ -6,12 +6,14 @@ stack: its trunk, its branches and its evaluations. `assay ladder` prints it; th
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from training.memory import evenly, stack_size, step_bytes
 from training.model import Architecture
 from training.plan import Optimizer, Plan, Stack
 from training.schedule import tokens_of_ladder
@@ -42,20 +44,6 @@ class Estimate:
     peak_bytes: int
 
 
-def step_bytes(shape: Shape, vocab_size: int, context: int, batch_tokens: int, runs: int, dtype: torch.dtype) -> int:
-    """Bytes a stack needs: weights, gradients, two moments, a snapshot of the trunk, and what backward keeps.
-
-    Per layer and token the blocks keep about 13 widths and 6 ff in `dtype` (and, on a CPU, heads * context attention
-    odds), the head's chunk and its float32 gradient on top; tests hold it within a factor of two of the measured peak.
-    """
-    size = torch.finfo(dtype).bits // 8
-    state = 4 * 7 * shape.params_total(vocab_size)  # weights, gradient, 2 moments, and a snapshot of 3
-    attention = shape.heads * context
-    kept = shape.depth * (13 * shape.width + 6 * shape.ff + attention) * size
-    head = 4 * shape.params_head(vocab_size) + (1 << 22)
-    return runs * (state + batch_tokens * kept + head)
-
-
 def calibrate(
     shape: Shape,
     vocab_size: int,
@@ -67,7 +55,10 @@ def calibrate(
     seconds: float = 1.0,
     document_mask: bool = False,
 ) -> Rate:
-    """Train `runs` runs of `shape` for about `seconds` (at least three steps) on random tokens; the median step counts."""
+    """Train `runs` runs of `shape` for about `seconds` (at least three steps) on random tokens; the median step counts.
+
+    Raises torch.OutOfMemoryError where a GPU cannot hold them.
+    """
     torch.set_num_threads(threads)
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -87,14 +78,16 @@ def calibrate(
     trainer.set_schedule(np.ones(100_000, dtype=np.float32))
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    block = 1 if device.type == "cpu" else 10  # steps between two waits: a GPU works ahead of its host
     times: list[float] = []
     trainer.advance()
-    while len(times) < 3 or sum(times) < seconds:
+    while len(times) < 3 or block * sum(times) < seconds:
         _synchronize(device)
         began = time.perf_counter()
-        trainer.advance()
+        for _ in range(block):
+            trainer.advance()
         _synchronize(device)
-        times.append(time.perf_counter() - began)
+        times.append((time.perf_counter() - began) / block)
     peak = step_bytes(shape, vocab_size, context, batch_tokens, runs, dtype)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated()
@@ -113,32 +106,39 @@ def estimate(plan: Plan, stack: Stack, rate: Rate, evaluation_tokens: int) -> Es
     return Estimate(tokens, per_token * (tokens + evaluated / 3), seconds, rate.peak_bytes)
 
 
-def stack_size(shape: Shape, vocab_size: int, context: int, batch_tokens: int, runs: int, budget_bytes: float) -> int:
-    """How many of `runs` runs to stack within `budget_bytes`: as many as fit, in parts of equal size; 0 if not one does."""
-    one = step_bytes(shape, vocab_size, context, batch_tokens, 1, torch.bfloat16)
-    most = int(budget_bytes // one)
-    if most < 1:
-        return 0
-    parts = -(-runs // min(most, runs))
-    return -(-runs // parts)
-
-
 def best_stack(
-    shape: Shape, vocab_size: int, context: int, batch_tokens: int, runs: int, budget_bytes: float, seconds: float = 1.0
-) -> Rate:
-    """The fastest measured way to train `runs` runs within `budget_bytes`: of one at a time, half of them, and all.
-
-    Raises ValueError where not even one run fits.
-    """
-    most = stack_size(shape, vocab_size, context, batch_tokens, runs, budget_bytes)
-    if most == 0:
-        raise ValueError(
-            f"one run of width {shape.width} needs {step_bytes(shape, vocab_size, context, batch_tokens, 1, torch.bfloat16)} "
-            f"bytes, the budget is {budget_bytes:.0f}; set micro_batch, shrink the batch, or train it data-parallel"
-        )
-    sizes = sorted({1, -(-most // 2), most})
-    rates = [calibrate(shape, vocab_size, context, batch_tokens, size, seconds=seconds) for size in sizes]
-    return max(rates, key=lambda rate: rate.tokens_per_second)
+    shape: Shape,
+    vocab_size: int,
+    context: int,
+    batch_tokens: int,
+    runs: int,
+    budget_bytes: float,
+    precision: str = "auto",
+    threads: int = 1,
+    seconds: float = 1.0,
+    document_mask: bool = False,
+) -> list[Rate]:
+    """Measured ways to train `runs` runs within `budget_bytes`, the fastest first: one at a time, half as many as fit at
+    once, and as many as fit. Empty where not even one run fits."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = resolve_precision(precision, device)
+    most = stack_size(shape, vocab_size, context, batch_tokens, runs, budget_bytes, dtype, device.type)
+    rates = []
+    if not most and device.type == "cpu":
+        return []  # a GPU refuses what it cannot hold, a CPU is brought down by it
+    for size in sorted({1, evenly(runs, -(-most // 2)), most} if most else {1}):
+        try:
+            rate = calibrate(shape, vocab_size, context, batch_tokens, size, precision, threads, seconds, document_mask)
+        except torch.OutOfMemoryError:
+            break
+        finally:
+            gc.collect()
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+        if rate.peak_bytes > budget_bytes:
+            break
+        rates.append(rate)
+    return sorted(rates, key=lambda rate: -rate.tokens_per_second)
 
 
 def _synchronize(device: torch.device) -> None:

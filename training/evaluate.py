@@ -23,7 +23,7 @@ from training.step import Trainer
 from training.tokens import DatasetError
 
 BATCH_TOKENS_CPU = 4096
-BATCH_TOKENS_GPU = 1 << 18
+BATCH_TOKENS_GPU = 1 << 16
 
 
 @dataclass(frozen=True)

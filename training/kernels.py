@@ -20,7 +20,7 @@ from torch.nn import functional
 
 NORM_EPS = 1e-6
 HEAD_ELEMENTS_CPU = 1 << 20  # logits of one chunk: 2 MB in bfloat16, so that the softmax stays near the core
-HEAD_ELEMENTS_GPU = 1 << 28
+HEAD_ELEMENTS_GPU = 1 << 27
 
 
 def _inverse_rms(x: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ Paths are relative to the plan file. The format is documented in docs/training.m
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ class Run:
 @dataclass(frozen=True)
 class Stack:
     """Runs of one shape that train together. `tokens` are the D of the branches, ascending; `lr` is the peak, one
-    number for every run, or one per run (an LR check)."""
+    number for every run, or one per run (an LR check). A stack without runs trains nothing: it states the recipe of a
+    shape that belongs to the same study, since the certificate covers them all."""
 
     id: str
     shape: str
@@ -103,6 +105,7 @@ class Plan:
     keep_weights: str = "last"  # which branch ends keep their weights for export: last | all | none
     checkpoint_seconds: float = 300.0
     micro_batch: int = 0  # sequences per forward and backward and run; 0 = the whole batch
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)  # path beside plan.json -> bytes, blake2b; see check_files
     deterministic: bool = False  # on a GPU: slower kernels, with which resuming after a kill is bit-identical (a CPU always is)
 
     def stack(self, stack_id: str) -> Stack:
@@ -122,6 +125,24 @@ def load_plan(path: Path | str) -> Plan:
     except json.JSONDecodeError as error:
         raise PlanError(f"{path} is not JSON: {error}") from error
     return parse_plan(raw, path.parent)
+
+
+def check_files(plan: Plan, base: Path) -> None:
+    """Compare every file that the plan lists with its size and BLAKE2b digest. Raises PlanError at the first that differs."""
+    for name, told in plan.files.items():
+        path = base / name
+        if not path.is_file():
+            raise PlanError(f"{path} is missing; copy the plan's folder whole")
+        if (size := path.stat().st_size) != told["bytes"]:
+            raise PlanError(f"{path} has {size} bytes, the plan says {told['bytes']}: it was not copied whole; copy it again")
+        if (found := file_digest(path)) != told["blake2b"]:
+            raise PlanError(f"{path} has digest {found}, the plan says {told['blake2b']}: it is damaged; copy it again")
+
+
+def file_digest(path: Path) -> str:
+    """BLAKE2b of a file, 32 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def parse_plan(raw: dict[str, Any], base: Path) -> Plan:
@@ -170,10 +191,10 @@ def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:
 def _build(cls: Any, place: str, value: Any, **convert: Any) -> Any:
     if not isinstance(value, dict):
         raise PlanError(f"{place} must be an object, not {value!r}")
-    known = {field.name for field in fields(cls)}
+    known = {f.name for f in fields(cls)}
     if unknown := sorted(set(value) - known):
         raise PlanError(f"{place}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    required = [field.name for field in fields(cls) if field.default is MISSING]
+    required = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
     if missing := [name for name in required if name not in value]:
         raise PlanError(f"{place}: field {missing[0]!r} is missing; needed: {', '.join(required)}")
     try:
@@ -199,6 +220,8 @@ def _check(plan: Plan) -> None:
         raise PlanError(f"context is {plan.context}; it must be at least 2")
     if len({stack.id for stack in plan.stacks}) < len(plan.stacks):
         raise PlanError("two stacks share an id; ids name output folders and must differ")
+    if not any(stack.runs for stack in plan.stacks):
+        raise PlanError("no stack has a run; there is nothing to train")
     for stack in plan.stacks:
         _check_stack(plan, stack)
 
@@ -207,8 +230,8 @@ def _check_stack(plan: Plan, stack: Stack) -> None:
     place = f"stack {stack.id!r}"
     if stack.shape not in plan.shapes:
         raise PlanError(f"{place}: shape {stack.shape!r} is not in the plan; it has {', '.join(plan.shapes)}")
-    if not stack.runs or not stack.tokens:
-        raise PlanError(f"{place}: needs at least one run and one D in tokens")
+    if not stack.tokens:
+        raise PlanError(f"{place}: needs at least one D in tokens")
     for run in stack.runs:
         if run.level not in plan.datasets:
             raise PlanError(f"{place}: level {run.level!r} has no dataset; the plan has {', '.join(plan.datasets)}")

@@ -94,5 +94,6 @@ def plan_body(
         "precision": study.ladder.precision,
         "threads": study.ladder.threads,
         "keep_weights": "none",
+        "trunk_evaluations": study.evaluation.trunk,
         "stacks": [asdict(stack) for stack in stacks],
     }

@@ -1,14 +1,13 @@
 """Runs: the ladder on every level. A run (level, shape, seed) is a step of its own, so a changed level retrains only itself;
-runs that are missing train together, stacked by shape and seed over the levels."""
+runs that are missing train together, in stacks of one shape (pipelines/steps/stacking.py says which)."""
 
 import json
 import shutil
-import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,13 +17,15 @@ import pyarrow.parquet as pq
 import torch
 
 from pipelines.executor import Resources
-from pipelines.progress import Bar
-from pipelines.run_step import Context
+from pipelines.run_step import Context, NotMade
 from pipelines.steps.ladder import Rung, optimizer, plan_body, rungs
+from pipelines.steps.stacking import Sizing, gpu, sizings
+from pipelines.steps.watching import watching
 from pipelines.study import Study, StudyError
 from pipelines.workdir import Manifest, Output, Step, Workdir
 from training.certificate import code_digest
-from training.plan import Run, Stack, parse_plan
+from training.memory import evenly
+from training.plan import Run, parse_plan
 from training.run import run_stack
 
 
@@ -47,6 +48,7 @@ def cells(study: Study, levels: Mapping[str, Manifest], evaluation: Manifest, to
             "warmup_tokens": rung.warmup_tokens, "optimizer": optimizer(study, rung), "schedule": study.schedule.kind,
             "cooldown": study.schedule.cooldown, "context": study.ladder.context, "precision": study.ladder.precision,
             "device": "cuda" if study.ladder.gpus else "cpu", "code": code_digest(), "torch": torch.__version__.split("+")[0],
+            **({"trunk": True} if study.evaluation.trunk else {}),
             "others": sorted(f"{other.name}:{asdict(other.shape)}:{other.lr}" for other in rungs(study)),
         }  # fmt: skip
         for seed in range(study.ladder.seeds):
@@ -66,13 +68,23 @@ def train(
     done = {cell.step.name: manifest for cell in all_cells if (manifest := workdir.manifest(cell.step)) is not None}
     for name in done:
         context.progress.cached(name)
-    stacks = _stacks([cell for cell in all_cells if cell.step.name not in done])
-    if stacks:
+    if missing := [cell for cell in all_cells if cell.step.name not in done]:
+        if isinstance(context.executor, NotMade):
+            raise context.executor.missing(missing[0].step.name)
+        token_bytes = 2 * sum(manifest.summary["unique_tokens"] for manifest in levels.values())
+        sized = sizings(context.executor, study, Counter(cell.rung.name for cell in missing), token_bytes)
+        stacks = stacks_of(missing, sized, merged=study.ladder.gpus > 0)
         stacks.sort(key=lambda stack: -_cost(study, stack))  # longest first, so that no worker is left with it at the end
-        jobs = [(workdir, _plan(study, stack, levels, evaluation, tokenizer, workdir), stack) for stack in stacks]
-        needed = Resources(cpus=study.ladder.threads, gpus=study.ladder.gpus)
+        sizes = [sized[stack[0].rung.name] for stack in stacks]
+        jobs = [
+            (workdir, _plan(study, stack, levels, evaluation, tokenizer) | {"micro_batch": size.micro_batch}, stack)
+            for stack, size in zip(stacks, sizes, strict=True)
+        ]
+        alone = Resources(cpus=study.ladder.threads, gpus=study.ladder.gpus)
+        needed = [replace(alone, gpus=min(1, alone.gpus), ranks=size.ranks) if size.ranks > 1 else alone for size in sizes]
         started, total = time.monotonic(), sum(len(stack) * stack[0].rung.trained_tokens(study) for stack in stacks)
-        with context.progress.bar("train", total=total, unit="tokens") as bar, _watching(workdir, jobs, bar):
+        folders = [(Path(workdir.full(f"scratch/{stack_id(stack)}")), len(stack)) for stack in stacks if workdir.is_local]
+        with context.progress.bar("train", total=total, unit="tokens") as bar, watching(folders, bar):
             for _ in context.executor.map(train_stack, jobs, needed):
                 pass
             bar.advance(total - bar.done)
@@ -103,11 +115,16 @@ def check_tokens(study: Study, levels: Mapping[str, Manifest]) -> None:
             )
 
 
-def _stacks(missing: Sequence[Cell]) -> list[list[Cell]]:
+def stacks_of(missing: Sequence[Cell], sized: Mapping[str, Sizing], *, merged: bool) -> list[list[Cell]]:
+    """The runs of each shape in parts of its size; unless `merged`, no stack spans two seeds."""
     groups: dict[tuple[str, int], list[Cell]] = defaultdict(list)
     for cell in missing:
-        groups[cell.rung.name, cell.seed].append(cell)
-    return list(groups.values())
+        groups[cell.rung.name, 0 if merged else cell.seed].append(cell)
+    stacks = []
+    for (name, _), group in groups.items():
+        size = evenly(len(group), sized[name].runs)
+        stacks += [group[i : i + size] for i in range(0, len(group), size)]
+    return stacks
 
 
 def _cost(study: Study, stack: Sequence[Cell]) -> float:
@@ -122,43 +139,68 @@ def stack_id(stack: Sequence[Cell]) -> str:
 
 
 def _plan(
-    study: Study, stack: Sequence[Cell], levels: Mapping[str, Manifest], evaluation: Manifest, tokenizer: str, workdir: Workdir
+    study: Study, stack: Sequence[Cell], levels: Mapping[str, Manifest], evaluation: Manifest, tokenizer: str
 ) -> dict[str, Any]:
-    """The plan of one stack. The other shapes stand in it with their recipe, since the certificate covers the whole ladder."""
-    here = Stack(**{**asdict(stack[0].rung.stack(stack_id(stack), [])), "runs": tuple(Run(c.level, c.seed) for c in stack)})
-    others = [r.stack(f"other-{r.name}", [Run(stack[0].level, 0)]) for r in rungs(study) if r.name != stack[0].rung.name]
+    """The plan of one stack; its paths are the work directory's own."""
+    return plan_of(study, [stack], levels, levels_at(levels), evaluation_at(evaluation, tokenizer))
+
+
+def levels_at(levels: Mapping[str, Manifest]) -> dict[str, str]:
+    """Where in the work directory each level lies."""
+    return {name: manifest.step.path for name, manifest in levels.items()}
+
+
+def evaluation_at(evaluation: Manifest, tokenizer: str) -> dict[str, str]:
+    """The evaluation documents and the tokenizer, as a plan names them."""
+    return {"path": evaluation.step.path, "digest": evaluation.digest, "tokenizer": tokenizer}
+
+
+def plan_of(
+    study: Study,
+    stacks: Sequence[Sequence[Cell]],
+    levels: Mapping[str, Manifest],
+    paths: Mapping[str, str],
+    evaluation: Mapping[str, str],
+) -> dict[str, Any]:
+    """The plan of some stacks. The other shapes stand in it with their recipe, since the certificate covers the ladder."""
+    planned = [stack[0].rung.stack(stack_id(stack), [Run(cell.level, cell.seed) for cell in stack]) for stack in stacks]
+    others = [r.stack(f"other-{r.name}", []) for r in rungs(study) if r.name not in {stack.shape for stack in planned}]
     datasets = {
         cell.level: {
-            "path": levels[cell.level].step.path, "digest": levels[cell.level].digest,
+            "path": paths[cell.level], "digest": levels[cell.level].digest,
             "unique_tokens": levels[cell.level].summary["unique_tokens"],
         }
-        for cell in stack
+        for stack in stacks for cell in stack
     }  # fmt: skip
-    return plan_body(
-        study, [here, *others], datasets,
-        {"path": evaluation.step.path, "digest": evaluation.digest, "tokenizer": tokenizer},
-    )  # fmt: skip
+    return plan_body(study, [*planned, *others], datasets, dict(evaluation))
 
 
 def train_stack(workdir: Workdir, plan: dict[str, Any], stack: list[Cell]) -> list[str]:
-    """Train one stack and commit each of its runs. Runs on a worker; picks up its own checkpoints after a retry."""
-    name = stack_id(stack)
+    """Train one stack and commit each of its runs. Runs on a worker, or on every rank of a group, whose first commits;
+    picks up its own checkpoints after a retry."""
+    device = gpu() if stack[0].step.config["device"] == "cuda" else torch.device("cpu")
     with local_inputs(workdir, plan) as (base, scratch):
-        parsed = parse_plan(plan, base)
-        folder = run_stack(parsed, name, scratch)
-        observations, losses = (pq.read_table(folder / f"{table}.parquet") for table in ("observations", "losses"))
-        certificate = json.loads((folder / "certificate.json").read_text())
-        for cell in stack:
-            out = Output(workdir, cell.step, 0)
-            for file, table in (("observations", observations), ("losses", losses)):
-                out.write_table(f"{file}.parquet", table.filter(pc.field("level") == cell.level))
-            out.write_json("certificate.json", {key: certificate[key] for key in ("certificate", "held_equal")})
-            record = out.commit({"certificate": certificate["certificate"]})
-            # speeds differ from run to run, so metrics lie beside the step's files, not in its digest
-            workdir.write_bytes(f"{cell.step.path}/metrics.jsonl", (folder / "metrics.jsonl").read_bytes())
-            workdir.commit(cell.step, [record], {})
-        shutil.rmtree(folder)
+        folder = run_stack(parse_plan(plan, base), stack_id(stack), scratch, device=device)
+        if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
+            commit(workdir, folder, stack)
+            shutil.rmtree(folder)
     return [cell.step.name for cell in stack]
+
+
+def commit(workdir: Workdir, folder: Path, cells: Sequence[Cell]) -> None:
+    """The runs `cells` of a finished stack's `folder` as steps of the study."""
+    tables = {path.name: pq.read_table(path) for path in folder.glob("*.parquet")}
+    certificate = json.loads((folder / "certificate.json").read_text())
+    for cell in cells:
+        out = Output(workdir, cell.step, 0)
+        own = (pc.field("level") == cell.level) & (pc.field("seed") == cell.seed)
+        for name in (name for name in ("observations.parquet", "losses.parquet", "trunk.parquet") if name in tables):
+            out.write_table(name, tables[name].filter(own))
+        out.write_json("certificate.json", {key: certificate[key] for key in ("certificate", "held_equal")})
+        record = out.commit({"certificate": certificate["certificate"]})
+        # speeds differ from run to run, so metrics lie beside the step's files, not in its digest
+        workdir.write_bytes(f"{cell.step.path}/metrics.jsonl", (folder / "metrics.jsonl").read_bytes())
+        workdir.commit(cell.step, [record], {})
 
 
 @contextmanager
@@ -171,61 +213,3 @@ def local_inputs(workdir: Workdir, plan: dict[str, Any]) -> Iterator[tuple[Path,
         for path in [plan["evaluation"]["path"], *(dataset["path"] for dataset in plan["datasets"].values())]:
             workdir.fs.get(workdir.full(path), f"{folder}/{path}", recursive=True)
         yield Path(folder), Path(folder, "scratch")
-
-
-@contextmanager
-def _watching(workdir: Workdir, jobs: Sequence[tuple[Workdir, dict[str, Any], list[Cell]]], bar: Bar) -> Iterator[None]:
-    """Advance the bar from the stacks' metrics while they train (on a shared or local disk; else at the end)."""
-    stop = threading.Event()
-    followed = [_Followed(Path(workdir.full(f"scratch/{stack_id(job[2])}/metrics.jsonl")), len(job[2])) for job in jobs]
-
-    def watch() -> None:
-        while not stop.wait(1.0):
-            fresh = sum(stack.fresh_tokens() for stack in followed)
-            if fresh:
-                bar.note = f"{sum(stack.speed for stack in followed):,.0f} tokens/s"
-                bar.advance(min(fresh, bar.total - bar.done))
-
-    thread = threading.Thread(target=watch, daemon=True)
-    if workdir.is_local:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        if thread.is_alive():
-            thread.join()
-
-
-@dataclass
-class _Followed:
-    """A stack's metrics file, read as it grows."""
-
-    path: Path
-    runs: int
-    offset: int = 0
-    trunk: int = 0
-    branch: tuple[str, int] = ("trunk", 0)
-    speed: float = 0.0
-
-    def fresh_tokens(self) -> int:
-        """Tokens trained since the last call; a branch starts back at its trunk."""
-        if not self.path.exists():
-            self.speed = 0.0
-            return 0
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            text = file.read()
-        text = text[: text.rfind(b"\n") + 1]
-        self.offset += len(text)
-        fresh = 0
-        for line in map(json.loads, text.splitlines()):
-            if line["event"] != "train":
-                continue
-            phase, tokens = line["phase"], line["tokens"]
-            before = self.branch[1] if phase == self.branch[0] and phase != "trunk" else self.trunk
-            fresh += max(tokens - before, 0) * self.runs
-            self.branch, self.speed = (phase, tokens), line["tokens_per_second"]
-            if phase == "trunk":
-                self.trunk = tokens
-        return fresh

@@ -1,6 +1,7 @@
 """`assay run`, `curate`, `train`, `report`: a study, whole or step by step."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.markdown import Markdown
 
 from pipelines import overview, run_study
 from pipelines.run_step import Context
+from pipelines.steps import portable
 from pipelines.steps.report import report as write_report
 from pipelines.study import Study
 from pipelines.verbs.opening import (
@@ -58,13 +60,46 @@ def curate(
 def train(
     study_file: StudyFile, overrides: Set = [], workdir: WorkdirOption = "", address: Address = "", workers: Workers = None,
     executor: ExecutorOption = "ray",
+    export_plan: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Train nothing here: write what is missing as a folder for `python -m training`."),
+    ] = None,
+    import_runs: Annotated[
+        Path | None, typer.Option(metavar="RUNS", help="Train nothing here: take back what `python -m training` finished.")
+    ] = None,
 ) -> None:  # fmt: skip
-    """Train the ladder on every level that `assay curate` made.
+    """Train the ladder on every level that `assay curate` made, here or elsewhere.
 
-    Example: `assay train study.yaml`
+    Example: `assay train study.yaml --export-plan plan`
     """
+    if export_plan and import_runs:
+        raise typer.BadParameter("give --export-plan or --import-runs, not both")
     with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
+        if export_plan:
+            _export(context, study, curated, export_plan)
+        elif import_runs:
+            _import(context, study, curated, import_runs)
+        else:
+            run_study.train_levels(context, study, curated)
+
+
+def _export(context: Context, study: Study, curated: run_study.Curated, folder: Path) -> None:
+    plan = portable.export_plan(context, study, curated.levels, curated.evaluation, curated.pool.tokenizer, folder)
+    runs, size = sum(len(stack["runs"]) for stack in plan["stacks"]), sum(file["bytes"] for file in plan["files"].values())
+    typer.echo(f"{folder / 'plan.json'}: {runs} runs, {size / 1e6:,.1f} MB with their data")
+    typer.echo(f"there:      python -m training {folder.name}/plan.json --out runs", err=True)
+    typer.echo("back here:  assay train STUDY --import-runs runs", err=True)
+
+
+def _import(context: Context, study: Study, curated: run_study.Curated, runs: Path) -> None:
+    tokenizer = curated.pool.tokenizer.summary["tokenizer"]
+    taken = portable.import_runs(context, study, curated.levels, curated.evaluation, tokenizer, runs)
+    typer.echo(f"{len(taken.runs)} runs taken from {runs}")
+    for names, what in ((taken.unfinished, "stacks not finished there"), (taken.missing, "runs still missing")):
+        if names:
+            typer.echo(f"{len(names)} {what}: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}", err=True)
+    if not taken.missing:
         run_study.train_levels(context, study, curated)
 
 

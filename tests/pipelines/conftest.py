@@ -234,3 +234,8 @@ def study_folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def module_study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="session")
+def session_study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("study"))

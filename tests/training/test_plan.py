@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from training.plan import PlanError, load_plan, parse_plan
+from training.plan import PlanError, check_files, file_digest, load_plan, parse_plan
 
 
 def test_paths_are_relative_to_the_plan(make_plan, tmp_path):
@@ -36,7 +36,8 @@ def broken(raw, path, value):
         (["colour"], 1, "plan: unknown field 'colour'"),
         (["stacks", 0, "batch_size"], 1, r"stacks\[0\]: unknown field 'batch_size'"),
         (["stacks", 0, "runs", 1, "level"], "strict", "level 'strict' has no dataset; the plan has clean, noisy"),
-        (["stacks", 0, "runs"], [], "at least one run"),
+        (["stacks", 0, "runs"], [], "no stack has a run"),
+        (["stacks", 0, "tokens"], [], "at least one D"),
         (["stacks", 0, "runs", 0], {"level": "clean"}, r"stacks\[0\].runs\[0\]: field 'seed' is missing; needed: level, seed"),
         (["stacks", 0, "shape"], "huge", "shape 'huge' is not in the plan"),
         (["stacks", 0, "batch_tokens"], 100, "100 is not a multiple of the context 32"),
@@ -82,3 +83,27 @@ def test_unreadable_plans(tmp_path):
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(PlanError, match="is not JSON"):
         load_plan(tmp_path / "plan.json")
+
+
+def test_files_that_were_not_copied_whole_are_named(make_plan, tmp_path):
+    data = tmp_path / "levels" / "tokens.parquet"
+    data.parent.mkdir()
+    data.write_bytes(b"tokens" * 100)
+    listed = {"levels/tokens.parquet": {"bytes": 600, "blake2b": file_digest(data)}}
+    plan = parse_plan(make_plan() | {"files": listed}, tmp_path)
+    check_files(plan, tmp_path)
+    data.write_bytes(b"tokenz" * 100)
+    with pytest.raises(PlanError, match=r"levels/tokens\.parquet has digest .* it is damaged; copy it again"):
+        check_files(plan, tmp_path)
+    data.write_bytes(b"tokens" * 99)
+    with pytest.raises(PlanError, match="has 594 bytes, the plan says 600: it was not copied whole"):
+        check_files(plan, tmp_path)
+    data.unlink()
+    with pytest.raises(PlanError, match="is missing; copy the plan's folder whole"):
+        check_files(plan, tmp_path)
+
+
+def test_a_stack_without_runs_states_a_recipe(make_plan, tmp_path):
+    raw = make_plan()
+    raw["stacks"].append(raw["stacks"][0] | {"id": "recipe", "runs": []})
+    assert parse_plan(raw, tmp_path).stack("recipe").lr_K == ()

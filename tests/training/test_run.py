@@ -77,6 +77,19 @@ def test_metrics_tell_what_was_trained(finished):
     assert [line["tokens"] for line in lines(folder) if line["event"] == "branch"] == [1280, 2560, 5120]
 
 
+def test_five_branches_at_ratio_two_cost_under_two_thirds_of_separate_runs(make_plan, tmp_path):
+    """Counted from what was trained, not from the formula."""
+    ladder = [1280 * 2**i for i in range(5)]
+    folder = run_stack(parse_plan(make_plan(tokens=ladder, runs=[{"level": "clean", "seed": 0}]), tmp_path), "s0", tmp_path)
+    trained, before = 0, {}
+    for line in (line for line in lines(folder) if line["event"] == "train"):
+        phase = line["phase"]
+        trained += line["tokens"] - before.get(phase, before.get("trunk", 0))
+        before[phase] = line["tokens"]
+    assert [line["tokens"] for line in lines(folder) if line["event"] == "branch"] == ladder
+    assert 0.6 < trained / sum(ladder) <= 0.65
+
+
 def test_a_branch_leaves_the_trunk_untouched(finished, tmp_path):
     """The longest branch is the same to the last bit with and without the shorter ones before it."""
     plan, folder = finished

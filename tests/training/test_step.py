@@ -101,9 +101,14 @@ def test_bfloat16_learns_like_float32(streams):
     assert losses[torch.float32] < 3.6  # from 4.6
 
 
-def test_precision():
+def test_precision(monkeypatch):
     assert resolve_precision("float32", CPU) == torch.float32
     assert resolve_precision("bfloat16", CPU) == torch.bfloat16
+    assert resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))  # a T4 only emulates bfloat16
+    assert resolve_precision("auto", torch.device("cuda")) == torch.float32
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     assert resolve_precision("auto", torch.device("cuda")) == torch.bfloat16
 
 
