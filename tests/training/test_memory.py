@@ -28,9 +28,7 @@ def test_what_does_not_fit_is_spread_over_as_few_devices_as_do():
     assert ranks_or_micro_batch(*CELL, budget_bytes=bytes_of(1), devices=8) == (1, 0)
     assert ranks_or_micro_batch(*CELL, budget_bytes=budget, devices=8) == (4, 0)
     assert ranks_or_micro_batch(*CELL, budget_bytes=budget, devices=3) == (1, 6)  # two devices are too few, three do not divide
-    with pytest.raises(
-        ValueError, match="for a single sequence of 256 tokens, the budget is 1,000; take a smaller"
-    ):
+    with pytest.raises(ValueError, match="for a single sequence of 256 tokens, the budget is 1,000; take a smaller"):
         ranks_or_micro_batch(*CELL, budget_bytes=1000, devices=8)
 
 

@@ -1,7 +1,10 @@
 import json
+from pathlib import Path
 
+import pytest
 import torch
 
+from training.checkpoint import CheckpointError
 from training.metrics import Metrics, peak_flops
 
 
@@ -23,6 +26,13 @@ def test_a_resumed_file_holds_each_interval_once(tmp_path):
     kept = [json.loads(text) for text in metrics.path.read_text().splitlines()]
     assert kept == reported[:4]
     assert kept[0]["stack"] == tmp_path.name
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_said(tmp_path):
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(CheckpointError, match=r"cannot write .*metrics\.jsonl: .*No space left on device"):
+        Metrics(tmp_path, None).log({"event": "done"})
 
 
 def test_no_peak_is_claimed_for_a_cpu():
