@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.sources import readers
+from curation.sources import readers, storage
 from pipelines.executor import InProcess
 from pipelines.progress import Progress
 from pipelines.run_step import Context
@@ -33,6 +33,40 @@ def study(study_folder: Path):
 
 def context(place: Path) -> Context:
     return Context(Workdir(str(place)), InProcess(), Progress(None))
+
+
+def test_a_store_that_fails_in_the_middle_leaves_nothing_half_written(study, tmp_path, monkeypatch):
+    declared, folder = study
+    whole = pool.pool(context(tmp_path / "whole"), declared, folder)
+    read, place = storage.Stored.read, context(tmp_path / "failing")
+
+    def fail(self: storage.Stored, size: int = -1) -> bytes:
+        if self.n_read > 10_000:
+            self.failed = True
+            raise OSError("connection lost")
+        return read(self, min(size, 4096))
+
+    monkeypatch.setattr(storage.Stored, "read", fail)
+    with pytest.raises(OSError, match="connection lost"):
+        pool.pool(place, declared, folder)
+    assert place.workdir.manifest(whole.step) is None
+    assert not list(Path(place.workdir.root).rglob("*.aside*"))
+    for path in Path(place.workdir.root).rglob("*.parquet"):
+        assert path.read_bytes() == (Path(tmp_path, "whole") / path.relative_to(place.workdir.root)).read_bytes()
+    monkeypatch.setattr(storage.Stored, "read", read)
+    assert pool.pool(place, declared, folder).to_bytes() == whole.to_bytes()
+
+
+def test_a_truncated_file_counts_in_the_pool(study, tmp_path):
+    declared, folder = study
+    path = folder / "corpus" / "a.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-3000])
+    made = pool.pool(context(tmp_path / "work"), declared, folder)
+    counts = made.summary["sources"]["small"]
+    assert 1000 < counts["documents"] < 2850
+    assert counts["malformed"] == counts["documents"] // 19 + 2  # every twentieth record, and the rest of the file as one
+    reasons = [reason for reason in made.summary["reasons"] if "Truncated compressed stream" in reason]
+    assert len(reasons) == 1
 
 
 def test_an_interrupted_run_repeats_at_most_one_shard(study, tmp_path, monkeypatch):

@@ -22,6 +22,10 @@ LEVELS = {
     "edited": {"extends": "raw", "edit": ["pii", "c4_lines_tfds"]},
     "edited-near": {"extends": "edited", "duplicate": 0.3, "duplicate_noise": 0.2},
     "edited-twice": {"extends": "edited", "edit": ["pii"], "keep": ["gopher_quality.n_words >= 30"], "duplicate": 0.2},
+    "epochs": {
+        "extends": "raw",
+        "mixture": {"kind": "explicit", "shares": {"essays": 0.6, "notes": 0.4}, "max_epochs": {"essays": 2}},
+    },
     "control": {"extends": "raw", "random": "edited"},
 }
 
@@ -109,6 +113,19 @@ def test_noise_changes_no_identity_where_there_is_none(curated):
         assert set(step.config) == {"length", "shares", "group", "order_seed", "piece_tokens", "partitions", "duplicate"}
         assert "copies" not in step.inputs
     assert made.ledgers["near"].step.inputs["copies"]
+
+
+def test_a_scarce_domain_is_gone_through_again_as_often_as_allowed(curated):
+    _, workdir, made = curated
+    laid = stream(workdir, made, "epochs").with_columns(n=pl.col("tokens").list.len())
+    tokens = dict(laid.group_by("domain").agg(pl.col("n").sum()).iter_rows())
+    assert set(tokens) == {"essays", "notes"}
+    available = made.selections["raw"].summary["tokens"]
+    assert available["essays"] < tokens["essays"] <= 2 * available["essays"]
+    assert abs(tokens["essays"] / sum(tokens.values()) - 0.6) < 0.02
+    assert laid.filter(domain="essays").group_by("doc_id", "piece").len()["len"].max() == 2
+    assert laid.filter(domain="notes").group_by("doc_id", "piece").len()["len"].max() == 1
+    assert made.levels["epochs"].summary["unique_tokens"] < sum(tokens.values())
 
 
 def test_edits_are_laid_and_counted(curated):
