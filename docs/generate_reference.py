@@ -261,7 +261,6 @@ WORDS = {
     "Schedule.kind": "One constant-rate trunk with a cooldown branch to each D; or a run per D.",
     "Schedule.weight_decay": "Decoupled; none on the embedding.",
     "Schedule.clip": "Largest gradient norm of a run.",
-    "Fit.confidence": "Of every interval.",
     "Fit.seed": "Of the resamples and the simulated tables.",
     "Report.title": "Title of the page (default: the study's name).",
 }

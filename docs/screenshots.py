@@ -1,38 +1,64 @@
-"""Pictures of a written report for the README: `python docs/screenshots.py work/quickstart/report`.
+"""Pictures for the README: `python docs/screenshots.py configs/quickstart.yaml work/quickstart`, of a study that is done.
 
-Writes docs/images/report-light.png, report-dark.png and report-phone.png. Needs playwright (the `test` extra) and a
-system Chromium.
+Writes docs/images/report-light.png, report-dark.png and report-phone.png (what a reader of the page sees first) and
+terminal.png (what `assay run` says). Needs playwright (the `test` extra) and a system Chromium.
 """
 
+import io
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 SHOTS = {"light": (1280, 860, "light"), "dark": (1280, 860, "dark"), "phone": (390, 844, "light")}
+COLUMNS = 108
+TERMINAL = """\
+<body style="margin: 0; background: {background}"><pre id="terminal" style="display: inline-block; margin: 0;
+padding: 18px 22px; font: 14px/1.45 'DejaVu Sans Mono', monospace;
+color: {foreground}; background: {background}">{code}</pre></body>"""
 
 
-def main(report: Path) -> None:
-    """Open the report at three sizes and save what a reader sees first."""
+def main(study: str, workdir: str) -> None:
+    """Open the report at three sizes, run the command once more, and save the pictures."""
     found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
     if found is None:
         raise SystemExit("needs a system Chromium (apt-get install chromium)")
     images = Path(__file__).parent / "images"
     images.mkdir(exist_ok=True)
+    told = terminal(study, workdir)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=QUIET)
         for name, (width, height, scheme) in SHOTS.items():
             tab = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()  # type: ignore[arg-type]
-            tab.goto((report / "index.html").resolve().as_uri())
+            tab.goto(Path(workdir, "report/index.html").resolve().as_uri())
             tab.wait_for_function("document.documentElement.dataset.ready === 'yes'")
             tab.screenshot(path=images / f"report-{name}.png")
+        tab = browser.new_page(viewport={"width": 1400, "height": 900})
+        tab.set_content(told)
+        tab.locator("#terminal").screenshot(path=images / "terminal.png")
         browser.close()
 
 
+def terminal(study: str, workdir: str) -> str:
+    """What the command prints when all is there already, as a page in a terminal's colours."""
+    command = [str(Path(sys.executable).with_name("assay")), "run", study, "--workdir", workdir]
+    colours = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    run = subprocess.run(command, env=colours, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(f"[bold green]$[/] assay run {study}\n", highlight=False)
+    console.print(Text.from_ansi(run.stdout.replace(str(Path(workdir).resolve()), "work/quickstart")))
+    return console.export_html(theme=MONOKAI, code_format=TERMINAL, inline_styles=True)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         raise SystemExit(__doc__)
-    main(Path(sys.argv[1]))
+    main(*sys.argv[1:])

@@ -142,7 +142,7 @@ class OnRay:
         return self._start().cluster_resources().get("GPU", 0)
 
     def on_every_node(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
-        """Run `function` once on each living node: node address -> result."""
+        """Run `function` once on each living node: node (its address and the first digits of its id) -> result."""
         ray = self._start()
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -151,7 +151,7 @@ class OnRay:
             return ray.remote(function).options(num_cpus=0, scheduling_strategy=strategy).remote(*arguments)
 
         nodes = [node for node in ray.nodes() if node["Alive"]]
-        return {node["NodeManagerAddress"]: ray.get(there(node["NodeID"])) for node in nodes}
+        return {f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})": ray.get(there(node["NodeID"])) for node in nodes}
 
     def close(self) -> None:
         if self._started:

@@ -51,40 +51,56 @@ def _by_kind(rows: list[dict[str, Any]]) -> dict[str, list[int]]:
     return kinds
 
 
-def plan(context: Context, study: Study, base: Path) -> None:
+def plan(context: Context, study: Study, base: Path) -> dict[str, Any]:
     """Levels, runs, tokens, FLOPs, and what of it all is cached, without computing anything."""
-    console, cached = Console(highlight=False), _Cached()
+    cached = _Cached()
     reading = context.only_reading("assay run")
     reading.progress.cached = cached  # pyright: ignore[reportAttributeAccessIssue]
-    missing = "nothing"
+    missing = ""
     try:
         curated = run_study.curate(reading, study, base)
         trained = run_study.train_levels(reading, study, curated)
         run_study.fit_observations(reading, study, trained)
     except StepMissingError as error:
-        missing = f"{error.step} and what follows from it"
-    console.print(f"[bold]{study.name}[/]: {len(study.levels)} levels, in {context.workdir.root}")
-    for name, level in study.levels.items():
-        declared = level.model_dump(exclude_defaults=True)
-        console.print(f"  {name:<16} " + (", ".join(f"{k}: {v}" for k, v in declared.items()) or "the whole pool"))
-    table = Table(box=None, header_style="bold")
-    for column in ("shape", "body", "head", "lr", "batch", "longest D", "runs", "tokens trained", "FLOPs"):
-        table.add_column(column, justify="left" if column == "shape" else "right")
-    total = 0.0
+        missing = error.step
+    ladder = []
     for rung in rungs(study):
         runs = len(study.levels) * study.ladder.seeds
         tokens = runs * rung.trained_tokens(study)
-        flops = tokens * rung.flops_per_token(study)
-        total += flops
-        body, head = rung.shape.params_body, rung.shape.params_head(study.tokenizer.vocab_size)
-        table.add_row(
-            rung.name, f"{body:,}", f"{head:,}", f"{rung.lr:g}", f"{rung.batch_tokens:,}", f"{rung.tokens[-1]:,}", str(runs),
-            f"{tokens:,}", f"{flops:.2e}",
+        ladder.append(
+            {
+                "shape": rung.name, "params_body": rung.shape.params_body,
+                "params_head": rung.shape.params_head(study.tokenizer.vocab_size), "lr": rung.lr,
+                "batch_tokens": rung.batch_tokens, "longest": rung.tokens[-1], "runs": runs, "tokens": tokens,
+                "flops": tokens * rung.flops_per_token(study),
+            }
         )  # fmt: skip
+    levels = {name: level.model_dump(mode="json", exclude_defaults=True) for name, level in study.levels.items()}
+    return {
+        "study": study.name, "workdir": context.workdir.root, "levels": levels, "ladder": ladder,
+        "flops": sum(row["flops"] for row in ladder), "cached": cached.names, "to_be_made_from": missing or None,
+    }  # fmt: skip
+
+
+def show_plan(console: Console, found: dict[str, Any]) -> None:
+    """The plan for a reader."""
+    console.print(f"[bold]{found['study']}[/]: {len(found['levels'])} levels, in {found['workdir']}")
+    for name, declared in found["levels"].items():
+        console.print(
+            f"  {name:<16} " + (", ".join(f"{k}: {v}" for k, v in declared.items()) or "the whole pool"), markup=False
+        )
+    table = Table(box=None, header_style="bold")
+    for column in ("shape", "body", "head", "lr", "batch", "longest D", "runs", "tokens trained", "FLOPs"):
+        table.add_column(column, justify="left" if column == "shape" else "right")
+    for row in found["ladder"]:
+        counts = (f"{row[key]:,}" for key in ("params_body", "params_head"))
+        sizes = (f"{row[key]:,}" for key in ("batch_tokens", "longest", "runs", "tokens"))
+        table.add_row(row["shape"], *counts, f"{row['lr']:g}", *sizes, f"{row['flops']:.2e}")
     console.print(table)
-    console.print(f"training: {total:.2e} FLOPs in all")
-    console.print(f"cached: {', '.join(cached.names) or 'nothing'}")
-    console.print(f"to be made: {missing}")
+    console.print(f"training: {found['flops']:.2e} FLOPs in all")
+    console.print(f"cached: {', '.join(found['cached']) or 'nothing'}")
+    missing = found["to_be_made_from"]
+    console.print(f"to be made: {f'{missing} and what follows from it' if missing else 'nothing'}")
 
 
 class _Cached:

@@ -1,4 +1,4 @@
-"""Progress for people and for machines: bars on a terminal, plain lines with an ETA otherwise, `events.jsonl` always."""
+"""Progress for people and for machines: bars on a terminal, plain lines with speed and ETA otherwise, `events.jsonl` always."""
 
 import json
 import sys
@@ -41,6 +41,12 @@ class Bar:
         """A short remark beside the bar (a loss, the file at hand)."""
         self.note = note
         self.show(self)
+
+    @property
+    def rate(self) -> str:
+        """Units per second of this session, unless a remark says it better."""
+        fresh, elapsed = self.done - self.resumed, time.monotonic() - self.started
+        return f"{fresh / elapsed:,.{0 if fresh > 100 * elapsed else 1}f} {self.unit}/s" if fresh > 0 and elapsed > 0 else ""
 
     @property
     def eta(self) -> float | None:
@@ -99,7 +105,11 @@ class Progress:
             )  # fmt: skip
             with RichProgress(*columns, console=self.console, transient=True) as live:
                 task = live.add_task(label, total=round(total), unit=unit, note="")
-                yield Bar(label, total, unit, lambda bar: live.update(task, completed=round(bar.done), note=bar.note))
+
+                def show(bar: Bar) -> None:
+                    live.update(task, completed=round(bar.done), note=bar.note or bar.rate)
+
+                yield Bar(label, total, unit, show)
         else:
             yield Bar(label, total, unit, self._heartbeat)
 
@@ -109,6 +119,6 @@ class Progress:
             return
         bar.last = now
         eta = "" if bar.eta is None else f", about {bar.eta:.0f} s left"
-        line = f"     {bar.label:<28} {bar.done:,.0f}/{bar.total:,.0f} {bar.unit}{eta} {bar.note}"
-        self.console.print(line.rstrip(), soft_wrap=True)
+        line = f"     {bar.label:<28} {bar.done:,.0f}/{bar.total:,.0f} {bar.unit}{eta}, {bar.note or bar.rate}"
+        self.console.print(line.rstrip(", "), soft_wrap=True)
         sys.stderr.flush()

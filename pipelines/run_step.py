@@ -35,7 +35,7 @@ class NotMade:
         arguments: Sequence[tuple[Any, ...]],
         resources: Resources | Sequence[Resources] = Resources(),
     ) -> Any:
-        step = next((arg for arg in (arguments[0] if arguments else ()) if isinstance(arg, Step)), None)
+        step = next(filter(None, map(_step_of, arguments[0] if arguments else ())), None)
         raise self.missing(step.name if step else getattr(function, "__name__", "a step"))
 
     def missing(self, name: str) -> "StepMissingError":
@@ -47,6 +47,13 @@ class NotMade:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _step_of(argument: Any) -> Step | None:
+    """The step that an argument of a unit is, or that the first of its parts belongs to (a run, a signal)."""
+    first = argument[0] if isinstance(argument, list | tuple) and argument else None
+    found = argument if isinstance(argument, Step) else getattr(first, "step", None)
+    return found if isinstance(found, Step) else None
 
 
 class StepMissingError(ValueError):

@@ -312,7 +312,7 @@ class Fit(Section):
     eval_set: str = Field(default="heldout", description="The evaluation set that the verdict is read from.")
     replicates: int = Field(default=1000, ge=50, description="Bootstrap replicates for intervals.")
     test_replicates: int = Field(default=400, ge=0, description="Simulated null tables per test (0: the F distribution only).")
-    confidence: float = Field(default=0.9, gt=0.5, lt=1)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of every interval.")
     margin: float = Field(default=0.02, gt=0, description="Exponents closer than this count as equal.")
     multiplier_margin: float = Field(
         default=0.1, gt=0, description="Effective-data multipliers within 1 +- this count as equal."

@@ -167,6 +167,7 @@ def test_every_verb_explains_itself(verb: list[str]):
     result = CliRunner().invoke(app, [*verb, "--help"])
     assert result.exit_code == 0
     assert len(result.output.splitlines()) > 8
+    assert not verb or "Example" in result.output
 
 
 def anchors(path: Path) -> set[str]:

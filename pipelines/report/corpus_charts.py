@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import altair as alt
 
-from pipelines.report.chart import Chart, count_axis, level_colours, level_scales, panel, table
+from pipelines.report.chart import Chart, level_colours, level_scales, panel, table
 from pipelines.report.facts import Facts
 
 
@@ -51,7 +51,11 @@ def lengths(facts: Facts) -> list[Chart]:
         table("lengths")
         .mark_line(interpolate="monotone", point=alt.OverlayMarkDef(size=22))
         .encode(
-            x=alt.X("low:Q", scale=alt.Scale(type="log", base=2), axis=count_axis("tokens in the document", tickCount=5)),
+            x=alt.X(
+                "low:Q",
+                scale=alt.Scale(type="log", base=2),
+                axis=alt.Axis(title="tokens in the document", tickCount=5, format=","),
+            ),
             y=alt.Y("share:Q", title="share of documents", axis=alt.Axis(format="%", tickCount=4)),
             color=level_colours(names),
             tooltip=[
@@ -99,7 +103,9 @@ def clusters(facts: Facts) -> list[Chart]:
     bars = base.mark_bar(color="var(--accent)", opacity=0.75).encode(
         x=x, y=y, tooltip=["copies:N", alt.Tooltip("documents:Q", format=","), alt.Tooltip("share:Q", format=".2%")]
     )
-    text = base.mark_text(dy=-7).encode(x=x, y=y, text=alt.Text("share:Q", format=".1%"))
+    text = (
+        base.transform_filter("datum.documents > 0").mark_text(dy=-7).encode(x=x, y=y, text=alt.Text("share:Q", format=".1%"))
+    )
     alone = rows[0]["share"] if rows and rows[0]["high"] <= 2 else 0.0
     says = (
         "How many near or exact copies a document has in the pool, itself included. Everything right of the "
@@ -110,11 +116,60 @@ def clusters(facts: Facts) -> list[Chart]:
     return [Chart("clusters", "Duplicate clusters", says, alt_text, [panel(bars + text, 200)], {"clusters": rows})]
 
 
+def near(facts: Facts) -> list[Chart]:
+    """The S-curve of the MinHash bands, and the similarity from which a pair counts as copies."""
+    found = facts.near
+    rows = [{"similarity": s, "probability": p} for s, p in found["curve"]]
+    if not rows:
+        return []
+    x = alt.X(
+        "similarity:Q",
+        scale=alt.Scale(domain=[rows[0]["similarity"], 1], nice=False),
+        axis=alt.Axis(title="similarity of two documents (Jaccard of their shingles)", format="%", tickCount=8),
+    )
+    y = alt.Y("probability:Q", title="probability that the pair is compared", axis=alt.Axis(format="%", tickCount=4))
+    tip = [alt.Tooltip("similarity:Q", format=".0%"), alt.Tooltip("probability:Q", format=".2%")]
+    line = table("near").mark_line(color="var(--accent)", point=alt.OverlayMarkDef(color="var(--accent)", size=30))
+    drawn = line.encode(x=x, y=y, tooltip=tip)
+    checked = found["verify"] != "off"
+    if checked:
+        at = alt.Chart(alt.InlineData(values=[{"similarity": found["threshold"], "label": "counts as a copy"}]))
+        label = at.mark_text(align="left", baseline="bottom", dx=4, style="note").encode(x=x, y=alt.value(196), text="label:N")
+        drawn = at.mark_rule(style="guide").encode(x=x) + drawn + label
+    meant = (
+        "Right of the dashed line a pair counts as copies: what the curve misses there stays in the pool."
+        if checked
+        else "Every pair that is found counts as copies: what the curve finds far left is text that is merely alike."
+    )
+    says = (
+        f"With {found['bands']} bands of {found['rows']} hashes, how likely it is that two documents of a given similarity are "
+        f"found. {meant}"
+    )
+    counts = f"{found['candidates']:,} of {found['documents']:,} documents share a band"
+    alt_text = f"{counts}; {found['tested']:,} pairs were compared and {found['joined']:,} of them joined two groups of copies."
+    return [Chart("near", "How near duplicates are found", says, alt_text, [panel(drawn, 200)], {"near": rows})]
+
+
+def _calibration(bins: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The bins with a 90 % interval for the share that is positive (Wilson 1927: it holds for few examples too)."""
+    z, rows = 1.645, []
+    for bin_ in bins:
+        n, p = max(bin_["examples"], 1), bin_["positive_share"]
+        middle, half = (
+            (p + z * z / (2 * n)) / (1 + z * z / n),
+            z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5,
+        )
+        rows.append(
+            {"score": (bin_["low"] + bin_["high"]) / 2, **bin_, "from": max(middle - half, 0), "to": min(middle + half, 1)}
+        )
+    return rows
+
+
 def classifiers(facts: Facts) -> list[Chart]:
     made = []
     for item in facts.classifiers:
         name = f"classifier-{item['name']}"
-        dots = [{"score": (bin_["low"] + bin_["high"]) / 2, **bin_} for bin_ in item["calibration"]]
+        dots = _calibration(item["calibration"])
         total = sum(bin_["documents"] for bin_ in item["scores"]) or 1
         scores = [{**bin_, "share": bin_["documents"] / total} for bin_ in item["scores"]]
         last = max(
@@ -132,7 +187,7 @@ def classifiers(facts: Facts) -> list[Chart]:
         )
         diagonal = (
             alt.Chart(alt.InlineData(values=[{"score": 0, "positive_share": 0}, {"score": last, "positive_share": last}]))
-            .mark_line(style="guide")
+            .mark_line(style="guide", color="var(--soft)")
             .encode(x=x, y=y)
         )
         line = (
@@ -145,10 +200,13 @@ def classifiers(facts: Facts) -> list[Chart]:
                     alt.Tooltip("score:Q", format=".2f"),
                     alt.Tooltip("positive_share:Q", format=".1%"),
                     alt.Tooltip("examples:Q", format=","),
+                    alt.Tooltip("from:Q", format=".1%", title="at least (90%)"),
+                    alt.Tooltip("to:Q", format=".1%", title="at most"),
                 ],
             )
         )
-        panels = [panel(diagonal + line, 220, title="calibration on held-out examples")] if dots else []
+        luck = table(name).mark_rule(color="var(--accent)", opacity=0.5, clip=True).encode(x=x, y=alt.Y("from:Q"), y2="to:Q")
+        panels = [panel(diagonal + luck + line, 220, title="calibration on held-out examples")] if dots else []
         if scores:
             bars = (
                 table(f"{name}-scores")

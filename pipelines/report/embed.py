@@ -1,6 +1,7 @@
-"""What may stand inside the page: tables by column, JSON and scripts that cannot break out, and what is forbidden."""
+"""What may stand inside the page: packed tables, JSON and scripts that cannot break out, and what is forbidden."""
 
 import base64
+import gzip
 import json
 from functools import cache
 from hashlib import sha256
@@ -45,6 +46,12 @@ def inert_json(value: Any) -> str:
         .replace("\u2028", "\\u2028")
         .replace("\u2029", "\\u2029")
     )
+
+
+def packed(value: Any) -> str:
+    """JSON as gzip in base64, a quarter of its size: the page unpacks it itself. The same value gives the same text."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import altair as alt
 
-from pipelines.report import law_tables
+from pipelines.report import law_tables, verdict
 from pipelines.report.chart import count_axis, level_scales, log_ticks, panel, table
 from pipelines.report.facts import Facts
 
@@ -39,6 +39,8 @@ def data(facts: Facts) -> dict[str, Any] | None:
         "shapes": sorted(facts.fit["shapes"], key=lambda shape: shape["N"]),
         "levels": list(facts.fit["levels"]),
         "baseline": facts.baseline,
+        "first": verdict.recommended(facts, next(iter(sets)))
+        or next((n for n in facts.fit["levels"] if n != facts.baseline), facts.baseline),
         "cost": cost(first["budget"]),
         "unique": first["budget"]["unique_tokens"],
         "r_star": first["budget"]["r_star"],

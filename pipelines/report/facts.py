@@ -139,7 +139,9 @@ class Facts:
     """Everything a report shows. Only plain JSON values; every list may be empty, and its section then says so or is left out.
 
     `fit` is fit.json as scaling_fit wrote it; `observations` the rows of observations.parquet. `shapes` maps a name to
-    width, depth, heads, ff, params. `quarantine` has records, share and reasons.
+    width, depth, heads, ff, params. `quarantine` has records, share and reasons. `near` says how near duplicates were looked
+    for: bands, rows, verify, threshold, documents, candidates, tested, joined, and `curve` as (similarity, probability) pairs.
+    `spreads`, `optima`, `gaps` are rows of training.noise.Spread, training.lr_check.Optimum, training.schedule_check.Gap.
     """
 
     name: str
@@ -160,7 +162,10 @@ class Facts:
     samples: list[Sample] = field(default_factory=list)
     paired: list[Paired] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
-    lr_check: list[dict[str, Any]] = field(default_factory=list)
+    near: dict[str, Any] = field(default_factory=dict)
+    spreads: list[dict[str, Any]] = field(default_factory=list)
+    optima: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[dict[str, Any]] = field(default_factory=list)
     quarantine: dict[str, Any] = field(default_factory=dict)
     not_tested: list[str] = field(default_factory=list)
     schema: int = SCHEMA

@@ -27,11 +27,12 @@ from pipelines.report import (
     shift_charts,
     short,
     trust,
+    trust_charts,
     verdict,
     wording,
 )
 from pipelines.report.chart import Chart, Rows, standalone
-from pipelines.report.embed import columns, inert_json, policy, vega
+from pipelines.report.embed import columns, inert_json, packed, policy, vega
 from pipelines.report.facts import Facts
 
 HERE = Path(__file__).parent
@@ -72,7 +73,11 @@ def make(facts: Facts) -> Made:
         ]
         sections["planner"] = [shift_charts.planner(facts)]
     sections["curation"] = _curation(facts)
-    sections["trust"] = [*(shift_charts.extrapolation(facts) if fitted else []), *cost_charts.learning_rates(facts)]
+    sections["trust"] = [
+        *(shift_charts.extrapolation(facts) if fitted else []),
+        *trust_charts.luck(facts),
+        *trust_charts.learning_rates(facts),
+    ]
     sections["provenance"] = cost_charts.seconds(facts)
     return Made(sections, explorer.data(facts) if fitted else None)
 
@@ -85,6 +90,7 @@ def _curation(facts: Facts) -> list[Chart]:
         (facts.domains, corpus_charts.domains),
         (facts.lengths, corpus_charts.lengths),
         (facts.clusters, corpus_charts.clusters),
+        (facts.near, corpus_charts.near),
         (facts.classifiers, corpus_charts.classifiers),
     )
     return [chart for rows, maker in makers if rows for chart in maker(facts)]
@@ -113,10 +119,9 @@ def _render(facts: Facts, made: Made) -> str:
             contents=_contents(made),
             parts=_parts(made),
             samples=_samples(facts),
-            cost=_cost(facts),
-            **_law_words(facts, sets),
-            tables=inert_json({name: columns(rows) for name, rows in made.tables.items()}),
-            specs=inert_json(specs),
+            **words(facts),
+            tables=packed({name: columns(rows) for name, rows in made.tables.items()}),
+            specs=packed(specs),
             config=inert_json(palette.CHART_CONFIG),
             explorer=inert_json(made.explorer) if made.explorer else None,
             explorer_levels=facts.fit["levels"],
@@ -131,16 +136,19 @@ def _render(facts: Facts, made: Made) -> str:
     )
 
 
-def _law_words(facts: Facts, sets: list[str]) -> dict[str, Any]:
-    """What the templates say about the fit, per evaluation set."""
+def words(facts: Facts) -> dict[str, Any]:
+    """What the page says beside its charts: the verdict, tests and checks per evaluation set, and the cost."""
+    sets = law_tables.eval_sets(facts)
     fits = facts.fit["sets"]
     first = fits[sets[0]] if sets else None
     return {
         "headlines": [(name, *verdict.headline(facts, name)) for name in sets] or [("", *verdict.headline(facts))],
         "settings": facts.fit["settings"],
+        "cost": _cost(facts),
         "faults": _faults(facts),
         "law": first["law"] if first else None,
         "agreement": verdict.agreement(facts),
+        "mixed": any((row["reason"] or "").startswith("mixture:") for row in facts.funnel),
         "not_tested": trust.not_tested(facts),
         "warnings": trust.warnings(facts, sets[0]) if sets else [],
         "answers": [(name, verdict.answers(facts, name)) for name in sets],
@@ -172,12 +180,9 @@ def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
     page = folder / "index.html"
     page.write_text(_render(facts, made), "utf-8")
     sets = law_tables.eval_sets(facts)
-    words = {
-        "headlines": {name: verdict.headline(facts, name) for name in sets},
-        "answers": {name: [asdict(a) for a in verdict.answers(facts, name)] for name in sets},
-    }
-    body = asdict(facts) | {"verdict": words, "tables": made.tables}
-    (folder / "report.json").write_text(json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    body = asdict(facts) | {"words": words(facts), "tables": made.tables, "explorer": made.explorer}
+    text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False, default=asdict)
+    (folder / "report.json").write_text(text + "\n", "utf-8")
     (folder / "report.md").write_text(short.render(facts), "utf-8")
     for chart in made.charts:
         spec = standalone(chart, sets[0] if sets else None)

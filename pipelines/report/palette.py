@@ -89,6 +89,7 @@ CHART_CONFIG: dict[str, Any] = {
         "titlePadding": 8,
         "tickSize": 4,
         "labelLimit": 240,
+        "labelSeparation": 6,
     },
     "axisY": {
         "domain": False,

@@ -1,6 +1,7 @@
 """Charts of what moved and what follows: exponents, differences from the baseline, budgets, forecasts of unseen runs."""
 
 import altair as alt
+import numpy as np
 
 from pipelines.report import law_tables
 from pipelines.report.chart import Chart, Rows, frame, level_colours, limits, log_scale, log_ticks, panel, signed_axis, table
@@ -15,6 +16,9 @@ QUANTITIES = {
     "floor": ("floor", "difference in E (nats/token)"),
     "loss": ("loss over the tested range", "difference (%)"),
 }
+
+MOST_REACH = 10.0
+"""How many times the spread of the estimates a frame of intervals may be wide, to either side."""
 
 
 def exponents(facts: Facts) -> Chart:
@@ -141,9 +145,18 @@ def shifts(facts: Facts) -> Chart:
 
 
 def _range(rows: Rows, log: bool) -> list[float]:
-    """Estimates, intervals and the line of no difference."""
+    """Estimates, the line of no difference, and intervals: half of the bounded ones in full, or the frame would hide how
+    little is known; but not so far that the estimates become one mark."""
     values = [*(row["value"] for row in rows), *(row["null"] for row in rows[:1])]
-    return limits(values, (row[end] for row in rows for end in ("low", "high")), log=log)
+    known = np.array(
+        [[row["low"], row["value"], row["high"]] for row in rows if None not in (row["low"], row["value"], row["high"])], float
+    )
+    shown = np.array([value for value in values if value is not None], float)
+    if log:
+        known, shown = np.log(known[(known > 0).all(1)]) if len(known) else known, np.log(shown[shown > 0])
+    span = np.ptp(shown) if len(shown) else 0.0
+    reach = float(np.clip(1.1 * np.median(np.ptp(known, axis=1)) / span, 1.5, MOST_REACH)) if len(known) and span else 1.5
+    return limits(values, (row[end] for row in rows for end in ("low", "high")), reach, log=log)
 
 
 def planner(facts: Facts) -> Chart:

@@ -73,7 +73,7 @@ def answers(facts: Facts, eval_set: str) -> list[Answer]:
                 tone,
                 _finding(facts, fit, level),
                 verdict["sentence"],
-                " ".join(part for part in (verdict["reading"], crossing_words(facts, fit, level)) if part),
+                " ".join(part for part in (_reading(fit, level), crossing_words(facts, fit, level)) if part),
                 big,
                 small,
                 found[level],
@@ -82,6 +82,25 @@ def answers(facts: Facts, eval_set: str) -> list[Answer]:
             )
         )
     return made
+
+
+def _reading(fit: dict[str, Any], level: str) -> str:
+    """The practical reading, without the caution that holds for every level: the page says that once."""
+    caution = fit["adequacy"]["warning"]
+    return (
+        fit["verdicts"][level]["reading"].replace(f" Caution: {caution}", "") if caution else fit["verdicts"][level]["reading"]
+    )
+
+
+def recommended(facts: Facts, eval_set: str) -> str | None:
+    """The level with the lowest loss among those that are shown to have a lower one than the baseline; no control."""
+    better = _better(facts, eval_set)
+    return min(better, key=lambda answer: answer.percent[1]).level if better else None
+
+
+def _better(facts: Facts, eval_set: str) -> list[Answer]:
+    controls = {level["name"] for level in facts.levels if level["kind"] == "control"}
+    return [a for a in answers(facts, eval_set) if a.level not in controls and a.percent[2] < 0]
 
 
 def _finding(facts: Facts, fit: dict[str, Any], level: str) -> str:
@@ -168,13 +187,13 @@ def headline(facts: Facts, eval_set: str | None = None) -> tuple[str, str]:
     fit, base = facts.fit["sets"][eval_set], facts.baseline
     controls = {level["name"] for level in facts.levels if level["kind"] == "control"}
     told = [answer for answer in answers(facts, eval_set) if answer.level not in controls]
-    better = [answer for answer in told if answer.percent[2] < 0]
-    practical = ""
+    better, practical = _better(facts, eval_set), ""
     if better:
         best = min(better, key=lambda answer: answer.percent[1])
         near = [a.level for a in better if a.level != best.level and a.percent[0] < best.percent[2]]
         tie = f", not clearly ahead of {_listed(near)}" if near else ""
-        head = f"Train on {best.level}{tie}: {-best.percent[1]:.1f}% lower loss than {base} at the budgets tested."
+        choice = f"Train on {best.level}" if fit["verdicts"][best.level]["shifted"] else f"Lean to {best.level}"
+        head = f"{choice}{tie}: {-best.percent[1]:.1f}% lower loss than {base} at the budgets tested."
         practical = _needs(facts, fit, best.level)
     elif any(answer.percent[0] > 0 for answer in told):
         head = f"Stay with {base}: no level has a lower loss at the budgets tested."
@@ -283,12 +302,12 @@ def crossings(facts: Facts, eval_set: str) -> list[dict[str, str]]:
         for level, one in (plan or {"crossings": {}})["crossings"].items():
             found = one["at"] is not None
             known = found and one["low"] is not None and one["high"] is not None
-            at = f"{one['at']:.1e}" if found else "no crossing"
+            at = f"{one['at']:.1e} FLOPs" if found else "no crossing"
             rows.append(
                 {
                     "level": level,
                     "pool": "the tokens there are" if pool == "finite" else "endless",
-                    "at": f"{at} [{one['low']:.1e}, {one['high']:.1e}]" if known else at,
+                    "at": f"{at} [{one['low']:.1e}, {one['high']:.1e}]" if known else f"{at} [open]" if found else at,
                     "after": {"level": level, "baseline": facts.baseline}.get(one["after"], "")
                     + ("" if not found or one["inside_observed"] else " (not tested so far out)"),
                     "share": f"{one['share']:.0%}",

@@ -6,6 +6,7 @@ import platform
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
@@ -23,10 +24,10 @@ from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
 from pipelines.run_step import Context
 from pipelines.run_study import Curated, Trained
-from pipelines.steps import classifiers
+from pipelines.steps import checks, classifiers
 from pipelines.steps.ladder import rungs
 from pipelines.steps.shards import shards
-from pipelines.study import Study
+from pipelines.study import Level, Study
 from pipelines.workdir import Manifest, Step, Workdir
 
 SAMPLES_PER_RULE = 3
@@ -40,13 +41,14 @@ def report(
     """Write `report/` unless it is there already for exactly these results. Returns the path of index.html."""
     inputs = {"fit": fitted.digest, "observations": trained.observations.digest}
     inputs |= {f"levels/{name}": manifest.digest for name, manifest in curated.levels.items()}
+    inputs |= {f"checks/{name}": manifest.digest for name, manifest in vars(trained.checks).items() if manifest}
     step = Step("report", {"samples": samples, "study": study.model_dump(mode="json"), "page": _page_digest()}, inputs)
     marker, workdir = "report/made_from.json", context.workdir
     if workdir.exists(marker) and workdir.read_json(marker) == step.id:
         context.progress.cached("report")
         return _index(workdir)
     with context.progress.bar("report", total=1, unit="pages"):
-        facts = gather(workdir, study, curated, trained, fitted, command, samples)
+        facts = gather(context, study, curated, trained, fitted, command, samples)
         with TemporaryDirectory() as folder:
             page.write(facts, Path(folder), samples=samples)
             for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
@@ -68,9 +70,10 @@ def _index(workdir: Workdir) -> str:
 
 
 def gather(
-    workdir: Workdir, study: Study, curated: Curated, trained: Trained, fitted: Manifest, command: str, samples: bool
+    context: Context, study: Study, curated: Curated, trained: Trained, fitted: Manifest, command: str, samples: bool
 ) -> Facts:
     """Everything that a report shows of a study."""
+    workdir, checked = context.workdir, trained.checks
     fit = workdir.read_json(fitted.files("fit.json")[0])
     observations = pl.DataFrame(workdir.read_table(trained.observations.files(".parquet")[0]))
     return Facts(
@@ -98,19 +101,27 @@ def gather(
             workdir.read_table(path, ["cluster_size"])["cluster_size"].to_numpy()
             for path in curated.pool.signals["duplicates"].files(".parquet")
         ),
+        near=_near(curated.pool.signals["duplicates"]),
         classifiers=[_classifier(workdir, curated, name) for name, c in study.classifiers.items() if c.model is None],
         samples=list(_samples(workdir, study, curated)) if samples else [],
         paired=_paired(workdir, study, curated, trained),
         certificates=_certificates(workdir, trained),
+        spreads=[asdict(row) for row in checks.spreads(context, checked.noise)] if checked.noise else [],
+        optima=[asdict(row) for row in checks.optima(context, study, checked.learning_rate)] if checked.learning_rate else [],
+        gaps=[asdict(row) for row in checks.schedule_gaps(context, study, checked.cosine)] if checked.cosine else [],
         quarantine=_quarantine(curated.pool.manifest),
     )
 
 
+def kind(declared: Level) -> str:
+    """What a level is for: a control is never recommended, an arm has another mixture."""
+    return "control" if declared.random or declared.duplicate else "arm" if declared.mixture else "level"
+
+
 def _level(study: Study, curated: Curated, name: str) -> Any:
     declared, made = study.levels[name], curated.levels[name].summary
-    kind = "control" if declared.random or declared.duplicate else "arm" if declared.mixture else "level"
     return {
-        "name": name, "kind": kind, "extends": declared.extends,
+        "name": name, "kind": kind(declared), "extends": declared.extends,
         "declaration": declared.model_dump(mode="json", exclude_defaults=True),
         "unique_tokens": made["unique_tokens"], "documents": made["documents"], "bytes": made["bytes"],
     }  # fmt: skip
@@ -140,6 +151,13 @@ def _lengths(workdir: Workdir, curated: Curated, name: str, ledgers: Manifest) -
             yield workdir.read_table(tokens, ["n_tokens"])["n_tokens"].to_numpy()[keep]
 
     return list(summaries.length_bins(name, kept_lengths()))
+
+
+def _near(duplicates: Manifest) -> dict[str, Any]:
+    """How near duplicates were looked for, and what came of it."""
+    declared, found = duplicates.step.config, duplicates.summary
+    counts = ("documents", "candidates", "tested", "joined", "curve")
+    return {name: declared[name] for name in ("bands", "rows", "verify", "threshold")} | {name: found[name] for name in counts}
 
 
 def _classifier(workdir: Workdir, curated: Curated, name: str) -> Any:
@@ -246,7 +264,7 @@ def _steps(workdir: Workdir) -> list[Any]:
 
 
 def _provenance(study: Study, command: str) -> Any:
-    text = yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,

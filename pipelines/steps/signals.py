@@ -89,11 +89,14 @@ def annotate(context: Context, pool: Manifest, signals: list[Signal], label: str
         if missing := [s for s in todo if index not in records[s.step.name]]:
             jobs.append((workdir, shard, index, missing))
     started, bytes_of = time.monotonic(), [file["text_bytes"] / 1e6 for file in pool.records(".parquet")]
+    documents_of, documents = [file["documents"] for file in pool.records(".parquet")], 0
     with context.progress.bar(label, total=sum(bytes_of), unit="MB") as bar:
         bar.advance(sum(bytes_of) - sum(bytes_of[job[2]] for job in jobs), resumed=True)
         for position, made in context.executor.map(annotate_shard, jobs):
             for name, record in made.items():
                 records[name][record["part"]] = record
+            documents += documents_of[jobs[position][2]]
+            bar.note = f"{documents / (time.monotonic() - started):,.0f} documents/s"
             bar.advance(bytes_of[jobs[position][2]])
     seconds = time.monotonic() - started
     for signal in todo:

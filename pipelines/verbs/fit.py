@@ -10,8 +10,8 @@ import numpy as np
 import typer
 
 import scaling_fit
+from pipelines.verbs.fit_study import fit_study, list_faults, overrides_of
 from pipelines.verbs.opening import Set, WorkdirOption
-from pipelines.verbs.study import fit_study
 from scaling_fit import figures
 from scaling_fit.budget import plan as plan_budget
 from scaling_fit.budget import price
@@ -75,7 +75,19 @@ def _write(out: Path, name: str, text: str, summary: str, specs: dict[str, dict]
             figures.render(spec, out / f"{figure}{suffix}")
 
 
+def _given(context: typer.Context) -> dict[str, Any]:
+    """What was said on the command line, but for what means the same for a study."""
+    said = {name: value for name, value in context.params.items() if name not in HANDLED}
+    sources = {name: context.get_parameter_source(name) for name in said}
+    return {name: said[name] for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+HANDLED = {"table", "overrides", "workdir", "check", "out", "as_json"}
+"""Parameters of `assay fit` that mean the same for a study."""
+
+
 def fit(
+    context: typer.Context,
     table: TableOrStudy,
     law: Annotated[str, typer.Option(help="auto, " + ", ".join(scaling_fit.LAWS))] = "auto",
     objective: Annotated[
@@ -99,22 +111,23 @@ def fit(
 ) -> None:
     """Fit a scaling law to any table of runs; several levels are compared and the shift is named.
 
-    A study file is fitted by its own `fit` section, from its work directory; --set and --workdir are for studies.
+    A study file is fitted by its own `fit` section, from its work directory; an option such as --confidence overrides its
+    key. --set and --workdir are for studies.
+
+    Example: `assay fit runs.csv --baseline raw --out result`
 
     One level: the law's parameters with intervals, the exponent under every objective, and what the data cannot identify.
     Several: per level the verdict (exponent, multiplier, floor, none, or not identifiable with this design).
     """
     if table.suffix in (".yaml", ".yml"):
-        fit_study(table, overrides, workdir)
+        with _told():
+            wanted = overrides_of(_given(context))
+        fit_study(table, overrides + wanted, workdir, check, out, as_json)
         return
     with _told():
         data = _read(table, column, parameters, eval_set if len(eval_set) or check else "")
         if check:
-            faults = scaling_fit.check(data)
-            for fault in faults:
-                typer.echo(f"{fault.severity}: {fault.name}: {fault.message}")
-            typer.echo(f"{len(faults)} fault(s) in {len(data)} rows")
-            raise typer.Exit(1 if any(fault.severity == "error" for fault in faults) else 0)
+            list_faults(data, as_json)
         if len(data.levels) > 1:
             found = scaling_fit.analyse(
                 data,
@@ -168,7 +181,10 @@ def plan(
     confidence: Annotated[float, typer.Option(min=0.5, max=0.999)] = 0.95,
     as_json: AsJson = False,
 ) -> None:
-    """The best size and tokens for a budget on every level, the loss to expect, and which level wins."""
+    """The best size and tokens for a budget on every level, the loss to expect, and which level wins.
+
+    Example: `assay plan runs.csv --budget 1e21 --at 1e9,2e10`
+    """
     with _told():
         data = _read(table, column, parameters, eval_set)
         name = eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
@@ -269,7 +285,10 @@ def power(
     simulate: Annotated[int, typer.Option(help="Tables to simulate and refit as a check (0: none).")] = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """What a planned grid could show: the error of a difference in beta, the smallest shift it finds, its power."""
+    """What a planned grid could show: the error of a difference in beta, the smallest shift it finds, its power.
+
+    Example: `assay power --sizes 1e6:3e7:4 --tokens 2e7:2e9:6 --seeds 2 --delta 0.02`
+    """
     with _told():
         law = TRUTH | {k: float(v) for k, v in (pair.split("=", 1) for pair in truth or [])}
         if set(law) != set(TRUTH):

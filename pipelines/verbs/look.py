@@ -10,9 +10,8 @@ from rich.table import Table
 
 from pipelines import run_study
 from pipelines.steps import looking
-from pipelines.verbs.opening import Set, StudyFile, WorkdirOption, opened
+from pipelines.verbs.opening import AsJson, Set, StudyFile, WorkdirOption, opened
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 LevelName = Annotated[str, typer.Argument(metavar="LEVEL", help="A level of the study.")]
 
 

@@ -27,6 +27,7 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the plan (levels, runs, tokens, FLOPs, what is cached) and stop.")
 ]
 NoSamples = Annotated[bool, typer.Option("--no-samples", help="Leave all corpus text out of the report.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ExecutorOption = Annotated[str, typer.Option("--executor", help="`ray`, or `in-process` for debugging.")]
 
 

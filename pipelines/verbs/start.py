@@ -1,5 +1,6 @@
 """`assay init`, `schema`, `doctor`: before the first study."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from pipelines.workdir import Workdir
 
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet", ".txt": "text", ".md": "text",
          ".html": "html", ".htm": "html", ".warc": "warc", ".wet": "warc"}  # fmt: skip
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 STUDY = """\
 # A study of your own text. Every key is described in docs/reference/study.md; `assay run {name}.yaml --dry-run` shows the plan.
@@ -120,6 +123,7 @@ def doctor(
         ("torch", _torch),
         ("disk", lambda: _disk(workdir)),
         ("Ray and work directory", lambda: _nodes(workdir, address)),
+        ("browser (tests only)", _browser),
     ]
     findings: list[dict[str, Any]] = []
     for name, check in checks:
@@ -157,6 +161,15 @@ def _torch() -> str:
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
     dtype = resolve_precision("auto", torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return f"{torch.__version__} on {device}, trains in {str(dtype).removeprefix('torch.')}"
+
+
+def _browser() -> str:
+    """The page's tests open it in a system Chromium; a study needs none."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    driven = importlib.util.find_spec("playwright") is not None
+    if found and driven:
+        return found
+    return f"no {'Chromium' if driven else 'playwright'}: a study needs none, tests of the page are skipped"
 
 
 def _disk(workdir: str) -> str:

@@ -1,7 +1,7 @@
 "use strict";
 // The explorer: the fitted law in a few lines, sliders on a log scale, and one chart.
 const explorer = (() => {
-  const { sets, by_shape, shapes, levels, baseline, cost, unique, r_star, D: tested, reach, confidence, chart } = assay.json("explorer-data");
+  const { sets, by_shape, shapes, levels, baseline, first, cost, unique, r_star, D: tested, reach, confidence, chart } = assay.json("explorer-data");
   const $ = (id) => document.getElementById(id);
   const price = (N) => Math.exp(cost.intercept) * N ** cost.slope; // FLOPs per token
   const N_range = by_shape ? [shapes[0].N, shapes.at(-1).N] : [shapes[0].N / 4, shapes.at(-1).N * 64];
@@ -76,9 +76,10 @@ const explorer = (() => {
     for (const [limit, unit] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]]) if (value >= limit * 0.9995) return `${+(value / limit).toPrecision(3)}${unit}`;
     return `${+value.toPrecision(3)}`;
   };
+  const signed = (percent) => `${percent < 0 ? "−" : "+"}${Math.abs(percent).toFixed(2)}%`;
   const power = (value) => { const e = Math.floor(Math.log10(value)); return `${(value / 10 ** e).toFixed(1)}e${e}`; };
 
-  const state = { level: levels.find((l) => l !== baseline) ?? baseline, shape: shapes.at(-1).name, N: shapes.at(-1).N, D: tested[1], U: Infinity };
+  const state = { level: first, shape: shapes.at(-1).name, N: shapes.at(-1).N, D: tested[1], U: Infinity };
 
   // 1 inside the tested D, fading to 0.15 at the far end: the further out, the paler.
   function solid(D) {
@@ -110,7 +111,7 @@ const explorer = (() => {
     $("out-d").textContent = short(D); $("out-n").textContent = short(N); $("out-c").textContent = `${power(C)} FLOPs`; $("out-u").textContent = short(U);
     $("say-loss").textContent = loss.toFixed(4);
     $("say-interval").textContent = ends ? `[${ends[0].toFixed(3)}, ${ends[1].toFixed(3)}] with ${Math.round(100 * confidence)}% confidence` : "too far from what was tested for an interval";
-    $("say-against").textContent = `${(100 * Math.log(loss / other)).toFixed(2).replace("-", "−")}%`;
+    $("say-against").textContent = signed(100 * Math.log(loss / other));
     $("say-worth").textContent = level === baseline ? "this is the baseline" : !isFinite(same) ? `${baseline} never reaches this loss` : `one token is worth ${same.toFixed(2)} fresh ${baseline} tokens`;
     $("say-best").textContent = by_shape ? best.name : short(best.N);
     $("say-best-loss").textContent = `${best.loss.toFixed(3)} at ${short(best.D)} tokens${by_shape ? ", of the tested sizes" : ""}`;

@@ -2,8 +2,13 @@
 // Draws the charts and keeps the page's selectors in step. All data is in the page; nothing is fetched.
 const assay = (() => {
   const json = (id) => JSON.parse(document.getElementById(id).textContent);
-  const tables = Object.fromEntries(Object.entries(json("tables")).map(([name, columns]) => [name, rowsOf(columns)]));
-  const specs = json("specs"), config = json("chart-config");
+  const tables = {}, specs = {}, config = json("chart-config");
+
+  // The large parts are gzip in base64: unpacked here, by the browser's own means.
+  async function unpacked(id) {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  }
 
   // Tables come by column (texts as places in a list); charts want rows.
   function rowsOf(columns) {
@@ -100,6 +105,9 @@ const assay = (() => {
   }
 
   async function start() {
+    if (!("DecompressionStream" in window)) { document.getElementById("too-old").hidden = false; return; }
+    for (const [name, columns] of Object.entries(await unpacked("tables"))) tables[name] = rowsOf(columns);
+    Object.assign(specs, await unpacked("specs"));
     for (const control of document.querySelectorAll("select[data-signal]")) {
       control.addEventListener("change", () => select(control.dataset.signal, control.value));
       await select(control.dataset.signal, control.value);

@@ -229,16 +229,46 @@ def planted(fit: dict[str, Any], rows: list[dict[str, Any]] | None = None) -> Fa
                 },
             }
         ],
-        lr_check=[
+        near={
+            "bands": 14,
+            "rows": 9,
+            "verify": "jaccard",
+            "threshold": 0.7,
+            "documents": 19800,
+            "candidates": 5200,
+            "tested": 9100,
+            "joined": 4300,
+            "curve": [[k / 20, 1 - (1 - (k / 20) ** 9) ** 14] for k in range(6, 21)],
+        },
+        spreads=[
+            {
+                "shape": shape,
+                "tokens": 2_000_000,
+                "eval_set": eval_set,
+                "loss": 3.9,
+                "sampling": 0.012,
+                "unpaired": 0.024,
+                "unpaired_df": 12,
+                "paired": 0.012,
+                "paired_df": 9,
+            }
+            for shape in SHAPES
+            for eval_set in EVAL_SETS
+        ],
+        gaps=[
+            {"eval_set": "heldout", "factor": factor, "difference": difference, "se": 0.01, "pairs": 4, "loss": 3.9}
+            for factor, difference in ((1.0, 0.039), (2.0, -0.0078))
+        ],
+        optima=[
             {
                 "level": level,
-                "shape": "s",
-                "tokens": 2_000_000,
-                "lr": lr,
-                "loss": 3.9 + (math.log2(lr / 0.008)) ** 2 * 0.02 - 0.05 * (level == "top"),
+                "lrs": [0.004, 0.008, 0.016],
+                "losses": [3.92 - better, 3.9 - better, 3.92 - better],
+                "lr": 0.008,
+                "inside": True,
+                "cost_of_used": 0.0,
             }
-            for level in ("raw", "top")
-            for lr in (0.002, 0.004, 0.008, 0.016, 0.032)
+            for level, better in (("raw", 0.0), ("top", 0.05))
         ],
         quarantine={"records": 12, "share": 0.0004, "reasons": {"not UTF-8": 9, "no text": 3}},
         not_tested=["shapes beyond 1.6M parameters", "other tokenizers"],

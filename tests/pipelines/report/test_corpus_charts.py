@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from pipelines.report import corpus_charts
@@ -36,3 +38,21 @@ def test_a_classifier_shows_its_interval_and_only_the_scores_there_are(facts: Fa
 def test_clusters_are_named_by_their_sizes(facts: Facts):
     rows = corpus_charts.clusters(facts)[0].tables["clusters"]
     assert [row["copies"] for row in rows] == ["1", "2", "3 to 4", "5 to 8", "9 to 16"]
+
+
+def test_the_s_curve_is_the_one_of_the_bands_with_its_threshold(facts: Facts):
+    (chart,) = corpus_charts.near(facts)
+    found = {row["similarity"]: row["probability"] for row in chart.tables["near"]}
+    assert found[0.7] == pytest.approx(1 - (1 - 0.7**9) ** 14)
+    guide = next(layer for layer in chart.panels[0]["layer"] if layer["mark"]["type"] == "rule")
+    assert guide["data"]["values"][0]["similarity"] == 0.7
+    assert "4,300 of them joined" in chart.alt
+    unchecked = replace(facts, near={**facts.near, "verify": "off"})
+    assert all(layer["mark"]["type"] != "rule" for layer in corpus_charts.near(unchecked)[0].panels[0].get("layer", []))
+
+
+def test_few_examples_leave_the_calibration_open(facts: Facts):
+    few = {**facts.classifiers[0], "calibration": [{"low": 0.2, "high": 0.3, "examples": 4, "positive_share": 0.0}]}
+    (chart,) = corpus_charts.classifiers(replace(facts, classifiers=[few]))
+    (bin_,) = chart.tables["classifier-quality"]
+    assert (bin_["from"], bin_["to"]) == pytest.approx((0.0, 0.4035), abs=1e-4)  # Wilson: z^2 / (n + z^2), z = 1.645

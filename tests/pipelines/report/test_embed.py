@@ -1,3 +1,5 @@
+import base64
+import gzip
 import json
 import math
 import re
@@ -5,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.report.embed import columns, inert_json, policy, vega
+from pipelines.report.embed import columns, inert_json, packed, policy, vega
 
 CELLS = (
     st.none()
@@ -52,3 +54,11 @@ def test_the_policy_names_each_script_and_fetches_nothing():
 def test_the_runtime_is_one_script_that_cannot_end_early():
     assert "</script" not in vega()
     assert "vegaEmbed" in vega()
+
+
+def test_what_is_packed_comes_back_and_is_the_same_text_every_time():
+    value = {"a": {"of": ["</script>", "é"], "at": [0, 1]}, "b": [1, 2.5, None]}
+    text = packed(value)
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", text)
+    assert json.loads(gzip.decompress(base64.b64decode(text))) == value
+    assert packed(value) == text

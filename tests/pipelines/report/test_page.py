@@ -1,12 +1,20 @@
 """The page in a real browser: drawn, silent, alone, readable by everyone, and deaf to what the corpus says."""
 
+import base64
+import copy
+import gzip
 import json
 import re
+from dataclasses import asdict
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines.report import page
+from pipelines.report.embed import columns
 from pipelines.report.facts import Facts
 
 
@@ -65,7 +73,103 @@ def test_page_is_small_and_every_chart_has_its_twins(written: Path, facts: Facts
     assert charts == {file.stem for file in (written / "figures").glob("*.png")}
     assert {"funnel", "overlap", "domains", "lengths", "clusters"} <= charts
     assert "var(--" not in (written / "figures" / "funnel.svg").read_text("utf-8")
-    assert body["tables"]["funnel"], "report.json carries the numbers of every chart"
+    assert body["tables"]["funnel"]
+
+
+def cloned(value: Any, old: str, names: list[str]) -> Any:
+    """Plain data in which everything about a level or an evaluation set `old` is there once more for each of `names`."""
+    if isinstance(value, dict):
+        out = {key: cloned(item, old, names) for key, item in value.items()}
+        return out | {name: copy.deepcopy(out[old]) for name in names} if old in out else out
+    if isinstance(value, list):
+        out = [cloned(item, old, names) for item in value]
+        for key in ("level", "name", "eval_set"):
+            out += [{**item, key: n} for n in names for item in out if isinstance(item, dict) and item.get(key) == old]
+        return out + names if out.count(old) == 1 else out
+    return value
+
+
+def test_nine_levels_on_ten_sets_fit_in_three_megabytes(facts: Facts):
+    wide = cloned(asdict(facts), "top", [f"level {i}" for i in range(5)])
+    wide = cloned(wide, "domain:docs", [f"domain:{i}" for i in range(8)])
+    # more of everything that a real study has more of: a long document at every threshold of every level
+    longer = [{**sample, "text": sample["text"] + "word " * 300} for sample in facts.samples * 4]
+    wide["samples"] = [{**sample, "level": level["name"]} for level in wide["levels"] for sample in longer]
+    text = page.render(Facts(**wide))
+    assert len(wide["fit"]["levels"]) == 9
+    assert len(wide["fit"]["sets"]) == 10
+    assert len(text.encode()) < 3_000_000
+
+
+class Words(HTMLParser):
+    """The text of a page, without its scripts and styles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.inside = "", ""
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.inside = tag
+        self.text += " "
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+        self.text += " "
+
+    def handle_data(self, data: str) -> None:
+        if self.inside not in ("script", "style"):
+            self.text += data
+
+
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?=[KMBT]?(?!\w))")
+SCALES = [1, 100, 1e-3, 1e-6, 1e-9, 1e-12, 1 / 60, 1 / 3600]
+"""As they are, percent, K to T, minutes, hours."""
+
+
+def unaccounted(text: str, body: Any) -> list[str]:
+    """Numbers of three digits or more in `text` that are neither in a text of `body` nor one of its numbers, rounded."""
+    said: set[str] = set()
+    known: list[float] = []
+    left = [body]
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            left += [*item, *item.values()]
+        elif isinstance(item, list):
+            left += item
+        elif isinstance(item, str):
+            said |= set(NUMBER.findall(item))
+        elif isinstance(item, int | float):
+            known.append(abs(float(item)))
+    numbers = np.sort(np.outer(known, SCALES).ravel())
+    missing = []
+    for token in set(NUMBER.findall(text)) - said:
+        plain = token.replace(",", "")
+        mantissa, _, power = plain.partition("e")
+        step = 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
+        digits = len(mantissa.replace(".", "").lstrip("0"))
+        near = numbers[min(np.searchsorted(numbers, float(plain) - 0.5001 * step), len(numbers) - 1)]
+        if digits >= 3 and abs(near - float(plain)) > 0.5001 * step:
+            missing.append(token)
+    return missing
+
+
+def test_report_json_carries_every_number_on_the_page(written: Path):
+    html = (written / "index.html").read_text("utf-8")
+    body = json.loads((written / "report.json").read_text("utf-8"))
+    packed = re.search(r'id="tables">([^<]*)<', html)
+    assert packed is not None
+    drawn = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    assert drawn == {name: columns(rows) for name, rows in body["tables"].items()}, "the numbers of every chart"
+    words = Words()
+    words.feed(html)
+    assert len(NUMBER.findall(words.text)) > 300
+    # years of papers and of browsers, and what is said of a sample's length, are no findings
+    text = re.sub(r"et al\. \d{4}|of 2023 or later|[\d,]+ more characters|\[U\+\w+\]", "", words.text)
+    assert unaccounted(text, body) == []
+    assert unaccounted(text + " 123.457 ", body) == ["123.457"], "and the check can fail"
+    del body["words"]
+    assert unaccounted(text, body) != []
 
 
 def test_selectors_and_downloads_work(written: Path, open_page):

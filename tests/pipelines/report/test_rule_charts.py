@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from pipelines.report import rule_charts
@@ -34,3 +36,21 @@ def test_only_the_longest_list_of_rules_is_shown_and_without_lonely_ones():
     assert len(cells) == 9
     assert cells["1  x", "y"] == pytest.approx(0.4)
     assert cells["2  y", "x"] == pytest.approx(2 / 9)
+
+
+def test_rules_shared_with_the_parent_are_one_row_unless_they_took_something_else(facts: Facts):
+    def steps(level: str, rows: list) -> list[str]:
+        return [row["step"] for row in rows if row["level"] == level and row["unit"] == "tokens"]
+
+    rows = rule_charts.funnel_rows(facts)
+    assert steps("top", rows) == ["whole pool", "as in filtered", "top 25% by quality.score", "kept"]
+    mine = [row for row in facts.funnel if row["level"] == "top" and row["reason"]][:-1]
+    together = next(
+        row for row in rows if row["level"] == "top" and row["step"] == "as in filtered" and row["unit"] == "tokens"
+    )
+    assert together["amount"] == sum(row["tokens"] for row in mine)
+    other = [
+        {**row, "tokens": row["tokens"] + 1} if (row["level"], row["reason"]) == ("top", "exact duplicate") else row
+        for row in facts.funnel
+    ]
+    assert "near duplicate" in steps("top", rule_charts.funnel_rows(replace(facts, funnel=other)))

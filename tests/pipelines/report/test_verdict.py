@@ -80,7 +80,8 @@ def test_every_set_has_its_own_headline(facts: Facts):
     unclear = {"difference_percent": percent(0.1, -1.0, 1.0), "direction": "unclear"}
     told = changed(facts, deduplicated=unclear, filtered=unclear, top=unclear)
     assert verdict.headline(told, "heldout")[0].startswith("No level")
-    assert verdict.headline(told, "domain:docs")[0].startswith("Train on top")
+    assert verdict.recommended(told, "domain:docs") == "top"
+    assert re.match("(Train on|Lean to) top:", verdict.headline(told, "domain:docs")[0])
 
 
 def test_a_level_that_is_overtaken_is_not_praised_for_its_average(facts: Facts):
@@ -104,3 +105,21 @@ def test_what_is_not_bounded_is_not_given_a_bound(facts: Facts, low: float | Non
     fit["sets"]["heldout"]["verdicts"]["top"]["kind"] = "not identifiable"
     fit["sets"]["heldout"]["tests"]["top"]["delta_beta"].update(low=low, high=high)
     assert verdict.answers(replace(facts, fit=fit), "heldout")[-1].finding.endswith(words)
+
+
+def test_what_the_joint_test_does_not_confirm_is_not_an_order(facts: Facts):
+    assert verdict.headline(changed(facts, top={"shifted": False}))[0].startswith("Lean to top")
+    assert verdict.recommended(facts, "heldout") == "top"
+    unclear = {"difference_percent": percent(0.1, -1.0, 1.0)}
+    assert verdict.recommended(changed(facts, deduplicated=unclear, filtered=unclear, top=unclear), "heldout") is None
+
+
+def test_a_caution_about_the_law_is_not_repeated_for_every_level(facts: Facts):
+    fit = copy.deepcopy(facts.fit)
+    one = fit["sets"]["heldout"]
+    one["adequacy"]["warning"] = "The law misses."
+    for found in one["verdicts"].values():
+        found["reading"] += " Caution: The law misses."
+    told = [answer.reading for answer in verdict.answers(replace(facts, fit=fit), "heldout")]
+    assert not any("Caution" in reading for reading in told)
+    assert all(told)

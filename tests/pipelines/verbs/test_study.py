@@ -1,0 +1,136 @@
+"""run, curate, train, fit and report on a small study: what they say, and what is left when they are stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from pipelines.study import Fit
+
+PROGRAM = [sys.executable, "-c", "from pipelines.cli import app; app(prog_name='assay')"]
+
+
+def assay(*arguments: object, code: int = 0):
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def done(module_study_folder: Path) -> Path:
+    """A study run to its end by `assay run --json`; its answer lies in answer.json."""
+    result = assay("run", *study(module_study_folder), "--executor", "in-process", "--json")
+    (module_study_folder / "answer.json").write_text(result.stdout)
+    (module_study_folder / "told.txt").write_text(result.stderr)
+    return module_study_folder
+
+
+def study(folder: Path) -> list[str]:
+    return [str(folder / "study.yaml"), "--workdir", str(folder / "work")]
+
+
+def test_run_tells_machines_the_verdict_and_where_the_report_is(done: Path):
+    answer = json.loads((done / "answer.json").read_text())
+    assert [level["level"] for level in answer["levels"]] == ["dedup", "clean", "top"]
+    assert answer["choice"]
+    assert Path(answer["report"]).exists()
+    told = (done / "told.txt").read_text()
+    assert "Where the pool went" in told, "a table after curation"
+    assert "Loss at 4,096 tokens" in told, "and one after training"
+
+
+def test_a_second_look_says_the_same_to_people(done: Path):
+    answer = json.loads((done / "answer.json").read_text())
+    report = assay("report", *study(done))
+    assert answer["choice"][:30] in report.stdout
+    assert "against raw on all held-out text" in report.stdout
+    assert report.stdout.rstrip().endswith("report/index.html")
+    assert json.loads(assay("report", *study(done), "--json").stdout) == answer
+
+
+def test_the_plan_as_data(done: Path):
+    plan = json.loads(assay("run", *study(done), "--executor", "in-process", "--dry-run", "--json").stdout)
+    assert plan["to_be_made_from"] is None
+    assert [row["shape"] for row in plan["ladder"]] == ["a", "b"]
+    assert plan["flops"] == pytest.approx(sum(row["flops"] for row in plan["ladder"]))
+    more = assay("run", *study(done), "--executor", "in-process", "--dry-run", "--set", "ladder.seeds=2")
+    assert "to be made: runs/" in more.stdout
+
+
+def test_curate_and_train_answer_in_json(done: Path):
+    made = json.loads(assay("curate", *study(done), "--executor", "in-process", "--json").stdout)
+    assert set(made["levels"]) == {"raw", "dedup", "clean", "top"}
+    assert sum(row["documents"] for row in made["funnels"]["top"] if row["reason"] != "in") == 360
+    rows = json.loads(assay("train", *study(done), "--executor", "in-process", "--json").stdout)
+    table = pl.read_parquet(next((done / "work").rglob("observations.parquet")))
+    for row in rows:
+        same = table.filter(level=row["level"], shape=row["shape"], tokens=4096, eval_set="heldout")
+        assert row["loss"] == pytest.approx(same["loss"].mean())
+    assert len(rows) == 8
+
+
+def test_fit_of_a_study_takes_the_options_that_it_has_keys_for_and_refuses_the_others(done: Path):
+    found = json.loads(assay("fit", *study(done), "--confidence", 0.8, "--baseline", "dedup", "--json").stdout)
+    assert found["settings"]["confidence"] == 0.8
+    assert found["levels"][0] == "dedup"
+    refused = assay("fit", *study(done), "--law", "data", code=2)
+    assert "--law is for tables of runs" in refused.output
+    faults = json.loads(assay("fit", *study(done), "--check", "--json", code=0).stdout)
+    assert all(fault.keys() == {"severity", "name", "message"} for fault in faults)
+
+
+def test_a_study_and_a_table_have_the_same_defaults():
+    import inspect
+
+    from pipelines.verbs.fit import fit
+    from scaling_fit import analyse
+
+    options, function = inspect.signature(fit).parameters, inspect.signature(analyse).parameters
+    for name in ("confidence", "margin", "seed"):
+        assert options[name].default == Fit.model_fields[name].default == function[name].default, name
+    assert options["replicates"].default == Fit.model_fields["replicates"].default
+
+
+@pytest.mark.parametrize("executor", ["in-process", pytest.param("ray", marks=pytest.mark.slow)])
+def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(study_folder: Path, executor: str):
+    """SIGINT to the whole foreground group, as a terminal sends it, while the ladder trains."""
+    command = [*PROGRAM, "run", *study(study_folder), "--executor", executor, "--set", "ladder.tokens=[1024, 2048, 16384]"]
+    events = study_folder / "work/events.jsonl"
+    stopped = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until = time.monotonic() + 240
+    while '"event": "started", "step": "train"' not in (events.read_text() if events.exists() else ""):
+        assert stopped.poll() is None, stopped.stderr.read() if stopped.stderr else ""
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.killpg(stopped.pid, signal.SIGINT)
+    _, told = stopped.communicate(timeout=120)
+    assert stopped.returncode == 130, told
+    assert "run the same command again to go on" in told
+    assert "Traceback" not in told
+    before = len(events.read_text().splitlines())
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    later = [json.loads(line) for line in events.read_text().splitlines()[before:]]
+    assert {"pool", "tokenizer"} <= {event["step"] for event in later if event["event"] == "cached"}
+    assert not any(event["event"] == "finished" and event["step"] in ("pool", "tokenizer") for event in later)
+
+
+def test_the_shell_completes_verbs_and_options():
+    asked = {
+        "_ASSAY_COMPLETE": "complete_bash",
+        "COMP_CWORD": "1",
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    verbs = subprocess.run(PROGRAM, env={**asked, "COMP_WORDS": "assay re"}, capture_output=True, text=True, check=True)
+    assert verbs.stdout.split() == ["report"]
+    option = {**asked, "COMP_WORDS": "assay run --no-", "COMP_CWORD": "2"}
+    assert subprocess.run(PROGRAM, env=option, capture_output=True, text=True, check=True).stdout.split() == ["--no-samples"]
