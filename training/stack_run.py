@@ -67,6 +67,11 @@ class StackRun:
         self._resume()
         for end in missing:
             start = self._start(end)
+            if self.trainer.step > start:
+                raise checkpoint.CheckpointError(
+                    f"{self.folder}: the trunk's checkpoint is at step {self.trainer.step}, but the branch to {end} steps, "
+                    f"which leaves it at {start}, is not there; remove trunk.safetensors to train the trunk again"
+                )
             for point in (*(point for point in self.points if self.trainer.step < point < start), start):
                 self._train("trunk", schedule.trunk(self.ends[-1], self._warmup), point)
                 if point in self.points and not self._trunk_file(point).exists():

@@ -18,6 +18,7 @@ import torch
 
 from pipelines.executor import Resources
 from pipelines.run_step import Context, NotMade
+from pipelines.steps import checkpoints
 from pipelines.steps.ladder import Rung, optimizer, plan_body, rungs
 from pipelines.steps.stacking import Sizing, gpu, sizings
 from pipelines.steps.watching import watching
@@ -178,12 +179,15 @@ def plan_of(
 def train_stack(workdir: Workdir, plan: dict[str, Any], stack: list[Cell]) -> list[str]:
     """Train one stack and commit each of its runs. Runs on a worker, or on every rank of a group, whose first commits;
     picks up its own checkpoints after a retry."""
+    name = stack_id(stack)
     device = gpu() if stack[0].step.config["device"] == "cuda" else torch.device("cpu")
     with local_inputs(workdir, plan) as (base, scratch):
-        folder = run_stack(parse_plan(plan, base), stack_id(stack), scratch, device=device)
+        checkpoints.fetch(workdir, name, scratch)
+        folder = run_stack(parse_plan(plan, base), name, scratch, checkpoints.keeper(workdir, name, scratch), device)
         if not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0:
             commit(workdir, folder, stack)
             shutil.rmtree(folder)
+            checkpoints.drop(workdir, name)
     return [cell.step.name for cell in stack]
 
 
