@@ -52,7 +52,9 @@ class Metrics:
                 continue
             if line.get("phase") != phase or line["step"] <= step:
                 kept.append(text)
-        self.path.write_text("".join(f"{text}\n" for text in kept))
+        aside = self.path.with_suffix(".partial")  # renamed, so that whoever follows the file sees that it is another
+        aside.write_text("".join(f"{text}\n" for text in kept))
+        aside.replace(self.path)
 
 
 def peak_flops(device: torch.device) -> float | None:

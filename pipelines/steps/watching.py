@@ -1,6 +1,7 @@
 """The progress of stacks in training, read from their metrics while workers write them."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,10 +41,12 @@ class _Followed:
 
     path: Path
     runs: int
+    file: int = 0  # its inode: a resumed stack writes the file anew, without what the kill threw away
     offset: int = 0
     trunk: int = 0
     branch: tuple[str, int] = ("trunk", 0)
     speed: float = 0.0
+    counted: int = 0
 
     def fresh_tokens(self) -> int:
         """Tokens trained since the last call; a branch starts back at its trunk."""
@@ -51,10 +54,19 @@ class _Followed:
             self.speed = 0.0
             return 0
         with self.path.open("rb") as file:
+            if (opened := os.fstat(file.fileno()).st_ino) != self.file:
+                self.file, self.offset = opened, 0
             file.seek(self.offset)
             text = file.read()
         text = text[: text.rfind(b"\n") + 1]
+        again = self.offset == 0
         self.offset += len(text)
+        if again:  # count what stands in it, less what was counted in the file before
+            already, self.counted, self.trunk, self.branch = self.counted, 0, 0, ("trunk", 0)
+            return max(self._count(text) - already, 0)
+        return self._count(text)
+
+    def _count(self, text: bytes) -> int:
         fresh = 0
         for line in map(json.loads, text.splitlines()):
             if line["event"] != "train":
@@ -65,4 +77,5 @@ class _Followed:
             self.branch, self.speed = (phase, tokens), line["tokens_per_second"]
             if phase == "trunk":
                 self.trunk = tokens
+        self.counted += fresh
         return fresh
