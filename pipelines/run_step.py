@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines.executor import Executor, Resources
 from pipelines.progress import Progress
 from pipelines.workdir import Manifest, Output, Step, Workdir
@@ -69,7 +71,10 @@ def run_part(
 ) -> dict[str, Any]:
     """One unit of work: compute, write, and commit the part's record last. Runs on a worker."""
     out = Output(workdir, step, index)
-    return out.commit(function(out, *arguments))
+    try:
+        return out.commit(function(out, *arguments))
+    finally:
+        pa.default_memory_pool().release_unused()  # a worker that waits holds no more than it needs
 
 
 def run_step(

@@ -25,6 +25,7 @@ from math import ceil
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.document import mix64
 from curation.levels.mixture import Budget
@@ -176,7 +177,9 @@ def arrange(parts: pa.Table, partition: int, budget: Budget, boundaries: Boundar
     Columns `doc_id`, `piece`, `last` (the document ends here), `domain`, `tokens`, `n_bytes`.
     """
     order = pl.DataFrame(parts.select(["group", "epoch", "key", "uid", "piece"]))
-    order = order.with_columns(n=pl.Series(parts["tokens"]).list.len().cast(pl.Int64))
+    # not by polars, which would copy the tokens to count them
+    lengths = pc.list_value_length(parts["tokens"])  # pyright: ignore[reportAttributeAccessIssue]
+    order = order.with_columns(n=pl.Series(lengths).cast(pl.Int64))
     groups = order["group"].unique().to_list()
     start = pl.col("group").replace_strict({g: boundaries.before(g, partition) for g in groups}, return_dtype=pl.Int64)
     share = pl.col("group").replace_strict({g: float(budget.shares[g]) for g in groups}, return_dtype=pl.Float64)

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 ROW_GROUP = 8192  # rows; a row has at most `piece_tokens` tokens, so a group stays within some 32 MB
@@ -49,7 +50,8 @@ def write(where: str | Path | IO[bytes] | BufferedIOBase, rows: pa.Table) -> dic
         compression_level=3,
         use_content_defined_chunking=True,
     )
-    counts = pl.DataFrame(rows).select("domain", "n_bytes", tokens=pl.col("tokens").list.len().cast(pl.Int64))
+    lengths = pc.list_value_length(rows["tokens"])  # pyright: ignore[reportAttributeAccessIssue]
+    counts = pl.DataFrame(rows.select(["domain", "n_bytes"])).with_columns(tokens=pl.Series(lengths).cast(pl.Int64))
     domains = dict(counts.group_by("domain").agg(pl.col("tokens").sum()).sort("domain").iter_rows())
     return {
         "rows": rows.num_rows,
