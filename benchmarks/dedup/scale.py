@@ -1,6 +1,7 @@
 """Band keys -> verified clusters, for millions of synthetic documents on one core: seconds, CPU seconds and peak memory.
 
-    python benchmarks/dedup/scale.py 1 10        # millions of documents
+    python benchmarks/dedup/scale.py 1 10            # millions of documents, in one process
+    python benchmarks/dedup/scale.py 1 10 --apart    # every task in a process of its own: memory of the largest task by phase
 
 Only the two functions that would read signatures and text are replaced: they make keys and shingle sets from the document's
 number instead. All after them (exchange, buckets, components, verification, survivors, the signal) is the pipeline's own.
@@ -11,11 +12,13 @@ verification must drop). The clusters found are compared with the planted famili
 """
 
 import argparse
+import multiprocessing
 import resource
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from curation.document import doc_id, mix64
-from pipelines.executor import InProcess
+from pipelines.executor import InProcess, Resources
 from pipelines.progress import Progress
 from pipelines.run_step import Context, run_step
 from pipelines.steps import duplicates
@@ -81,10 +84,33 @@ def pool_shard(out: Any) -> dict[str, Any]:
     return facts
 
 
-def measure(millions: float, folder: str) -> None:
+def peak_gb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def unit(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, float]:
+    return function(*args), peak_gb()
+
+
+class Apart(InProcess):
+    """One unit after another, each in a process forked for it; prints the peak memory of a phase's largest unit."""
+
+    def map(
+        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+    ) -> Iterator[tuple[int, Any]]:
+        peaks = []
+        for index, args in enumerate(arguments):
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                result, peak = pool.apply(unit, (function, args))
+            peaks.append(peak)
+            yield index, result
+        print(f"   {arguments[0][2].name:22} {len(peaks):4} tasks, at most {max(peaks):.2f} GB")
+
+
+def measure(millions: float, folder: str, executor: InProcess) -> None:
     duplicates.shard_keys, duplicates.candidate_sets = keys, sets  # pyright: ignore
     workdir = Workdir(folder)
-    context = Context(workdir, InProcess(), Progress(workdir, Console(quiet=True)))
+    context = Context(workdir, executor, Progress(workdir, Console(quiet=True)))
     pool = run_step(context, Step("pool", {}), pool_shard, [()] * round(millions * 1e6 / SHARD))
     exact = run_step(context, Step("exact", {}), exact_shard, [(i,) for i in range(len(pool.parts))])
     started, cpu_started = time.perf_counter(), time.process_time()
@@ -94,9 +120,10 @@ def measure(millions: float, folder: str) -> None:
     for index, file in enumerate(manifest.files()):
         cluster = workdir.read_table(file, ["cluster"])["cluster"].to_numpy()
         wrong += int((cluster != families(np.arange(SHARD) + index * SHARD).astype(np.uint64)).sum())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     facts = {k: v for k, v in manifest.summary.items() if k != "curve"}
-    print(f"{millions:g} M documents: {seconds:.1f} s ({cpu:.1f} s of CPU), peak {peak:.2f} GB, {wrong} in a wrong cluster")
+    print(
+        f"{millions:g} M documents: {seconds:.1f} s ({cpu:.1f} s of CPU), peak {peak_gb():.2f} GB, {wrong} in a wrong cluster"
+    )
     print(f"  {facts}")
     for line in (Path(folder) / "events.jsonl").read_text().splitlines():
         if '"finished"' in line:
@@ -112,10 +139,12 @@ def exact_shard(out: Any, index: int) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("millions", type=float, nargs="+")
-    for number in parser.parse_args().millions:
+    parser.add_argument("--apart", action="store_true")
+    args = parser.parse_args()
+    for number in args.millions:
         folder = tempfile.mkdtemp(prefix="assay-dedup-")
         try:
-            measure(number, folder)
+            measure(number, folder, Apart() if args.apart else InProcess())
         finally:
             shutil.rmtree(folder)
         sys.stdout.flush()

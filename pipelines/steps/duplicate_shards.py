@@ -115,16 +115,19 @@ def candidate_sets(
     sets: list[np.ndarray] = [np.empty(0, np.uint32)]
     size_C, n_bytes = np.zeros(len(row_C), np.int64), np.zeros(len(row_C), np.int64)
     start = 0
-    for documents in shard.workdir.batches(shard.pool, ["text"]):
-        first, end = np.searchsorted(row_C, [start, start + documents.num_rows])
-        text = documents["text"].combine_chunks()
-        lengths = np.diff(np.frombuffer(text.buffers()[1], np.int64, len(text) + 1, text.offset * 8))
-        n_bytes[first:end] = lengths[row_C[first:end] - start]
-        wanted = np.flatnonzero(reads_C[first:end]) + first
-        if len(wanted):
-            chosen = Batch(pa.table({"text": text.take(pa.array(row_C[wanted] - start))}))
-            hash_S, bounds = shingle_sets(units(chosen.words, declared.unit), declared.ngram)
-            sets.append(hash_S)
-            size_C[wanted] = np.diff(bounds)
-        start += documents.num_rows
+    with shard.workdir.fs.open(shard.workdir.full(shard.pool), "rb") as stream, pq.ParquetFile(stream) as file:
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            first, end = np.searchsorted(row_C, [start, start + rows])
+            if first < end:  # text without a candidate is not read
+                text = file.read_row_group(group, ["text"], use_threads=False)["text"].combine_chunks()
+                lengths = np.diff(np.frombuffer(text.buffers()[1], np.int64, len(text) + 1, text.offset * 8))
+                n_bytes[first:end] = lengths[row_C[first:end] - start]
+                wanted = np.flatnonzero(reads_C[first:end]) + first
+                if len(wanted):
+                    chosen = Batch(pa.table({"text": text.take(pa.array(row_C[wanted] - start))}))
+                    hash_S, bounds = shingle_sets(units(chosen.words, declared.unit), declared.ngram)
+                    sets.append(hash_S)
+                    size_C[wanted] = np.diff(bounds)
+            start += rows
     return np.concatenate(sets), np.concatenate([[0], np.cumsum(size_C)]), n_bytes

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from curation.document import SCHEMA, Batch, doc_id
@@ -84,3 +85,19 @@ def test_sets_of_chosen_rows_over_row_groups(shard):
     np.testing.assert_array_equal(hash_S, want)
     assert np.diff(bounds).tolist() == [5, 0, 0, 5]
     assert n_bytes.tolist() == [len(TEXTS[row].encode()) for row in rows]
+
+
+def test_text_is_read_only_where_there_is_a_candidate(shard, monkeypatch):
+    """Row groups of two rows: rows 2 and 3 are candidates, and with none at all nothing is read."""
+    read, read_row_group = [], pq.ParquetFile.read_row_group
+
+    def recorded(file, group, *args, **kwargs):
+        read.append(group)
+        return read_row_group(file, group, *args, **kwargs)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", recorded)
+    none = np.zeros(0, np.int64)
+    hash_S, bounds, n_bytes = candidate_sets(shard, none, none.astype(bool), Duplicates())
+    assert (len(hash_S), bounds.tolist(), len(n_bytes), read) == (0, [0], 0, [])
+    candidate_sets(shard, np.array([2, 3]), np.array([True, True]), Duplicates())
+    assert read == [1]

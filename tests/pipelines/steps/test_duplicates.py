@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from datasketch import MinHashLSH
 from rich.console import Console
 
 from curation.document import SCHEMA, Batch, doc_id, uid
+from curation.duplicates.candidates import Bands
 from curation.duplicates.clusters import components
 from curation.signals.signatures import exact, minhash, shingle_sets, units, url
 from pipelines.executor import InProcess, OnRay, Resources
@@ -178,6 +178,49 @@ def test_partitions_change_nothing(tmp_path, reference, monkeypatch):
     steps = context.workdir.listing("duplicates")
     assert "stars-02-small" in steps
     assert len(list((tmp_path / "duplicates/sets").glob("*/sets-*.parquet"))) == 5
+
+
+def planted_pairs(jaccards: list[float], pairs: int) -> tuple[pa.Table, np.ndarray]:
+    """`pairs` pairs of documents of each similarity, and the true one of every pair: words shared at the start, then their own.
+
+    `common` shared 5-grams and `own` more on each side make common / (common + 2 * own).
+    """
+    random, texts, true = np.random.default_rng(7), [], []
+    for jaccard in jaccards:
+        common = 140
+        own = round(common * (1 - jaccard) / jaccard / 2)
+        for _ in range(pairs):
+            words = random.integers(0, 10**9, common + 4 + 2 * own).astype(str).tolist()
+            shared, left, right = words[: common + 4], words[common + 4 :][:own], words[common + 4 :][own:]
+            texts += [" ".join(shared + left), " ".join(shared + right)]
+            true.append(common / (common + 2 * own))
+    n = len(texts)
+    columns = [uid("test", "planted", np.arange(n)), texts, ["s"] * n, ["d"] * n, [None] * n, [None] * n, [None] * n]
+    return pa.table(columns, schema=pa.schema(list(SCHEMA)[1:])), np.array(true)
+
+
+def test_planted_duplicates_are_found_as_often_as_the_curve_says_and_no_others(tmp_path):
+    """Text to clusters: candidates within three standard errors of 14 x 8's curve, verified clusters right to 1 in 1,000."""
+    pairs = 300
+    documents, true_P = planted_pairs([0.3, 0.5, 0.6, 0.65, 0.75, 0.8, 0.9, 1.0], pairs)
+    ids = documents["uid"].to_numpy().reshape(-1, 2)
+    together = {}
+    for verify in ("off", "jaccard"):
+        context, declared = context_at(tmp_path / verify), Duplicates(verify=verify, threshold=0.7)
+        manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
+        rows = result(context, manifest, documents)
+        assert all(row["cluster_size"] <= 2 for row in rows.values())
+        together[verify] = np.array([rows[a]["cluster"] == rows[b]["cluster"] for a, b in ids.tolist()])
+    promised = Bands(14, 8).probability(true_P)
+    for level in range(0, len(true_P), pairs):
+        p = promised[level]
+        for verify, found_P in together.items():
+            if verify == "off" or true_P[level] >= 0.7:
+                rate = found_P[level : level + pairs].mean()
+                assert abs(rate - p) <= 3 * np.sqrt(p * (1 - p) / pairs), (verify, true_P[level], rate, p)
+    found_P = together["jaccard"]
+    assert (true_P[found_P] >= 0.7).mean() >= 0.999
+    assert (true_P[together["off"]] >= 0.7).mean() < 0.999  # there was something to drop
 
 
 def test_an_object_store_gives_the_same_manifests(tmp_path):
@@ -410,7 +453,7 @@ def test_one_two_and_three_nodes_and_no_ray_give_the_same_manifests(tmp_path, pr
 
 
 DRIVER = """
-import pickle, sys
+import os, pickle, signal, sys
 from pathlib import Path
 from rich.console import Console
 from pipelines.executor import OnRay
@@ -420,9 +463,17 @@ from pipelines.steps import components, duplicates
 from pipelines.workdir import Workdir
 duplicates.KEYS_PER_PARTITION, duplicates.SET_PARTITION = 1_000, 8_000
 components.IN_MEMORY, components.EDGES_PER_PARTITION = 10, 200
+
+class Dies(OnRay):
+    def map(self, function, arguments, *args):
+        for done in super().map(function, arguments, *args):
+            yield done
+            if arguments[0][2].name == sys.argv[3]:
+                os.killpg(0, signal.SIGKILL)
+
 workdir = Workdir(sys.argv[1])
 inputs = pickle.loads(Path(sys.argv[2]).read_bytes())
-executor = OnRay(workers=2)
+executor = Dies(workers=2)
 context = Context(workdir, executor, Progress(workdir, Console(quiet=True)))
 duplicates.find_duplicates(context, *inputs, duplicates.Duplicates())
 executor.close()
@@ -430,17 +481,16 @@ executor.close()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", [*(f"duplicates/{p}" for p in PHASES), "signals/duplicates"])
 def test_a_driver_killed_in_a_phase_and_run_again_changes_nothing(tmp_path, prepared, phase):
+    """Killed with its whole session once the phase's first unit is back, so that the phase has begun and is not complete."""
     pool, inputs, want = prepared
     shutil.copytree(pool, tmp_path / "work")
     (tmp_path / "inputs").write_bytes(pickle.dumps(inputs))
     command = [sys.executable, "-c", DRIVER, str(tmp_path / "work"), str(tmp_path / "inputs")]
-    driver = subprocess.Popen(command, start_new_session=True)
-    while driver.poll() is None and not list((tmp_path / "work/duplicates").glob(f"{phase}/*/*")):
-        time.sleep(0.01)
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
-    assert not (tmp_path / "work/signals/duplicates").exists()
-    subprocess.run(command, check=True)
+    assert subprocess.run([*command, phase], start_new_session=True).returncode == -signal.SIGKILL
+    left = snapshot(tmp_path / "work")
+    assert list((tmp_path / "work" / phase).glob("*/parts/*"))
+    assert not any(name.startswith(f"{phase}/") for name in left)
+    subprocess.run([*command, ""], check=True)
     assert snapshot(tmp_path / "work") == want
