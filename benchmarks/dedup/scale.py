@@ -96,7 +96,10 @@ class Apart(InProcess):
     """One unit after another, each in a process forked for it; prints the peak memory of a phase's largest unit."""
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], resources: Resources = Resources()
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple[Any, ...]],
+        resources: Resources | Sequence[Resources] = Resources(),
     ) -> Iterator[tuple[int, Any]]:
         peaks = []
         for index, args in enumerate(arguments):
