@@ -143,7 +143,7 @@ def add_level(paths: list[Path], out: Path) -> tuple[dict[str, float], pl.DataFr
     with phase("arrange", seconds):
         for partition in range(n_partitions):
             parts = pa.concat_tables([pq.read_table(part) for part in sorted(out.glob(f"exchange-{partition}-*"))])
-            token_shards.write(out / token_shards.name(partition), layout.arrange(parts, partition, amount, bounds))
+            token_shards.write(out / token_shards.name(partition), parts, layout.order(parts, partition, amount, bounds))
     return seconds, total
 
 

@@ -14,7 +14,7 @@ A shell runs:
         state = narrow(state, merge([measure(state, kept, budget, cut) for each shard]))      # map, reduce
     boundaries = Boundaries.of(state, budget, n_partitions)
     laid = [lay(kept, tokens, budget, boundaries, cut) for each shard]                        # map: pieces by partition
-    shards = [arrange(partition p of all laid, p, budget, boundaries) for each p]             # reduce: one token shard each
+    rows = [order(partition p of all laid, p, budget, boundaries) for each p]                 # reduce: one token shard each
 
 Shapes: K kept documents of a shard, P pieces.
 """
@@ -171,22 +171,19 @@ def lay(kept: pl.DataFrame, tokens: pa.ListArray | pa.LargeListArray, budget: Bu
     return Laid(partitions, tokens_K, bytes_K)
 
 
-def arrange(parts: pa.Table, partition: int, budget: Budget, boundaries: Boundaries) -> pa.Table:
-    """Reduce: a partition's pieces of all shards, put into training order: the rows of token shard number `partition`.
-
-    Columns `doc_id`, `piece`, `last` (the document ends here), `domain`, `tokens`, `n_bytes`.
-    """
-    order = pl.DataFrame(parts.select(["group", "epoch", "key", "uid", "piece"]))
+def order(parts: pa.Table, partition: int, budget: Budget, boundaries: Boundaries) -> pa.Array:
+    """Reduce: the training order of a partition's pieces of all shards, as row numbers: token shard number `partition`."""
+    rows = pl.DataFrame(parts.select(["group", "epoch", "key", "uid", "piece"]))
     # not by polars, which would copy the tokens to count them
     lengths = pc.list_value_length(parts["tokens"])  # pyright: ignore[reportAttributeAccessIssue]
-    order = order.with_columns(n=pl.Series(lengths).cast(pl.Int64))
-    groups = order["group"].unique().to_list()
+    rows = rows.with_columns(n=pl.Series(lengths).cast(pl.Int64))
+    groups = rows["group"].unique().to_list()
     start = pl.col("group").replace_strict({g: boundaries.before(g, partition) for g in groups}, return_dtype=pl.Int64)
     share = pl.col("group").replace_strict({g: float(budget.shares[g]) for g in groups}, return_dtype=pl.Float64)
-    order = order.with_row_index("row").sort("group", "epoch", "key", "uid", "piece")
+    rows = rows.with_row_index("row").sort("group", "epoch", "key", "uid", "piece")
     before = start + pl.col("n").cum_sum().over("group") - pl.col("n")
-    order = order.with_columns(place=before / share).sort("place", "key", "uid", "piece", "epoch")
-    return parts.take(order["row"].to_arrow()).select(["doc_id", "piece", "last", "domain", "tokens", "n_bytes"])
+    rows = rows.with_columns(place=before / share).sort("place", "key", "uid", "piece", "epoch")
+    return rows["row"].to_arrow()
 
 
 def _targets(budget: Budget, n_partitions: int) -> list[tuple[str, int, float, int]]:

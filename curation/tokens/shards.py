@@ -36,20 +36,19 @@ def name(index: int) -> str:
     return f"tokens-{index:05d}.parquet"
 
 
-def write(where: str | Path | IO[bytes] | BufferedIOBase, rows: pa.Table) -> dict[str, Any]:
-    """Write one token shard (rows of `levels.layout.arrange`) to a path or an open file; returns its facts, for `dataset`.
+def write(where: str | Path | IO[bytes] | BufferedIOBase, rows: pa.Table, order: pa.Array | None = None) -> dict[str, Any]:
+    """Write one token shard to a path or an open file, its rows in `order` (row numbers, of `levels.layout.order`; default as
+    they stand); returns its facts, for `dataset`.
 
-    Content-defined chunking lets stores that deduplicate share what nested levels have in common.
+    Rows are put in order a row group at a time: a whole shard at once would be held three times over. Content-defined chunking
+    lets stores that deduplicate share what nested levels have in common.
     """
-    rows = rows.cast(schema(rows.schema.field("tokens").type.value_type))
-    pq.write_table(
-        rows,
-        where,
-        row_group_size=ROW_GROUP,
-        compression="zstd",
-        compression_level=3,
-        use_content_defined_chunking=True,
-    )
+    columns = schema(rows.schema.field("tokens").type.value_type)
+    rows = rows.select(columns.names)
+    with pq.ParquetWriter(where, columns, compression="zstd", compression_level=3, use_content_defined_chunking=True) as file:
+        for start in range(0, max(rows.num_rows, 1), ROW_GROUP):
+            group = rows.slice(start, ROW_GROUP) if order is None else rows.take(order.slice(start, ROW_GROUP))
+            file.write_table(group.cast(columns), row_group_size=ROW_GROUP)
     lengths = pc.list_value_length(rows["tokens"])  # pyright: ignore[reportAttributeAccessIssue]
     counts = pl.DataFrame(rows.select(["domain", "n_bytes"])).with_columns(tokens=pl.Series(lengths).cast(pl.Int64))
     domains = dict(counts.group_by("domain").agg(pl.col("tokens").sum()).sort("domain").iter_rows())

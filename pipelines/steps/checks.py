@@ -15,8 +15,10 @@ import torch
 
 from pipelines.executor import Resources
 from pipelines.run_step import Context, run_step
+from pipelines.steps import checkpoints
 from pipelines.steps.ladder import Rung, plan_body, rungs
 from pipelines.steps.shards import shard_file
+from pipelines.steps.stacking import gpu
 from pipelines.steps.train import local_inputs
 from pipelines.study import NoiseCheck, Study, StudyError
 from pipelines.workdir import Manifest, Output, Step, Workdir
@@ -194,8 +196,11 @@ def _tokens(body: dict[str, Any]) -> int:
 
 def train_check(out: Output, workdir: Workdir, body: dict[str, Any]) -> dict[str, Any]:
     """Train one plan's stack and keep its observations. Runs on a worker; picks up its own checkpoints after a retry."""
+    name, device = body["stacks"][0]["id"], gpu() if out.step.config["device"] == "cuda" else torch.device("cpu")
     with local_inputs(workdir, body) as (base, scratch):
-        folder = run_stack(parse_plan(body, base), body["stacks"][0]["id"], scratch)
+        checkpoints.fetch(workdir, name, scratch)
+        folder = run_stack(parse_plan(body, base), name, scratch, checkpoints.keeper(workdir, name, scratch), device)
         out.write_table(shard_file(out.index), pq.read_table(folder / "observations.parquet"))
         shutil.rmtree(folder)
+        checkpoints.drop(workdir, name)
     return {"runs": len(body["stacks"][0]["runs"])}

@@ -166,6 +166,7 @@ def arrange(
     out: Output, workdir: Workdir, paths: list[str], partition: int, budget: mixture.Budget, bounds: layout.Boundaries
 ) -> dict[str, Any]:
     """One token shard: the partition's pieces of all shards, in training order. Runs on a worker."""
-    rows = layout.arrange(pa.concat_tables([workdir.read_table(path) for path in paths]), partition, budget, bounds)
-    with out.writing(token_shards.name(partition), rows=rows.num_rows) as file:
-        return {"facts": token_shards.write(cast("IO[bytes]", file), rows)}
+    pieces = pa.concat_tables([workdir.read_table(path) for path in paths])
+    order = layout.order(pieces, partition, budget, bounds)
+    with out.writing(token_shards.name(partition), rows=pieces.num_rows) as file:
+        return {"facts": token_shards.write(cast("IO[bytes]", file), pieces, order)}

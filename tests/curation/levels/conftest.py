@@ -13,6 +13,7 @@ from curation.document import mix64
 from curation.levels import heldout, layout, ledger, search, select
 from curation.levels.level import Level
 from curation.levels.mixture import Budget, Mixture, budget
+from curation.tokens.shards import schema
 
 HELDOUT = heldout.Heldout(seed=5, fraction=0.05, tokens_per_set=400, min_tokens=8, references=("wiki",))
 
@@ -86,7 +87,8 @@ def lay_out(shards: list[pl.DataFrame], kept: list[pl.DataFrame], amount: Budget
     for partition in range(n_partitions):
         parts = [part.partitions[partition] for part in laid if partition in part.partitions]
         if parts:
-            arranged.append(layout.arrange(pa.concat_tables(parts), partition, amount, boundaries))
+            pieces = pa.concat_tables(parts)
+            arranged.append(pieces.take(layout.order(pieces, partition, amount, boundaries)).select(schema(pa.uint16()).names))
     return laid, pl.DataFrame(pa.concat_tables(arranged))
 
 
