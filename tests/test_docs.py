@@ -268,7 +268,7 @@ def test_every_key_of_the_study_file_is_explained():
         for name, field in model.model_fields.items()
         if not generator().description(model, name, field)
     ]
-    assert not missing, "give these fields of pipelines/study.py a description"
+    assert not missing, "give these keys (pipelines/sections, pipelines/study.py) a description"
 
 
 def test_words_of_the_generator_are_of_keys_that_there_are():

@@ -15,12 +15,13 @@ import torch
 
 from pipelines.executor import Resources
 from pipelines.run_step import Context, run_step
+from pipelines.sections.training import NoiseCheck
 from pipelines.steps import checkpoints
 from pipelines.steps.ladder import Rung, plan_body, rungs
 from pipelines.steps.shards import shard_file
 from pipelines.steps.stacking import gpu
 from pipelines.steps.train import local_inputs
-from pipelines.study import NoiseCheck, Study, StudyError
+from pipelines.study import Study, StudyError
 from pipelines.workdir import Manifest, Output, Step, Workdir
 from training.certificate import code_digest
 from training.lr_check import Optimum, lr_check_stack, lr_optima

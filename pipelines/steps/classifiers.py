@@ -16,10 +16,11 @@ from curation.levels import search
 from curation.levels.expression import parse
 from curation.signals import quality
 from pipelines.run_step import Context, run_step
+from pipelines.sections.curation import Classifier
 from pipelines.steps.sampling import Sample, drawn, settle
 from pipelines.steps.shards import Shard, known_columns, shard_file, shards
 from pipelines.steps.signals import Signal
-from pipelines.study import Classifier, StudyError
+from pipelines.study import StudyError
 from pipelines.workdir import Manifest, Output, Step, Workdir
 
 EXAMPLE_CHARACTERS = 10_000  # of a document's start are enough to judge it by, and bound the memory of the training

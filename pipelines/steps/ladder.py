@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipelines.study import Shape as DeclaredShape
+from pipelines.sections.training import Shape as DeclaredShape
 from pipelines.study import Study, StudyError
 from training.plan import Run, Stack
 from training.recipe import recipe

@@ -12,7 +12,8 @@ from curation.document import SCHEMA
 from curation.sources import plan, readers
 from curation.sources.source import Fields, Place, Slice, Source
 from pipelines.run_step import Context, run_step
-from pipelines.study import FileSource, Study, StudyError
+from pipelines.sections.curation import FileSource
+from pipelines.study import Study, StudyError
 from pipelines.workdir import Manifest, Output, Step
 
 

@@ -24,10 +24,11 @@ from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
 from pipelines.run_step import Context
 from pipelines.run_study import Curated, Trained
+from pipelines.sections.curation import Level
 from pipelines.steps import checks, classifiers
 from pipelines.steps.ladder import rungs
 from pipelines.steps.shards import shards
-from pipelines.study import Level, Study
+from pipelines.study import Study
 from pipelines.workdir import Manifest, Step, Workdir
 
 SAMPLES_PER_RULE = 3

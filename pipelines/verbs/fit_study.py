@@ -8,7 +8,8 @@ import typer
 
 import scaling_fit
 from pipelines import outcome, run_study
-from pipelines.study import Fit, StudyError
+from pipelines.sections.training import Fit
+from pipelines.study import StudyError
 from pipelines.verbs.opening import opened
 
 

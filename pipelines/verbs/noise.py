@@ -11,9 +11,10 @@ from rich.table import Table
 
 from pipelines import run_study
 from pipelines.report.wording import count
+from pipelines.sections.training import NoiseCheck
 from pipelines.steps.checks import NOISE_FILE, measure_noise, spreads
 from pipelines.steps.ladder import rungs
-from pipelines.study import NoiseCheck, Study, StudyError
+from pipelines.study import Study, StudyError
 from pipelines.verbs.opening import Address, ExecutorOption, Set, StudyFile, WorkdirOption, Workers, opened
 from scaling_fit.repeats import Repeats, measure
 from training.noise import Spread
