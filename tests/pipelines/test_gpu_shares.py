@@ -1,4 +1,4 @@
-"""Units of work on the GPUs of a Ray cluster: packed by fractions, in the order given."""
+"""Units of work on the GPUs of a Ray cluster: packed by fractions, never more than fit."""
 
 import os
 import time
@@ -28,13 +28,15 @@ def one_gpu():
     ray.shutdown()
 
 
-def test_units_share_a_gpu_by_fractions_in_the_order_given(one_gpu):
-    """Four at once by quarters and one at a time by wholes, first come first served: the caller puts the longest first."""
+def test_units_share_a_gpu_by_fractions(one_gpu):
+    """Four at once by quarters, one at a time by wholes. They are submitted in order, longest first; Ray promises no more: of
+    two that wait for one GPU either may be next."""
     assert one_gpu.gpus() == 1
     quarters = [row for _, row in one_gpu.map(where, [(str(i),) for i in range(8)], Resources(cpus=1, gpus=0.25))]
     together = max(sum(a <= begun < b for _, a, b, _ in quarters) for _, begun, _, _ in quarters)
     assert 2 <= together <= 4
     assert {shown for *_, shown in quarters} == {"0"}
     wholes = [row for _, row in one_gpu.map(where, [(str(i),) for i in range(3)], [Resources(cpus=1, gpus=1)] * 3)]
-    assert [name for name, *_ in sorted(wholes, key=lambda row: row[1])] == ["0", "1", "2"]
-    assert all(before[2] <= after[1] for before, after in pairwise(wholes))
+    in_time = sorted(wholes, key=lambda row: row[1])
+    assert sorted(name for name, *_ in in_time) == ["0", "1", "2"]
+    assert all(before[2] <= after[1] for before, after in pairwise(in_time))
