@@ -22,9 +22,9 @@ from typing import Any
 
 import fsspec
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import xxhash
-from scipy.stats import rankdata
 
 from curation.document import Batch, mix64
 
@@ -268,7 +268,7 @@ def _report(model: bytes, good: _Examples, rest: _Examples, n_dropped: int, sett
 def auc(score_D: np.ndarray, good_D: np.ndarray) -> float:
     """Area under the ROC curve by the Mann-Whitney statistic; ties count half."""
     n_good, n_rest = int(good_D.sum()), int((~good_D).sum())
-    ranks = rankdata(score_D)[good_D].sum()
+    ranks = _ranks(score_D)[good_D].sum()
     return float((ranks - n_good * (n_good + 1) / 2) / (n_good * n_rest))
 
 
@@ -279,9 +279,14 @@ def auc_error(area: float, n_good: int, n_rest: int) -> float:
     return float(np.sqrt(max(spread, 0) / (n_good * n_rest)))
 
 
+def _ranks(x_D: np.ndarray) -> np.ndarray:
+    """Ranks from 1, ties sharing their mean."""
+    return pl.Series(x_D).rank("average").to_numpy()
+
+
 def rank_correlation(x_D: np.ndarray, y_D: np.ndarray) -> float:
     """Spearman's: 0 where one of the two does not vary."""
-    ranks = np.stack([rankdata(x_D), rankdata(y_D)])
+    ranks = np.stack([_ranks(x_D), _ranks(y_D)])
     return float(np.corrcoef(ranks)[0, 1]) if ranks.std(axis=1).all() else 0.0
 
 

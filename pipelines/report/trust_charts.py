@@ -3,7 +3,7 @@
 import math
 
 import altair as alt
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from pipelines.report import law_tables
 from pipelines.report.chart import Chart, Rows, level_colours, log_scale, panel, table
@@ -28,7 +28,7 @@ def luck_rows(facts: Facts) -> Rows:
             value, df = spread[source], spread.get(f"{source}_df")
             if value is None or spread["eval_set"] not in law_tables.eval_sets(facts):
                 continue
-            low, high = (math.sqrt(df / chi2.ppf(q, df)) if df else 1.0 for q in (1 - alpha / 2, alpha / 2))
+            low, high = (math.sqrt(df / (2 * gammaincinv(df / 2, q))) if df else 1.0 for q in (1 - alpha / 2, alpha / 2))
             percent = 100 * value / spread["loss"]
             rows.append(
                 {

@@ -99,7 +99,8 @@ def test_a_study_and_a_table_have_the_same_defaults():
     assert options["replicates"].default == Fit.model_fields["replicates"].default
 
 
-@pytest.mark.parametrize("executor", ["in-process", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["in-process", "ray"])
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(study_folder: Path, executor: str):
     """SIGINT to the whole foreground group, as a terminal sends it, while the ladder trains."""
     command = [*PROGRAM, "run", *study(study_folder), "--executor", executor, "--set", "ladder.tokens=[1024, 2048, 16384]"]
