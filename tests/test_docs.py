@@ -5,6 +5,7 @@ import json
 import random
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -386,6 +387,61 @@ def test_s3_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         assert "to be made: nothing" in plan.output
     finally:
         server.stop()
+
+
+def told_by(*pages: str) -> list[str]:
+    """The `assay` commands of these pages, in order, without their remarks."""
+    return list(dict.fromkeys(text.split("  #")[0].strip() for page, text in COMMANDS if page in pages and "assay " in text))
+
+
+@pytest.mark.slow
+def test_pages_on_fitting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Every command of the pages on fitting a table, on a made one."""
+    monkeypatch.chdir(tmp_path)
+    draw = random.Random(2)
+    rows = [
+        (level, N, D, 1.8 + 400 * N**-0.34 + scale * D**-0.28 + draw.gauss(0, 0.003))
+        for level, scale in (("raw", 410.0), ("clean", 380.0))
+        for N in (1e7, 3e7, 1e8)
+        for D in (1e8, 3e8, 1e9, 3e9, 1e10)
+    ]
+    for command in told_by("docs/fitting.md", "docs/how-to/fit-only.md"):
+        head = "Corpus,Model Size,Training Tokens,loss" if "Model Size" in command else "level,N,tokens,loss"
+        (tmp_path / "runs.csv").write_text("\n".join([head, *(",".join(map(str, row)) for row in rows)]) + "\n")
+        result = CliRunner().invoke(app, words(command)[1:])
+        assert result.exit_code == 0, (command, result.output)
+    assert (tmp_path / "result/fit.json").exists()
+
+
+@pytest.mark.slow
+def test_pages_on_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Every command on looking at a study, sharing and exporting it, on a tiny one; the pages name documents of their own."""
+    write_tiny_study(tmp_path)
+    body = yaml.safe_load((tmp_path / "study.yaml").read_text())
+    body["signals"] = ["gopher_quality"]
+    body["levels"]["filtered"] = {"extends": "dedup", "keep": ["gopher_quality.mean_word_length <= 6.85"]}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(body, sort_keys=False))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(body | {"name": "mine"}, sort_keys=False))
+    (tmp_path / "data/web").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    runs = ["run", "study.yaml", "--executor", "in-process"]
+    first = CliRunner().invoke(app, runs)
+    assert first.exit_code == 0, first.output
+    for day in ("monday", "tuesday"):
+        shutil.copytree(tmp_path / "work/tiny/report", tmp_path / f"work/{day}/report")
+    pages = ("README.md", "docs/how-to/own-data.md", "docs/how-to/share-a-report.md", "docs/how-to/export.md")
+    done = []
+    for command in told_by(*pages):
+        program, *rest = words(command)
+        if program != "assay" or "quickstart" in command or rest[0] in ("doctor", "init"):
+            continue  # `init` and `doctor` have tests of their own; quickstart.yaml is `make quickstart`
+        rest = ["12" if word.isdigit() else word for word in rest]
+        if rest[0] in ("run", "curate", "train"):
+            rest += ["--executor", "in-process"]
+        result = CliRunner().invoke(app, rest)
+        assert result.exit_code == 0, (command, result.output)
+        done.append(rest[0])
+    assert {"run", "inspect", "explain", "diff", "ladder", "report", "compare", "export"} <= set(done)
 
 
 @pytest.mark.slow
