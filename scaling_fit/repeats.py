@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from scaling_fit.groups import trunks
 from scaling_fit.noise import RATIOS, reml
 from scaling_fit.observations import Observations, observations
-from scaling_fit.solve import Trunks
 
 Array = np.ndarray
 
@@ -40,15 +40,15 @@ def measure(table: Any, eval_set: str | None = None) -> Repeats:
         raise ValueError(f"evaluation set {name!r} is not in the noise table; it has {', '.join(data.eval_sets)}")
     rows = data.where(data.eval_set == name)
     rows = rows.where(np.argsort(rows.trunk.astype(str), kind="stable"))
-    trunks, cells_N = _trunks(rows), _cells(rows)
-    n, K, C = len(rows), len(set(cells_N.tolist())), len(trunks.starts_C)
+    laid, cells_N = trunks(rows.trunk, rows.level, 0.0), _cells(rows)
+    n, K, C = len(rows), len(set(cells_N.tolist())), len(laid.starts_C)
     shapes = len({cell.rsplit("\t", 1)[0] for cell in cells_N.tolist()})
     if n == K:
         raise ValueError("no cell (level, shape, tokens) has two seeds; train at least two seeds of one cell")
     dummies_NK = (cells_N[:, None] == np.unique(cells_N)[None]).astype(float)
     y_N = np.log(rows.loss)
     branched = n > C
-    fits = reml(y_N, dummies_NK, trunks, RATIOS if branched else RATIOS[:1])
+    fits = reml(y_N, dummies_NK, laid, RATIOS if branched else RATIOS[:1])
     best = int(np.argmin([fit[0] for fit in fits]))
     sd = float(np.sqrt(fits[best][1] / (n - K)))
     if not branched:
@@ -61,13 +61,6 @@ def trunk_noise(table: Any) -> dict[str, tuple[float, float]]:
     data = observations(table)
     found = {name: measure(data, name) for name in data.eval_sets}
     return {name: (one.trunk, one.trunk_df) for name, one in found.items()}
-
-
-def _trunks(rows: Observations) -> Trunks:
-    labels = rows.trunk.astype(str)
-    starts_C = np.flatnonzero(np.append(True, labels[1:] != labels[:-1]))
-    sizes_C = np.diff(np.append(starts_C, len(labels)))
-    return Trunks(starts_C, np.repeat(np.arange(len(starts_C)), sizes_C), sizes_C, 0.0)
 
 
 def _cells(rows: Observations) -> Array:

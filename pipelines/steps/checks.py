@@ -71,10 +71,11 @@ def measure_noise(context: Context, study: Study, declared: NoiseCheck, inputs: 
         body = _body(study, rung, inputs, seeds=1, tokens=max(tokens))
         bodies.append(_with("checks.noise", body, noise_stack, tokens, range(declared.seeds)))
     manifest = _train(context, study, "noise", bodies, inputs)
-    table = pa.concat_tables([context.workdir.read_table(path) for path in manifest.files(".parquet")])
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    context.workdir.write_bytes(NOISE_FILE, sink.getvalue().to_pybytes())
+    pq.write_table(table(context, manifest), sink)
+    content = sink.getvalue().to_pybytes()
+    if not context.workdir.exists(NOISE_FILE) or context.workdir.read_bytes(NOISE_FILE) != content:
+        context.workdir.write_bytes(NOISE_FILE, content)
     return manifest
 
 
@@ -99,7 +100,7 @@ def _cosine(context: Context, study: Study, inputs: Inputs) -> Manifest:
 
 def spreads(context: Context, manifest: Manifest) -> list[Spread]:
     """Per cell and evaluation set: the spread over seeds, alone and paired between levels."""
-    return noise(_rows(context, manifest))
+    return noise(table(context, manifest).to_pylist())
 
 
 def optima(context: Context, study: Study, manifest: Manifest) -> list[Optimum]:
@@ -107,7 +108,7 @@ def optima(context: Context, study: Study, manifest: Manifest) -> list[Optimum]:
     declared = study.checks.learning_rate
     assert declared is not None
     rung = _rung(study, declared.shape, "checks.learning_rate.shape")
-    return lr_optima(_rows(context, manifest), rung.lr, study.fit.eval_set)
+    return lr_optima(table(context, manifest).to_pylist(), rung.lr, study.fit.eval_set)
 
 
 def schedule_gaps(context: Context, study: Study, manifest: Manifest) -> list[Gap]:
@@ -119,8 +120,9 @@ def schedule_gaps(context: Context, study: Study, manifest: Manifest) -> list[Ga
     return gaps(branches, cosines, rung.lr)
 
 
-def _rows(context: Context, manifest: Manifest) -> list[dict[str, Any]]:
-    return [row for path in manifest.files(".parquet") for row in context.workdir.read_table(path).to_pylist()]
+def table(context: Context, manifest: Manifest) -> pa.Table:
+    """The observations of a check, of all its stacks."""
+    return pa.concat_tables([context.workdir.read_table(path) for path in manifest.files(".parquet")])
 
 
 def _rung(study: Study, shape: str, place: str) -> Rung:

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 from typing import Annotated
 
-import pyarrow as pa
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +11,7 @@ from rich.table import Table
 from pipelines import run_study
 from pipelines.report.wording import count
 from pipelines.sections.training import NoiseCheck
-from pipelines.steps.checks import NOISE_FILE, measure_noise, spreads
+from pipelines.steps import checks
 from pipelines.steps.ladder import rungs
 from pipelines.study import Study, StudyError
 from pipelines.verbs.opening import Address, ExecutorOption, Set, StudyFile, WorkdirOption, Workers, opened
@@ -42,15 +41,14 @@ def noise(
     """
     with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        manifest = measure_noise(context, study, _declared(study, cell, seeds), run_study.check_inputs(curated))
-        table = pa.concat_tables([context.workdir.read_table(path) for path in manifest.files(".parquet")])
-        found = spreads(context, manifest)
+        manifest = checks.measure_noise(context, study, _declared(study, cell, seeds), run_study.check_inputs(curated))
+        found = checks.spreads(context, manifest)
         shared = [row for row in found if row.eval_set == study.fit.eval_set] or found
-        total = measure(table, shared[0].eval_set)
+        total = measure(checks.table(context, manifest), shared[0].eval_set)
         if as_json:
             typer.echo(json.dumps({"cells": [asdict(row) for row in found], "repeats": asdict(total)}, indent=1))
             return
-        _show(shared, total, context.workdir.full(NOISE_FILE) if context.workdir.is_local else NOISE_FILE)
+        _show(shared, total, context.workdir.full(checks.NOISE_FILE) if context.workdir.is_local else checks.NOISE_FILE)
 
 
 def _declared(study: Study, cells: list[str], seeds: int | None) -> NoiseCheck:

@@ -66,9 +66,11 @@ def test_branches_and_cosines_are_paired(curated, made):
 
 def test_checks_are_trained_once(curated, made):
     context, study, levels = curated
+    written = Path(context.workdir.full(checks.NOISE_FILE)).stat().st_mtime_ns
     again = checks.run_checks(context.only_reading("assay train"), study, run_study.check_inputs(levels))
     for name in ("noise", "learning_rate", "cosine"):
         assert getattr(again, name).digest == getattr(made, name).digest
+    assert Path(context.workdir.full(checks.NOISE_FILE)).stat().st_mtime_ns == written, "only looking writes nothing"
 
 
 def test_a_check_off_the_ladder_is_refused(curated):
