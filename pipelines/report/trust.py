@@ -10,7 +10,7 @@ def checks(facts: Facts, eval_set: str) -> list[tuple[str, str, str]]:
     """Rows of (check, answer, what it means) for one evaluation set."""
     fit = facts.fit["sets"][eval_set]
     return [
-        _noise(fit["noise"]),
+        _noise(fit["noise"], bool(facts.spreads)),
         _fit(fit["adequacy"]),
         _sizes(fit["adequacy"]),
         _identified(fit),
@@ -23,8 +23,11 @@ def checks(facts: Facts, eval_set: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def _noise(noise: dict[str, Any]) -> tuple[str, str, str]:
+def _noise(noise: dict[str, Any], apart: bool) -> tuple[str, str, str]:
+    """`apart`: the study measured its noise on runs of their own, which the fit takes where it would assume the trunks'."""
     seen = "measured between seeds" if noise["trunk_replicates"] else "from the fit's own residuals; no seed was repeated"
+    if noise["trunk_assumed"]:
+        seen = "the trunks' from runs repeated apart" if apart else "the trunks' is assumed; no seed was repeated"
     answer = f"{noise['row_sd_percent']:.2f}% per run, {noise['trunk_sd_percent'] or 0:.2f}% per trunk ({seen})"
     return (
         "Luck",

@@ -88,3 +88,15 @@ def test_the_schedule_check_is_in_percent_of_the_loss(facts: Facts):
     assert answer == "+1.00 ± 0.26% at 1 times the rate (4 pairs); -0.20 ± 0.26% at 2 times the rate (4 pairs)"
     assert not any(gap["eval_set"] == "domain:docs" for gap in facts.gaps)
     assert not any(check.startswith("Branches") for check, *_ in trust.checks(facts, "domain:docs"))
+
+
+def test_luck_that_was_not_measured_by_the_ladder_says_where_it_is_from(facts: Facts):
+    fit = copy.deepcopy(facts.fit)
+    fit["sets"]["heldout"]["noise"].update(trunk_replicates=False, trunk_assumed=True)
+    said = {
+        bool(spreads): trust.checks(replace(facts, fit=fit, spreads=spreads), "heldout")[0][1]
+        for spreads in ([], facts.spreads)
+    }
+    assert "assumed" in said[False]
+    assert "repeated apart" in said[True]
+    assert "assumed" not in said[True]
