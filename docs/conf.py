@@ -11,7 +11,7 @@ sys.path.insert(0, str(DOCS.parent))
 project = "Assay"
 author = "the Assay authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "studies/*/report.md"]
 html_theme = "furo"
 html_title = "Assay"
 html_show_copyright = False
@@ -63,11 +63,8 @@ def _inline(line: str) -> str:
 
 
 def settle(app: Any, page: str, source: list[str]) -> None:
-    """Toctree patterns that match no page are left out; a link to Markdown outside the manual is shown as its path."""
+    """A link to Markdown outside the manual is shown as its path."""
     folder = (DOCS / page).parent
-    lines = source[0].splitlines() if page == "index" else []
-    if lines:
-        source[0] = "\n".join(line for line in lines if not line.endswith("*") or any(folder.glob(f"{line}.md")))
 
     def path(link: re.Match[str]) -> str:
         target = (folder / link[2]).resolve()

@@ -1,7 +1,8 @@
-"""Pictures for the README: `python docs/screenshots.py configs/quickstart.yaml work/quickstart`, of a study that is done.
+"""Pictures for the README.
 
-Writes docs/images/report-light.png, report-dark.png and report-phone.png (what a reader of the page sees first) and
-terminal.png (what `assay run` says). Needs playwright (the `test` extra) and a system Chromium.
+`python docs/screenshots.py docs/studies/2026-11-26-web/report.html` writes docs/images/report-light.png, report-dark.png and
+report-phone.png: what a reader of that page sees first. `python docs/screenshots.py configs/quickstart.yaml work/quickstart`
+writes terminal.png: what `assay run` says of a study that is done. Needs playwright (the `test` extra) and a system Chromium.
 """
 
 import io
@@ -11,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
@@ -26,25 +27,33 @@ padding: 18px 22px; font: 14px/1.45 'DejaVu Sans Mono', monospace;
 color: {foreground}; background: {background}">{code}</pre></body>"""
 
 
-def main(study: str, workdir: str) -> None:
-    """Open the report at three sizes, run the command once more, and save the pictures."""
+IMAGES = Path(__file__).parent / "images"
+
+
+def main(*given: str) -> None:
+    """The pictures of a page, or those of a study's terminal."""
     found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
     if found is None:
         raise SystemExit("needs a system Chromium (apt-get install chromium)")
-    images = Path(__file__).parent / "images"
-    images.mkdir(exist_ok=True)
-    told = terminal(study, workdir)
+    IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=QUIET)
-        for name, (width, height, scheme) in SHOTS.items():
-            tab = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()  # type: ignore[arg-type]
-            tab.goto(Path(workdir, "report/index.html").resolve().as_uri())
-            tab.wait_for_function("document.documentElement.dataset.ready === 'yes'")
-            tab.screenshot(path=images / f"report-{name}.png")
-        tab = browser.new_page(viewport={"width": 1400, "height": 900})
-        tab.set_content(told)
-        tab.locator("#terminal").screenshot(path=images / "terminal.png")
+        if len(given) == 1:
+            report(browser, Path(given[0]))
+        else:
+            tab = browser.new_page(viewport={"width": 1400, "height": 900})
+            tab.set_content(terminal(*given))
+            tab.locator("#terminal").screenshot(path=IMAGES / "terminal.png")
         browser.close()
+
+
+def report(browser: Browser, page: Path) -> None:
+    """The top of the page on a screen in light and dark, and on a phone."""
+    for name, (width, height, scheme) in SHOTS.items():
+        tab = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()  # type: ignore[arg-type]
+        tab.goto(page.resolve().as_uri())
+        tab.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+        tab.screenshot(path=IMAGES / f"report-{name}.png")
 
 
 def terminal(study: str, workdir: str) -> str:
@@ -59,6 +68,6 @@ def terminal(study: str, workdir: str) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (2, 3):
         raise SystemExit(__doc__)
     main(*sys.argv[1:])

@@ -15,19 +15,21 @@ from pipelines.steps.ladder import rungs
 from pipelines.study import Study
 
 
-def funnel(context: Context, curated: Curated) -> None:
+def funnel(context: Context, study: Study, curated: Curated) -> None:
     """Where the documents, bytes and tokens of the pool went: one row per level and kind of reason.
 
-    The rules of one signal are shown as one row; the level's ledger and the report have each rule.
+    The rules of one signal are shown as one row, and so is all that the level extended drops in the same way; the level's
+    ledger and the report have each rule.
     """
     table = Table(title="Where the pool went", title_justify="left", box=None, header_style="bold")
     for column in ("level", "reason"):
         table.add_column(column, overflow="fold")
     for column in ("documents", "MB", "tokens"):
         table.add_column(column, justify="right")
-    for name, ledgers in curated.ledgers.items():
-        shown = name
-        for reason, (documents, size, tokens) in _by_kind(ledgers.summary["funnel"]).items():
+    kinds = {name: _by_kind(ledgers.summary["funnel"]) for name, ledgers in curated.ledgers.items()}
+    for name, rows in kinds.items():
+        shown, parent = name, study.levels[name].extends
+        for reason, (documents, size, tokens) in (_since(rows, kinds[parent], parent) if parent else rows).items():
             style = "bold" if reason == KEPT else "dim" if reason == IN else ""
             table.add_row(shown, reason, f"{documents:,}", f"{size / 1e6:,.2f}", f"{tokens:,}", style=style)
             shown = ""
@@ -49,6 +51,14 @@ def _by_kind(rows: list[dict[str, Any]]) -> dict[str, list[int]]:
             counts = kinds.setdefault(reason, [0, 0, 0])
             kinds[reason] = [a + b for a, b in zip(counts, (row["documents"], row["bytes"], row["tokens"]), strict=True)]
     return kinds
+
+
+def _since(rows: dict[str, list[int]], before: dict[str, list[int]], parent: str) -> dict[str, list[int]]:
+    """The rows that differ from the parent's; the dropped that do not, as one row."""
+    same = {reason for reason, counts in rows.items() if reason not in (IN, KEPT) and before.get(reason) == counts}
+    summed = [sum(column) for column in zip(*(rows[reason] for reason in same), strict=True)]
+    first = {IN: rows[IN], **({f"as {parent}": summed} if same else {})}
+    return first | {reason: counts for reason, counts in rows.items() if reason not in same}
 
 
 def plan(context: Context, study: Study, base: Path) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines.executor import Executor, Resources
-from pipelines.progress import Progress
+from pipelines.progress import Bar, Progress
 from pipelines.workdir import Manifest, Output, Step, Workdir
 
 
@@ -87,12 +88,14 @@ def run_step(
     resources: Resources = Resources(),
     weight: Callable[[int], float] = lambda index: 1,
     unit: str = "shards",
+    watch: Callable[[Bar], AbstractContextManager[None]] | None = None,
 ) -> Manifest:
     """Run `function(output, *unit) -> facts` for every unit not yet committed, then commit the step.
 
     `facts` is a small JSON-able dict that goes into the part's record; `summarise` reduces the records, in unit order, to
     the manifest's summary and may raise to refuse the step (nothing is committed then, the parts stay for a rerun).
-    `weight(index)` is a unit's size for the progress bar, counted in `unit`.
+    `weight(index)` is a unit's size for the progress bar, counted in `unit`; `watch(bar)` advances the bar meanwhile, where
+    units are long and tell how far they are.
     """
     if (manifest := context.workdir.manifest(step)) is not None:
         context.progress.cached(step.name)
@@ -106,9 +109,11 @@ def run_step(
     with context.progress.bar(step.name, total=sum(map(weight, range(len(units)))), unit=unit) as bar:
         bar.advance(sum(map(weight, records)), resumed=True)
         jobs = [(function, context.workdir, step, i, *units[i]) for i in missing]
-        for position, record in context.executor.map(run_part, jobs, resources):
-            records[missing[position]] = record
-            bar.advance(weight(missing[position]))
+        with watch(bar) if watch else nullcontext():
+            for position, record in context.executor.map(run_part, jobs, resources):
+                records[missing[position]] = record
+                if watch is None:
+                    bar.advance(weight(missing[position]))
     parts = [records[i] for i in range(len(units))]
     manifest = context.workdir.commit(step, parts, summarise(parts))
     seconds = time.monotonic() - started

@@ -8,6 +8,8 @@ from pipelines.report.chart import Chart, panel, table
 from pipelines.report.facts import Facts
 from pipelines.report.wording import duration
 
+AFTER_CURATION = {"checks", "runs", "train", "observations", "fit"}
+
 
 def seconds(facts: Facts) -> list[Chart]:
     """Seconds by kind of step, in the order of the pipeline."""
@@ -16,17 +18,25 @@ def seconds(facts: Facts) -> list[Chart]:
         total[step["name"].split("/")[0]] += step["seconds"]
     if not total:
         return []
-    rows = [{"step": name, "seconds": value, "label": duration(value)} for name, value in total.items()]
+    megabytes = sum(row["bytes"] for row in facts.funnel if row["level"] == facts.baseline) / 1e6
+    rows = [
+        {"step": name, "seconds": value, "label": duration(value) + _speed(name, megabytes / max(value, 1e-9))}
+        for name, value in total.items()
+    ]
     y = alt.Y("step:N", sort=list(total), title=None, axis=alt.Axis(grid=False))
-    x = alt.X("seconds:Q", axis=None, scale=alt.Scale(domain=[0, max(total.values()) * 1.12]))
+    x = alt.X("seconds:Q", axis=None, scale=alt.Scale(domain=[0, max(total.values()) * 1.3]))
     base = table("seconds")
     bars = base.mark_bar(color="var(--accent)", opacity=0.75, height=14).encode(x=x, y=y, tooltip=["step:N", "label:N"])
     text = base.mark_text(align="left", dx=5).encode(x=x, y=y, text="label:N")
     longest = max(total, key=lambda name: total[name])
     says = (
         "How long each kind of step took when it was last made; steps that were already there cost nothing now. "
-        "Signals are computed "
-        "once and training runs once per level, so a changed threshold repeats only the training of its own level."
+        "Speeds are in MB of the pool's text. Signals are computed once and training runs once per level, so a changed "
+        "threshold repeats only the training of its own level."
     )
     alt_text = f"The longest is {longest}, {duration(total[longest])} of {duration(sum(total.values()))}."
     return [Chart("seconds", "Where the time went", says, alt_text, [panel(bars + text, 24 * len(rows))], {"seconds": rows})]
+
+
+def _speed(step: str, megabytes_per_second: float) -> str:
+    return "" if step in AFTER_CURATION else f", {megabytes_per_second:.3g} MB/s"

@@ -122,6 +122,21 @@ class Step(TypedDict):
     cached: bool
 
 
+class Training(TypedDict):
+    """What one shape's ladder cost. `tokens` and `flops` are those gone through, a trunk shared by its branches counted once.
+    Speeds are medians over the intervals of one stack, `together` runs on one device (or CPU thread): tokens and model FLOPs
+    per second, and `mfu`, the share of the device's peak where that is known."""
+
+    shape: str
+    runs: int
+    tokens: int
+    flops: float
+    together: int
+    tokens_per_second: float
+    flops_per_second: float
+    mfu: float | None
+
+
 class Provenance(TypedDict):
     """How to make the report again."""
 
@@ -162,6 +177,7 @@ class Facts:
     samples: list[Sample] = field(default_factory=list)
     paired: list[Paired] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
+    training: list[Training] = field(default_factory=list)
     near: dict[str, Any] = field(default_factory=dict)
     spreads: list[dict[str, Any]] = field(default_factory=list)
     optima: list[dict[str, Any]] = field(default_factory=list)

@@ -226,16 +226,10 @@ def cut(text: str) -> str:
 
 
 def _cost(facts: Facts) -> dict[str, float]:
-    runs = {(o["level"], o["seed"], o["shape"], o["tokens"]): o for o in facts.observations}
-    trunks: dict[Any, dict[str, Any]] = {}
-    for (level, seed, shape, tokens), row in runs.items():
-        best = trunks.get((level, seed, shape))
-        if best is None or tokens > best["tokens"]:
-            trunks[level, seed, shape] = row
     return {
-        "runs": len(runs),
-        "tokens": sum(r["tokens"] for r in trunks.values()),
-        "flops": sum(r["flops"] for r in trunks.values()),
+        "runs": len({(o["level"], o["seed"], o["shape"], o["tokens"]) for o in facts.observations}),
+        "tokens": sum(one["tokens"] for one in facts.training),
+        "flops": sum(one["flops"] for one in facts.training),
         "seconds": sum(s["seconds"] for s in facts.steps),
         "bytes": sum(s["bytes"] for s in facts.steps),
     }

@@ -1,6 +1,7 @@
 """Small tables of the report from large ones of the work directory. Each takes one shard or stack at a time and adds up."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -83,6 +84,15 @@ def paired(losses: pl.DataFrame, sets: pl.DataFrame, shape: str, baseline: str) 
         }
         for row in rows.to_dicts()
     ]
+
+
+def speed(lines: Iterable[dict[str, Any]]) -> tuple[float, float | None, int]:
+    """Median tokens per second and MFU (None where the device's peak is unknown) over the intervals of training that
+    `lines` of metrics.jsonl tell of, and how many runs went together."""
+    told = [line for line in lines if line["event"] == "train"]
+    shares = [line["mfu"] for line in told if line["mfu"] is not None]
+    tokens_per_second = float(np.median([line["tokens_per_second"] for line in told]))
+    return tokens_per_second, float(np.median(shares)) if shares else None, max(len(line["loss"]) for line in told)
 
 
 NUMBER = r"(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"

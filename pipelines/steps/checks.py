@@ -6,6 +6,7 @@ Each is a step of its own: a few stacks at chosen cells, whose observations say 
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipelines.steps.ladder import Rung, plan_body, rungs
 from pipelines.steps.shards import shard_file
 from pipelines.steps.stacking import gpu
 from pipelines.steps.train import local_inputs
+from pipelines.steps.watching import watching
 from pipelines.study import Study, StudyError
 from pipelines.workdir import Manifest, Output, Step, Workdir
 from training.certificate import code_digest
@@ -181,7 +183,12 @@ def _train(context: Context, study: Study, name: str, bodies: list[dict[str, Any
         (context.workdir, _checked(f"checks.{name}", _named(body, f"{name}-{place}-{step.id}")))
         for place, body in enumerate(bodies)
     ]
-    return run_step(context, step, train_check, units, resources=needed, weight=lambda i: _tokens(bodies[i]), unit="tokens")
+    stacks = [plan["stacks"][0] for _, plan in units]
+    folders = [(Path(context.workdir.full(f"scratch/{stack['id']}")), len(stack["runs"])) for stack in stacks]
+    return run_step(
+        context, step, train_check, units, resources=needed, weight=lambda i: _tokens(bodies[i]), unit="tokens",
+        watch=partial(watching, folders) if context.workdir.is_local else None,
+    )  # fmt: skip
 
 
 def _named(body: dict[str, Any], stack_id: str) -> dict[str, Any]:

@@ -107,6 +107,7 @@ def gather(
         samples=list(_samples(workdir, study, curated)) if samples else [],
         paired=_paired(workdir, study, curated, trained),
         certificates=_certificates(workdir, trained),
+        training=_training(workdir, study, trained),
         spreads=[asdict(row) for row in checks.spreads(context, checked.noise)] if checked.noise else [],
         optima=[asdict(row) for row in checks.optima(context, study, checked.learning_rate)] if checked.learning_rate else [],
         gaps=[asdict(row) for row in checks.schedule_gaps(context, study, checked.cosine)] if checked.cosine else [],
@@ -241,6 +242,25 @@ def _certificates(workdir: Workdir, trained: Trained) -> list[Any]:
     return list(found.values())
 
 
+def _training(workdir: Workdir, study: Study, trained: Trained) -> list[Any]:
+    """What each shape cost; a stack's metrics lie beside each of its runs, so they are read once per stack."""
+    made = []
+    for rung in rungs(study):
+        cells = [cell for cell in trained.cells if cell.rung.name == rung.name]
+        stacks: dict[str, list[dict[str, Any]]] = {}
+        for cell in cells:
+            text = workdir.read_bytes(f"{cell.step.path}/metrics.jsonl").decode()
+            lines = [json.loads(line) for line in text.splitlines()]
+            stacks.setdefault(lines[0]["stack"], lines)
+        speed, mfu, together = summaries.speed(line for lines in stacks.values() for line in lines)
+        tokens, per_token = len(cells) * rung.trained_tokens(study), rung.flops_per_token(study)
+        made.append({
+            "shape": rung.name, "runs": len(cells) * len(rung.tokens), "tokens": tokens, "flops": float(tokens * per_token),
+            "together": together, "tokens_per_second": speed, "flops_per_second": speed * per_token, "mfu": mfu,
+        })  # fmt: skip
+    return made
+
+
 def _quarantine(pool: Manifest) -> dict[str, Any]:
     records = sum(source["malformed"] for source in pool.summary["sources"].values())
     total = records + sum(source["documents"] for source in pool.summary["sources"].values())
@@ -264,6 +284,14 @@ def _steps(workdir: Workdir) -> list[Any]:
     return list(made.values())
 
 
+def _processor() -> str:
+    """The processor's name where Linux tells it, else its architecture."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
 def _provenance(study: Study, command: str) -> Any:
     text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return {
@@ -275,7 +303,7 @@ def _provenance(study: Study, command: str) -> Any:
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}},
         "machine": {
             "system": platform.system(),
-            "processor": platform.machine(),
+            "processor": _processor(),
             "cores": str(os.cpu_count()),
             "device": "cuda" if study.ladder.gpus else "cpu",
         },

@@ -41,7 +41,7 @@ def run(
             _print(planned) if as_json else overview.show_plan(Console(highlight=False), planned)
             return
         curated = run_study.curate(context, study, base)
-        overview.funnel(context, curated)
+        overview.funnel(context, study, curated)
         trained = run_study.train_levels(context, study, curated)
         outcome.show_losses(context.progress.console, study, outcome.losses(context, study, trained))
         fitted = run_study.fit_observations(context, study, trained)
@@ -58,7 +58,7 @@ def curate(
     """
     with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
         curated = run_study.curate(context, study, base)
-        overview.funnel(context, curated)
+        overview.funnel(context, study, curated)
         if as_json:
             funnels = {name: ledgers.summary["funnel"] for name, ledgers in curated.ledgers.items()}
             levels = {name: manifest.summary for name, manifest in curated.levels.items()}

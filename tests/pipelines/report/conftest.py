@@ -229,6 +229,28 @@ def planted(fit: dict[str, Any], rows: list[dict[str, Any]] | None = None) -> Fa
                 },
             }
         ],
+        training=[
+            {
+                "shape": "s",
+                "runs": 48,
+                "tokens": 86_400_000,
+                "flops": 2.1e14,
+                "together": 4,
+                "tokens_per_second": 31_200.0,
+                "flops_per_second": 7.5e10,
+                "mfu": None,
+            },
+            {
+                "shape": "m",
+                "runs": 48,
+                "tokens": 86_400_000,
+                "flops": 8.3e14,
+                "together": 4,
+                "tokens_per_second": 412_000.0,
+                "flops_per_second": 4.0e12,
+                "mfu": 0.314,
+            },
+        ],
         near={
             "bands": 14,
             "rows": 9,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.report.summaries import cluster_bins, length_bins, margin, overlap, paired
+from pipelines.report.summaries import cluster_bins, length_bins, margin, overlap, paired, speed
 
 
 @given(st.lists(st.integers(1, 400_000), max_size=60), st.integers(0, 60))
@@ -65,3 +65,14 @@ def test_paired_difference_and_error_equal_the_ratio_estimator_by_hand():
 def test_margin_is_the_distance_to_the_threshold(rule: str, value: str, expected: float):
     row = pl.DataFrame({"reason": [rule], "value": [value]}).select(margin(pl.col("reason"), pl.col("value")))
     assert row.item() == pytest.approx(expected)
+
+
+def test_speed_is_the_median_of_the_intervals_and_mfu_that_of_those_that_know_it():
+    lines = [
+        {"event": "train", "tokens_per_second": 10, "mfu": None, "loss": [8.0, 8.1]},
+        {"event": "branch", "tokens": 512, "loss": [7.0, 7.1]},
+        {"event": "train", "tokens_per_second": 40, "mfu": 0.2, "loss": [6.0, 6.1]},
+        {"event": "train", "tokens_per_second": 30, "mfu": 0.4, "loss": [5.0, 5.1]},
+    ]
+    assert speed(lines) == (30.0, pytest.approx(0.3), 2)
+    assert speed(lines[:1])[1] is None

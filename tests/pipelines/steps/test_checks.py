@@ -1,6 +1,7 @@
 """The checks of the instrument, on a small study: trained once, read back, and refused where they cannot be trained."""
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from pipelines.run_step import Context
 from pipelines.steps import checks
 from pipelines.study import StudyError, load
 from pipelines.workdir import Workdir
+from training import run
 
 DECLARED = [
     "checks.noise={cells: {a: [1024, 2048], b: [1024]}, seeds: 3}",
@@ -101,3 +103,27 @@ def test_assay_noise_tells_the_spread_and_power_reads_it(curated, made):
     wrong = CliRunner().invoke(app, [*study, "--cell", "a"])
     assert wrong.exit_code == 2
     assert "write SHAPE:TOKENS" in wrong.output
+
+
+def test_a_check_is_followed_where_it_trains(curated, monkeypatch: pytest.MonkeyPatch):
+    """The long checks once said nothing until a whole stack was done, and then a wrong time left."""
+    context, study, levels = curated
+    followed, trained = [], []
+
+    @contextmanager
+    def watching(stacks, bar):
+        followed.extend(stacks)
+        bar.advance(bar.total)
+        yield
+        assert bar.done == bar.total, "units do not count again what was followed"
+
+    def run_stack(plan, name, scratch, keep, device):
+        folder = run.run_stack(plan, name, scratch, keep, device)
+        trained.append((folder, len(plan.stacks[0].runs)))
+        return folder
+
+    monkeypatch.setattr(checks, "watching", watching)
+    monkeypatch.setattr(checks, "run_stack", run_stack)
+    other = study.checks.noise.model_copy(update={"seeds": 2})
+    checks.measure_noise(context, study, other, run_study.check_inputs(levels))
+    assert followed == trained

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from pipelines import run_study
 from pipelines.executor import InProcess
 from pipelines.progress import Progress
@@ -31,6 +33,11 @@ def test_facts_are_those_of_the_work_directory(study_folder):
     assert len(facts["certificates"]) == 1
     assert facts["certificates"][0]["runs"] == 8
     assert sum(cluster["documents"] for cluster in facts["clusters"]) == 360
+    for shape in facts["training"]:
+        assert shape["runs"] == 4 * len(study.ladder.tokens)
+        assert shape["together"] == 4
+        assert shape["flops_per_second"] / shape["tokens_per_second"] == pytest.approx(shape["flops"] / shape["tokens"])
+        assert max(study.ladder.tokens) < shape["tokens"] / 4 < sum(study.ladder.tokens)
 
     written = index.stat().st_mtime_ns
     report(context, study, curated, trained, fitted, "assay run study.yaml", True)
