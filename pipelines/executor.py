@@ -5,6 +5,7 @@ commits its own output, so it may be run twice, anywhere, in any order: scheduli
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -85,6 +86,7 @@ class OnRay:
 
             self._ray = ray
             if not ray.is_initialized():
+                stopping = signal.getsignal(signal.SIGTERM)
                 address = self.address or os.environ.get("RAY_ADDRESS")
                 quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
                 if address:
@@ -94,6 +96,7 @@ class OnRay:
                     # through the object store, so it can be small.
                     quiet |= {"include_dashboard": False, "object_store_memory": 256 * 2**20}
                     ray.init(address="local", num_cpus=self.workers, **quiet)
+                signal.signal(signal.SIGTERM, stopping)  # Ray's own handler prints a stack and aborts
                 self._started = True
         return self._ray
 

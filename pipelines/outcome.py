@@ -14,7 +14,6 @@ from pipelines.report.facts import Facts
 from pipelines.report.wording import eval_words
 from pipelines.run_step import Context
 from pipelines.run_study import Trained
-from pipelines.steps.report import kind
 from pipelines.study import Study
 from pipelines.workdir import Manifest
 
@@ -44,7 +43,7 @@ def verdict(context: Context, study: Study, fitted: Manifest) -> dict[str, Any]:
     """What a reader must know of a fit: the choice, what moved, each level against the baseline, and the cautions."""
     fit = context.workdir.read_json(fitted.files("fit.json")[0])
     levels: Any = [
-        {"name": name, "kind": kind(level), "extends": level.extends, "declaration": level.model_dump(exclude_defaults=True)}
+        {"name": name, "kind": level.kind, "extends": level.extends, "declaration": level.model_dump(exclude_defaults=True)}
         for name, level in study.levels.items()
     ]
     known: Any = {"name": study.name, "title": study.name, "baseline": study.baseline, "provenance": {}, "steps": []}

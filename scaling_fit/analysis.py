@@ -92,6 +92,7 @@ def analyse(
     columns: dict[str, str] | None = None,
     parameters: str = "auto",
     noise: Any = None,
+    contenders: list[str] | None = None,
 ) -> Analysis:
     """Compare every level with the baseline on every evaluation set.
 
@@ -99,7 +100,8 @@ def analyse(
     are read from (default "heldout" if there, else the first). margin: |delta beta| below which exponents count as equal;
     0.02 moves effective data by about 1.3x over two decades. replicates: simulated refits for intervals; test_replicates:
     simulated null tables per test (0: F distribution only). noise: a table of repeated runs (`assay noise`); where the table
-    itself repeats no trunk, the trunks' noise is taken from it, set by set.
+    itself repeats no trunk, the trunks' noise is taken from it, set by set. contenders: the levels that may win a budget
+    (default: all; a control or another arm is compared, but not chosen).
     Errors: ValueError naming rows for data that no fit can use (see `check`), an unknown baseline or set.
     """
     data = observations(table, columns=columns, parameters=parameters)
@@ -109,7 +111,8 @@ def analyse(
         raise ValueError("; ".join(f"{fault.name}: {fault.message}" for fault in fatal))
     baseline = baseline or ("raw" if "raw" in data.levels else data.levels[0])
     primary = eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
-    for value, known, what in ((baseline, data.levels, "baseline"), (primary, data.eval_sets, "eval_set")):
+    named = [(baseline, data.levels, "baseline"), (primary, data.eval_sets, "eval_set")]
+    for value, known, what in named + [(level, data.levels, "contenders") for level in contenders or []]:
         if value not in known:
             raise ValueError(f"{what} {value!r} is not in the table; it has {', '.join(known)}")
     notes = list(data.notes)
@@ -136,6 +139,7 @@ def analyse(
             "test_replicates": test_replicates if name == primary else test_replicates // 2,
             "seed": seed,
             "primary": name == primary,
+            "contenders": contenders,
         }
         try:
             whole = compare(rows, baseline, law=law, replicates=replicates, seed=seed, trunk_noise=measured.get(name))
@@ -169,6 +173,7 @@ def analyse(
             "replicates": replicates,
             "test_replicates": test_replicates,
             "seed": seed,
+            "contenders": contenders,
         },
         "notes": notes,
         "faults": [fault.to_dict() for fault in faults],

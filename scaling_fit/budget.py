@@ -6,6 +6,7 @@ A budget is training FLOPs, priced by the table's own FLOPs per token (which inc
 where better is known. With a finite pool of U unique tokens, tokens beyond U are worth less (Muennighoff et al. 2023).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,8 +128,11 @@ def crossing(difference_RC: np.ndarray, log_x_C: Array, confidence: float = 0.95
     return out
 
 
-def budget_report(whole: Comparison, confidence: float = 0.95, r_star: float = R_STAR) -> dict:
-    """Everything a decision needs: frontier per level, crossings against the baseline, endless and finite pool."""
+def budget_report(
+    whole: Comparison, confidence: float = 0.95, r_star: float = R_STAR, contenders: Sequence[str] | None = None
+) -> dict:
+    """Everything a decision needs: frontier per level, crossings against the baseline, endless and finite pool. The winner of
+    a budget is one of `contenders` (default: any level) or the baseline."""
     table, cost = whole.table, price(whole)
     spent = table.D * cost.per_token(table.N)
     low, high = float(spent.min()), float(spent.max())
@@ -171,14 +175,15 @@ def budget_report(whole: Comparison, confidence: float = 0.95, r_star: float = R
                 crossings[level] = crossing(made.loss[level] - made.loss[whole.baseline], np.log(budgets_C), confidence)
                 at = crossings[level]["at"]
                 crossings[level]["inside_observed"] = bool(at is not None and low <= at <= high)
-        stack = np.stack([made.loss[level] for level in whole.levels])
+        able = [level for level in whole.levels if contenders is None or level in {whole.baseline, *contenders}]
+        stack = np.stack([made.loss[level] for level in able])
         winner = stack[:, 0].argmin(0)
         sure = (stack[:, 1:].argmin(0) == winner).mean(0)
         out[name] = {
             "budgets": budgets_C.tolist(),
             "frontier": frontier,
             "crossings": crossings,
-            "winner": [whole.levels[w] for w in winner],
+            "winner": [able[w] for w in winner],
             "winner_share": sure.tolist(),
         }
     return out

@@ -76,7 +76,7 @@ def sections_of(data: Observations, name: str, whole: Comparison, options: dict)
         "seeds": {level: paired_differences(whole, level, confidence) for level in others},
         "adequacy": checks,
         "extrapolation": calibration.to_dict(),
-        "budget": budget_report(whole, confidence),
+        "budget": budget_report(whole, confidence, contenders=options["contenders"]),
         "crossovers": [
             _crossover(whole, level, shape, confidence) for level in others for shape in _common_shapes(whole, level)
         ],

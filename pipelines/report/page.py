@@ -180,15 +180,20 @@ def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
     page = folder / "index.html"
     page.write_text(_render(facts, made), "utf-8")
     sets = law_tables.eval_sets(facts)
-    body = asdict(facts) | {"words": words(facts), "tables": made.tables, "explorer": made.explorer}
-    text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False, default=asdict)
-    (folder / "report.json").write_text(text + "\n", "utf-8")
+    tables = {name: columns(rows) for name, rows in made.tables.items()}
+    body = facts.to_dict() | {"words": words(facts), "tables": tables, "explorer": made.explorer}
+    parts = [f"{json.dumps(key)}: {_json(value)}" for key, value in body.items()]
+    (folder / "report.json").write_text("{\n" + ",\n".join(parts) + "\n}\n", "utf-8")
     (folder / "report.md").write_text(short.render(facts), "utf-8")
     for chart in made.charts:
         spec = standalone(chart, sets[0] if sets else None)
         (figures / f"{chart.id}.svg").write_text(vl_convert.vegalite_to_svg(spec), "utf-8")
         (figures / f"{chart.id}.png").write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
     return page
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=asdict)
 
 
 def _parts(made: Made) -> list[str]:

@@ -27,6 +27,10 @@ DIRECTION = {
 }
 
 
+ROLE = {"level": "", "control": "control", "arm": "another mixture of domains"}
+"""What a level is for, where it is no level of the main arm."""
+
+
 UNKNOWN = 30.0
 """An interval of a ratio that spans more than this factor says nothing worth printing."""
 
@@ -36,6 +40,7 @@ class Answer:
     """One level against the baseline on one evaluation set. Strips are (low, value, high) placed on a shared 0 to 1 axis."""
 
     level: str
+    role: str
     kind: str
     word: str
     direction: str
@@ -59,7 +64,7 @@ def answers(facts: Facts, eval_set: str) -> list[Answer]:
     highest = max((max(ends) for ends in found.values()), default=1.0)
     low, high = min(lowest, 0.0), max(highest, 0.0)
     span = (high - low) or 1.0
-    made = []
+    made, roles = [], {level["name"]: ROLE[level["kind"]] for level in facts.levels}
     for level in order:
         verdict = fit["verdicts"][level]
         big, small = _worth(facts, fit, level)
@@ -67,6 +72,7 @@ def answers(facts: Facts, eval_set: str) -> list[Answer]:
         made.append(
             Answer(
                 level,
+                roles[level],
                 verdict["kind"],
                 MOVED.get(str(verdict["kind"]), str(verdict["kind"])),
                 direction,
@@ -93,14 +99,19 @@ def _reading(fit: dict[str, Any], level: str) -> str:
 
 
 def recommended(facts: Facts, eval_set: str) -> str | None:
-    """The level with the lowest loss among those that are shown to have a lower one than the baseline; no control."""
+    """The contender with the lowest loss among those that are shown to have a lower one than the baseline."""
     better = _better(facts, eval_set)
     return min(better, key=lambda answer: answer.percent[1]).level if better else None
 
 
 def _better(facts: Facts, eval_set: str) -> list[Answer]:
-    controls = {level["name"] for level in facts.levels if level["kind"] == "control"}
-    return [a for a in answers(facts, eval_set) if a.level not in controls and a.percent[2] < 0]
+    return [answer for answer in _contending(facts, eval_set) if answer.percent[2] < 0]
+
+
+def _contending(facts: Facts, eval_set: str) -> list[Answer]:
+    """The answers on levels that may be recommended: no control, and no other mixture where one mixture is compared."""
+    contenders = facts.fit["settings"]["contenders"]
+    return [answer for answer in answers(facts, eval_set) if contenders is None or answer.level in contenders]
 
 
 def _finding(facts: Facts, fit: dict[str, Any], level: str) -> str:
@@ -185,8 +196,7 @@ def headline(facts: Facts, eval_set: str | None = None) -> tuple[str, str]:
         return f"One level, {facts.baseline}: there is nothing to compare it with.", "The law fitted to it is below."
     eval_set = eval_set or law_tables.eval_sets(facts)[0]
     fit, base = facts.fit["sets"][eval_set], facts.baseline
-    controls = {level["name"] for level in facts.levels if level["kind"] == "control"}
-    told = [answer for answer in answers(facts, eval_set) if answer.level not in controls]
+    told = _contending(facts, eval_set)
     better, practical = _better(facts, eval_set), ""
     if better:
         best = min(better, key=lambda answer: answer.percent[1])
@@ -199,7 +209,19 @@ def headline(facts: Facts, eval_set: str | None = None) -> tuple[str, str]:
         head = f"Stay with {base}: no level has a lower loss at the budgets tested."
     else:
         head = f"No level is shown to differ from {base} at the budgets tested."
-    return head, " ".join(part for part in (practical, _moved(told, base), _planned(facts, fit)) if part)
+    parts = (practical, _elsewhere(facts, eval_set), _moved(told, base), _planned(facts, fit))
+    return head, " ".join(part for part in parts if part)
+
+
+def _elsewhere(facts: Facts, eval_set: str) -> str:
+    """Which other level the other evaluation sets would choose, and which sets those are."""
+    here, others = recommended(facts, eval_set), {}
+    for name in law_tables.eval_sets(facts):
+        best = recommended(facts, name)
+        if best != here and not name.startswith("own:"):
+            others.setdefault(best or facts.baseline, []).append(eval_words(name).removesuffix(" (held out)"))
+    parts = [f"{level} on {_listed(names)}" for level, names in others.items()]
+    return f"Judged on other text the choice differs: {'; '.join(parts)}." if parts else ""
 
 
 def _needs(facts: Facts, fit: dict[str, Any], level: str) -> str:
@@ -256,13 +278,9 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def agreement(facts: Facts) -> list[dict[str, Any]]:
-    """Per level, the verdict on every evaluation set."""
-    kinds = facts.fit["overall"]["agreement"]
-    return [
-        {"level": level, "sets": [(eval_words(name), name, MOVED.get(kind, kind)) for name, kind in by_set.items()]}
-        for level, by_set in kinds.items()
-    ]
+def agreement(facts: Facts) -> list[tuple[str, list[Answer]]]:
+    """Per evaluation set, in words, the answers on every level."""
+    return [(eval_words(name), answers(facts, name)) for name in law_tables.eval_sets(facts)]
 
 
 def tests(facts: Facts, eval_set: str) -> list[dict[str, Any]]:

@@ -176,6 +176,11 @@ class Level(Section):
         data = {} if data is None else dict(data)
         return data | {key: [data[key]] for key in ("keep", "drop", "edit") if isinstance(data.get(key), str)}
 
+    @property
+    def kind(self) -> Literal["level", "control", "arm"]:
+        """What a level is for: a control is never recommended, an arm has another mixture than the main arm."""
+        return "control" if self.random or self.duplicate else "arm" if self.mixture else "level"
+
     @model_validator(mode="after")
     def _noise_is_of_copies(self) -> "Level":
         if self.duplicate_noise is not None and self.duplicate is None:

@@ -19,9 +19,10 @@ def fit(context: Context, study: Study, observations: Manifest, noise: Manifest 
         "baseline": study.baseline, "eval_set": study.fit.eval_set, "replicates": study.fit.replicates,
         "test_replicates": study.fit.test_replicates, "confidence": study.fit.confidence, "margin": study.fit.margin,
         "multiplier_margin": study.fit.multiplier_margin, "seed": study.fit.seed,
+        "contenders": study.contenders,
     }  # fmt: skip
     inputs = {"observations": observations.digest} | ({"noise": noise.digest} if noise else {})
-    step = Step("fit", config, inputs, version=2)
+    step = Step("fit", config, inputs, version=3)
     unit = (context.workdir, observations.files(FILE)[0], noise.files(".parquet") if noise else [], config)
     return run_step(context, step, analyse_table, [unit], lambda parts: {"verdict": parts[0]["verdict"]}, unit="fits")
 

@@ -24,7 +24,6 @@ from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
 from pipelines.run_step import Context
 from pipelines.run_study import Curated, Trained
-from pipelines.sections.curation import Level
 from pipelines.steps import checks, classifiers
 from pipelines.steps.ladder import rungs
 from pipelines.steps.shards import shards
@@ -115,15 +114,10 @@ def gather(
     )
 
 
-def kind(declared: Level) -> str:
-    """What a level is for: a control is never recommended, an arm has another mixture."""
-    return "control" if declared.random or declared.duplicate else "arm" if declared.mixture else "level"
-
-
 def _level(study: Study, curated: Curated, name: str) -> Any:
     declared, made = study.levels[name], curated.levels[name].summary
     return {
-        "name": name, "kind": kind(declared), "extends": declared.extends,
+        "name": name, "kind": declared.kind, "extends": declared.extends,
         "declaration": declared.model_dump(mode="json", exclude_defaults=True),
         "unique_tokens": made["unique_tokens"], "documents": made["documents"], "bytes": made["bytes"],
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """What every verb over a study shares: its arguments, and the study opened in its work directory."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,8 +34,10 @@ ExecutorOption = Annotated[str, typer.Option("--executor", help="`ray`, or `in-p
 
 @contextmanager
 def told() -> Iterator[None]:
-    """A mistake of the user's becomes one clear line and exit code 2; Ctrl-C says how to go on and exits with 130."""
+    """A mistake of the user's becomes one clear line and exit code 2; Ctrl-C, and a scheduler's SIGTERM, say how to go on
+    and exit with 130."""
     console = Console(stderr=True, highlight=False)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
@@ -45,6 +48,8 @@ def told() -> Iterator[None]:
             raise
         console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -141,6 +141,8 @@ def test_refusals(quickstart: dict) -> None:
         analyse(quickstart, baseline="none")
     with pytest.raises(ValueError, match="eval_set 'x' is not in the table"):
         analyse(quickstart, eval_set="x")
+    with pytest.raises(ValueError, match="contenders 'x' is not in the table"):
+        analyse(quickstart, contenders=["dedup", "x"])
     mixed = quickstart | {"certificate": ["a", "b"] * (len(quickstart["loss"]) // 2)}
     with pytest.raises(ValueError, match="mixed-certificates"):
         analyse(mixed)

@@ -85,6 +85,16 @@ def test_a_small_pool_turns_the_tables() -> None:
     assert found["exponents"]["raw"]["a"]["value"] == pytest.approx(TRUTH["beta"] / (TRUTH["alpha"] + TRUTH["beta"]), abs=0.01)
 
 
+def test_only_contenders_win_a_budget() -> None:
+    best, good = (TRUTH | {"B": TRUTH["B"] * worth ** -TRUTH["beta"]} for worth in (2.0, 1.5))
+    whole = compared({"raw": TRUTH, "control": best, "good": good})
+    assert set(budget_report(whole)["endless"]["winner"]) == {"control"}
+    found = budget_report(whole, contenders=["good"])["endless"]
+    assert set(found["winner"]) == {"good"}
+    assert "control" in found["frontier"], "compared all the same"
+    assert set(budget_report(whole, contenders=[])["endless"]["winner"]) == {"raw"}
+
+
 def test_two_sizes_choose_between_tested_shapes() -> None:
     grid = Grid((2e7, 8e7), tuple(np.geomspace(2e8, 2e10, 6)), seeds=1, row=1e-4)
     whole = compare(table_of(grid, {"raw": TRUTH, "b": TRUTH}, np.random.default_rng(0)), "raw", replicates=30)

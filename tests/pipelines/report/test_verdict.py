@@ -47,9 +47,34 @@ def test_every_kind_has_a_finding_with_its_numbers(facts: Facts, kind: str, shif
     assert not re.search(r"[{}]|None|nan", page)
 
 
-def test_controls_are_never_recommended(facts: Facts):
-    levels = [{**level, "kind": "control" if level["name"] == "top" else "level"} for level in facts.levels]
-    assert verdict.headline(replace(facts, levels=levels))[0].startswith("Train on filtered")
+def test_only_contenders_are_recommended(facts: Facts):
+    fit = copy.deepcopy(facts.fit)
+    fit["settings"]["contenders"] = ["deduplicated", "filtered"]
+    kinds = {"top": "control", "filtered": "arm"}
+    levels = [{**level, "kind": kinds.get(level["name"], "level")} for level in facts.levels]
+    told = replace(facts, fit=fit, levels=levels)
+    head, lead = verdict.headline(told)
+    assert head.startswith("Train on filtered")
+    assert "top" not in lead.partition(" expected to win")[0].rpartition(".")[0], "nothing is said of what moved with a control"
+    assert {a.level: a.role for a in verdict.answers(told, "heldout")} == {
+        "deduplicated": "", "filtered": "another mixture of domains", "top": "control",
+    }  # fmt: skip
+
+
+def test_where_other_sets_would_choose_another_level_the_lead_says_so(facts: Facts):
+    assert "other text" not in verdict.headline(facts)[1], "all sets choose top"
+    unclear = {"difference_percent": percent(0.1, -1.0, 1.0), "direction": "unclear"}
+    told = changed(facts, deduplicated=unclear, filtered=unclear, top=unclear)
+    assert "Judged on other text the choice differs: top on docs." in verdict.headline(told)[1]
+    assert "Judged on other text the choice differs: raw on all held-out text." in verdict.headline(told, "domain:docs")[1]
+
+
+def test_agreement_shows_every_difference_on_every_set(facts: Facts):
+    (first, heldout), (second, docs) = verdict.agreement(facts)
+    assert (first, second) == ("all held-out text", "docs (held out)")
+    assert [a.percent[1] for a in docs] == [
+        facts.fit["sets"]["domain:docs"]["verdicts"][a.level]["difference_percent"]["value"] for a in heldout
+    ]
 
 
 def test_a_tie_is_called_a_tie(facts: Facts):

@@ -24,7 +24,7 @@ def report(tmp_path: Path) -> Path:
     made = {"created": "2026-11-22T07:00:00Z", "command": "assay run a.yaml", "study_file": "name: a\n", "study_hash": "0",
             "commit": None, "versions": {"python": "3.11.9"}, "machine": {}}  # fmt: skip
     facts = {"schema": SCHEMA, "name": "a", "title": "[bold]a[/]", "baseline": "raw", "levels": [LEVEL], "fit": {"sets": {}},
-             "observations": [], "provenance": made, "steps": []}  # fmt: skip
+             "observations": {}, "provenance": made, "steps": []}  # fmt: skip
     folder = tmp_path / "one"
     folder.mkdir()
     (folder / "report.json").write_text(json.dumps(facts))

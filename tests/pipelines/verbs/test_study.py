@@ -101,8 +101,9 @@ def test_a_study_and_a_table_have_the_same_defaults():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["in-process", "ray"])
-def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(study_folder: Path, executor: str):
-    """SIGINT to the whole foreground group, as a terminal sends it, while the ladder trains."""
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_stopped_says_how_to_go_on_and_the_same_command_does(study_folder: Path, executor: str, sent: signal.Signals):
+    """While the ladder trains: SIGINT to the whole foreground group, as a terminal sends it, or a scheduler's SIGTERM."""
     command = [*PROGRAM, "run", *study(study_folder), "--executor", executor, "--set", "ladder.tokens=[1024, 2048, 16384]"]
     events = study_folder / "work/events.jsonl"
     stopped = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -111,7 +112,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(study_folder: Path, 
         assert stopped.poll() is None, stopped.stderr.read() if stopped.stderr else ""
         assert time.monotonic() < until
         time.sleep(0.05)
-    os.killpg(stopped.pid, signal.SIGINT)
+    os.killpg(stopped.pid, sent) if sent == signal.SIGINT else os.kill(stopped.pid, sent)
     _, told = stopped.communicate(timeout=120)
     assert stopped.returncode == 130, told
     assert "run the same command again to go on" in told
