@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from pipelines.report.palette import CHART_CONFIG, NUM_LEVEL_COLOURS, SHAPES, level_colour, resolved
+from pipelines.report.palette import CHART_CONFIG, SHAPES, level_colour, resolved
 
 Rows = list[dict[str, Any]]
 
@@ -63,7 +63,7 @@ def level_scales(levels: list[str]) -> tuple[alt.Scale, alt.Scale]:
     """Colour and mark of each level, fixed by its place in the study."""
     colours = [level_colour(i) for i in range(len(levels))]
     return alt.Scale(domain=levels, range=colours), alt.Scale(
-        domain=levels, range=[SHAPES[i % NUM_LEVEL_COLOURS] for i in range(len(levels))]
+        domain=levels, range=[SHAPES[i % len(SHAPES)] for i in range(len(levels))]
     )
 
 

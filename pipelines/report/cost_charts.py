@@ -30,13 +30,12 @@ def seconds(facts: Facts) -> list[Chart]:
     text = base.mark_text(align="left", dx=5).encode(x=x, y=y, text="label:N")
     longest = max(total, key=lambda name: total[name])
     says = (
-        "How long each kind of step took when it was last made; steps that were already there cost nothing now. "
-        "Speeds are in MB of the pool's text. Signals are computed once and training runs once per level, so a changed "
-        "threshold repeats only the training of its own level."
+        "How long each kind of step took when it was last made, and at how many MB of the pool's text per second. Signals are "
+        "computed once and training runs once per level, so a changed threshold repeats only the training of its own level."
     )
     alt_text = f"The longest is {longest}, {duration(total[longest])} of {duration(sum(total.values()))}."
     return [Chart("seconds", "Where the time went", says, alt_text, [panel(bars + text, 24 * len(rows))], {"seconds": rows})]
 
 
 def _speed(step: str, megabytes_per_second: float) -> str:
-    return "" if step in AFTER_CURATION else f", {megabytes_per_second:.3g} MB/s"
+    return "" if step in AFTER_CURATION else f", {megabytes_per_second:,.{0 if megabytes_per_second >= 100 else 1}f} MB/s"

@@ -209,5 +209,5 @@ def read(path: Path) -> Facts:
             f"{file} has report schema {known!r}, this version reads {SCHEMA}; run `assay report` again on its study"
         )
     columns = body["observations"]
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return Facts(**{key: body[key] for key in Facts.__dataclass_fields__ if key in body} | {"observations": rows})
+    body["observations"] = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return Facts(**{key: body[key] for key in Facts.__dataclass_fields__ if key in body})

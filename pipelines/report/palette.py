@@ -28,6 +28,10 @@ LIGHT = {
     "--level-5": "#7d6100",
     "--level-6": "#4a57b8",
     "--level-7": "#8c4030",
+    "--level-8": "#00767a",
+    "--level-9": "#c2185b",
+    "--level-10": "#6a2fa0",
+    "--level-11": "#4f6f00",
 }
 DARK = {
     "--page": "#15171a",
@@ -49,8 +53,12 @@ DARK = {
     "--level-5": "#dcb83c",
     "--level-6": "#9aa5f5",
     "--level-7": "#dc9080",
+    "--level-8": "#4fd0d0",
+    "--level-9": "#ff7aa8",
+    "--level-10": "#c79bff",
+    "--level-11": "#b9d24a",
 }
-NUM_LEVEL_COLOURS = 8
+NUM_LEVEL_COLOURS = 12
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
 
 FONT = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'

@@ -9,6 +9,7 @@ from pipelines.report.chart import COUNT_LABEL, Chart, Rows, panel, table
 from pipelines.report.facts import Facts, Level, Overlap
 from pipelines.report.palette import level_colour
 
+MOST_NUMBERS = 20
 UNITS = ("documents", "bytes", "tokens")
 POOL, DROPPED = "(pool)", "(dropped)"  # no level can have these names
 
@@ -186,7 +187,8 @@ def overlap(facts: Facts) -> list[Chart]:
             .mark_text(fontSize=10)
             .encode(x=x, y=y, text=alt.Text("share:Q", format=".0%"))
         )
-        panels.append(panel(cells + text, 24 * len(order), title=matrix["level"]))
+        crowded = len(order) > MOST_NUMBERS  # the shares of narrower cells would run into each other
+        panels.append(panel(cells if crowded else cells + text, 24 * len(order), title=matrix["level"]))
     if not panels:
         return []
     says = (

@@ -27,8 +27,12 @@ DIRECTION = {
 }
 
 
-ROLE = {"level": "", "control": "control", "arm": "another mixture of domains"}
-"""What a level is for, where it is no level of the main arm."""
+ROLE = {
+    "level": ("", ""),
+    "control": ("control", "A control says how far luck and size reach; it is no choice."),
+    "arm": ("another mixture of domains", "Its domains have other shares, so that the difference is one of topics as well."),
+}
+"""What a level is for where it is no level of the main arm, and what to read into it in place of advice."""
 
 
 UNKNOWN = 30.0
@@ -68,18 +72,19 @@ def answers(facts: Facts, eval_set: str) -> list[Answer]:
     for level in order:
         verdict = fit["verdicts"][level]
         big, small = _worth(facts, fit, level)
+        role, instead = roles[level]
         direction, tone = DIRECTION.get(verdict["direction"], DIRECTION["unclear"])
         made.append(
             Answer(
                 level,
-                roles[level],
+                role,
                 verdict["kind"],
                 MOVED.get(str(verdict["kind"]), str(verdict["kind"])),
                 direction,
                 tone,
                 _finding(facts, fit, level),
                 verdict["sentence"],
-                " ".join(part for part in (_reading(fit, level), crossing_words(facts, fit, level)) if part),
+                instead or " ".join(part for part in (_reading(fit, level), crossing_words(facts, fit, level)) if part),
                 big,
                 small,
                 found[level],

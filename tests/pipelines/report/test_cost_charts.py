@@ -19,7 +19,7 @@ def test_steps_that_read_the_pool_show_its_speed(facts: Facts):
     (chart,) = cost_charts.seconds(facts)
     labels = {row["step"]: row["label"] for row in chart.tables["seconds"]}
     megabytes = sum(row["bytes"] for row in facts.funnel if row["level"] == "raw") / 1e6
-    assert labels["signals"] == f"9 s, {megabytes / 9.1:.3g} MB/s"
+    assert labels["signals"] == f"9 s, {megabytes / 9.1:.1f} MB/s"
     assert labels["train"] == "5 min"
 
 

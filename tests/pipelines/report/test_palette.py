@@ -43,6 +43,15 @@ def test_the_first_four_levels_are_told_apart(colours: dict[str, str], eyes: str
     assert min(distances.values()) > 18, distances
 
 
+@pytest.mark.parametrize("colours", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
+def test_a_dozen_levels_have_a_dozen_colours(colours: dict[str, str]):
+    """The ninth level of the first real study was as grey as its baseline."""
+    places = [palette.level_colour(i).removeprefix("var(").removesuffix(")") for i in range(12)]
+    seen = [lab(linear(colours[place])) for place in places]
+    distances = {(i, j): float(np.linalg.norm(seen[i] - seen[j])) for i, j in combinations(range(12), 2)}
+    assert min(distances.values()) > 15, min(distances, key=lambda pair: distances[pair])
+
+
 def test_a_file_has_no_unresolved_colour():
     text = " ".join(f"var({name})" for name in palette.LIGHT)
     assert palette.resolved(text) == " ".join(palette.LIGHT.values())

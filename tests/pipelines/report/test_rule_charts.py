@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -36,6 +37,17 @@ def test_only_the_longest_list_of_rules_is_shown_and_without_lonely_ones():
     assert len(cells) == 9
     assert cells["1  x", "y"] == pytest.approx(0.4)
     assert cells["2  y", "x"] == pytest.approx(2 / 9)
+
+
+def test_a_crowded_matrix_is_shades_without_numbers():
+    def marks(rules: int) -> str:
+        names = [f"signal.value_{i} <= 1" for i in range(rules)]
+        matrix = {"level": "a", "reasons": names, "documents": [[5] * rules] * rules}
+        (chart,) = rule_charts.overlap(Facts("n", "t", "a", [], {}, [], {}, [], overlap=[matrix]))  # type: ignore[arg-type, list-item]
+        return json.dumps(chart.panels)
+
+    assert '"text"' in marks(20)
+    assert '"text"' not in marks(21)
 
 
 def test_rules_shared_with_the_parent_are_one_row_unless_they_took_something_else(facts: Facts):

@@ -59,6 +59,7 @@ def test_only_contenders_are_recommended(facts: Facts):
     assert {a.level: a.role for a in verdict.answers(told, "heldout")} == {
         "deduplicated": "", "filtered": "another mixture of domains", "top": "control",
     }  # fmt: skip
+    assert verdict.answers(told, "heldout")[-1].reading == "A control says how far luck and size reach; it is no choice."
 
 
 def test_where_other_sets_would_choose_another_level_the_lead_says_so(facts: Facts):
