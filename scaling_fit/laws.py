@@ -153,7 +153,7 @@ class Design:
             extra_RN, bend = self.law.bend(phi_RP, self.law, self.logs)
             z_TRN[self.data_term] = z_TRN[self.data_term] + extra_RN
         top_RN = np.maximum.reduce(z_TRN)
-        tau_R1 = phi_RP[:, self.temperature, None] if self.temperature >= 0 else None
+        tau_R1 = self._tau(phi_RP) if self.temperature >= 0 else None
         weights = [(z - top_RN) if tau_R1 is None else (z - top_RN) / tau_R1 for z in z_TRN]
         total_RN = np.zeros_like(top_RN)
         for weight_RN in weights:
@@ -177,12 +177,17 @@ class Design:
             J_RPN[:, self.temperature] += entropy_RN
         return f_RN, J_RPN, weights
 
+    def _tau(self, phi_RP: Array) -> Array:
+        """The temperature, shape [R, 1]; nan where it is not positive: there the law means nothing, and a step is refused."""
+        tau_R1 = phi_RP[:, self.temperature, None]
+        return np.where(tau_R1 > 0, tau_R1, np.nan)
+
     def predict(self, phi_RP: Array) -> Array:
         """Log loss only, shape [R, N]."""
         z_TRN = [phi_RP[:, a] @ X[:, a].T for X, a in zip(self.X_TNP, self.active, strict=True)]
         if self.law.bend is not None:
             z_TRN[self.data_term] = z_TRN[self.data_term] + self.law.bend(phi_RP, self.law, self.logs)[0]
-        tau_R1 = phi_RP[:, self.temperature, None] if self.temperature >= 0 else 1.0
+        tau_R1 = self._tau(phi_RP) if self.temperature >= 0 else 1.0
         top_RN = np.maximum.reduce(z_TRN)
         return top_RN + tau_R1 * np.log(sum(np.exp((z - top_RN) / tau_R1) for z in z_TRN))
 

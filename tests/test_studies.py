@@ -33,6 +33,7 @@ def test_a_study_is_published(folder: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_assay_fit_gives_the_published_verdicts(folder: Path) -> None:
     published = facts.read(folder).fit
     settings = published["settings"]

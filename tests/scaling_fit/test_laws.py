@@ -47,6 +47,17 @@ def test_the_law_is_its_formula(name: str) -> None:
     np.testing.assert_allclose(predicted, by_hand(name, NATURAL, inputs), rtol=1e-10)
 
 
+@pytest.mark.filterwarnings("error")
+def test_kaplans_law_means_nothing_at_a_temperature_that_is_not_positive() -> None:
+    """A search once went on with a negative one, where the terms repel each other, and numpy warned the user of overflows."""
+    law, inputs = LAWS["kaplan"], some_inputs()
+    design = law.design(inputs, inputs.pivot())
+    phi = law.solver({k: NATURAL[k] for k in law.names}, inputs.pivot())
+    phi[law.names.index("beta")] = -1e-4
+    assert np.isnan(design.predict(phi[None])).all()
+    assert np.isnan(design.evaluate(phi[None])[0]).all()
+
+
 @pytest.mark.parametrize("name", LAWS)
 def test_gradient_is_the_finite_difference(name: str) -> None:
     law, inputs = LAWS[name], some_inputs(1)
