@@ -147,7 +147,6 @@ def words(facts: Facts) -> dict[str, Any]:
         "cost": _cost(facts),
         "faults": _faults(facts),
         "law": first["law"] if first else None,
-        "agreement": verdict.agreement(facts),
         "mixed": any((row["reason"] or "").startswith("mixture:") for row in facts.funnel),
         "not_tested": trust.not_tested(facts),
         "warnings": trust.warnings(facts, sets[0]) if sets else [],

@@ -283,11 +283,6 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def agreement(facts: Facts) -> list[tuple[str, list[Answer]]]:
-    """Per evaluation set, in words, the answers on every level."""
-    return [(eval_words(name), answers(facts, name)) for name in law_tables.eval_sets(facts)]
-
-
 def tests(facts: Facts, eval_set: str) -> list[dict[str, Any]]:
     """The nested-test table: per level, the three questions that decide, and the weights of the hypotheses."""
     rows = []
