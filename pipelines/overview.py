@@ -9,6 +9,7 @@ from rich.table import Table
 
 from curation.levels.ledger import IN, KEPT
 from pipelines import run_study
+from pipelines.report.summaries import UNITS, since_parent
 from pipelines.run_step import Context, StepMissingError
 from pipelines.run_study import Curated
 from pipelines.steps.ladder import rungs
@@ -26,12 +27,13 @@ def funnel(context: Context, study: Study, curated: Curated) -> None:
         table.add_column(column, overflow="fold")
     for column in ("documents", "MB", "tokens"):
         table.add_column(column, justify="right")
-    kinds = {name: _by_kind(ledgers.summary["funnel"]) for name, ledgers in curated.ledgers.items()}
-    for name, rows in kinds.items():
+    funnels = {name: _by_kind(ledgers.summary["funnel"]) for name, ledgers in curated.ledgers.items()}
+    for name, (pool, *rows) in funnels.items():
         shown, parent = name, study.levels[name].extends
-        for reason, (documents, size, tokens) in (_since(rows, kinds[parent], parent) if parent else rows).items():
-            style = "bold" if reason == KEPT else "dim" if reason == IN else ""
-            table.add_row(shown, reason, f"{documents:,}", f"{size / 1e6:,.2f}", f"{tokens:,}", style=style)
+        for row in [pool, *(since_parent(parent, rows, funnels[parent]) if parent else rows)]:
+            style = {None: "bold", IN: "dim"}.get(row["reason"], "")
+            counts = f"{row['documents']:,}", f"{row['bytes'] / 1e6:,.2f}", f"{row['tokens']:,}"
+            table.add_row(shown, row["reason"] or KEPT, *counts, style=style)
             shown = ""
     context.progress.console.print(table)
     malformed = sum(source["malformed"] for source in curated.pool.manifest.summary["sources"].values())
@@ -41,24 +43,16 @@ def funnel(context: Context, study: Study, curated: Curated) -> None:
         )
 
 
-def _by_kind(rows: list[dict[str, Any]]) -> dict[str, list[int]]:
-    """Documents, bytes and tokens by reason, the rules over one signal together; rows of nothing left out."""
-    kinds: dict[str, list[int]] = {}
+def _by_kind(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a funnel, what comes in first, the rules over one signal together; rows of nothing left out."""
+    kinds: dict[str, dict[str, Any]] = {}
     for row in rows:
         signal = re.match(r"(?:not )?\(?([a-z]\w*)\.\w+ ", row["reason"])
         reason = f"{signal[1]} rules" if signal else re.sub(r"^mixture: .*", "no room in the mixture", row["reason"])
         if row["tokens"] or row["documents"]:
-            counts = kinds.setdefault(reason, [0, 0, 0])
-            kinds[reason] = [a + b for a, b in zip(counts, (row["documents"], row["bytes"], row["tokens"]), strict=True)]
-    return kinds
-
-
-def _since(rows: dict[str, list[int]], before: dict[str, list[int]], parent: str) -> dict[str, list[int]]:
-    """The rows that differ from the parent's; the dropped that do not, as one row."""
-    same = {reason for reason, counts in rows.items() if reason not in (IN, KEPT) and before.get(reason) == counts}
-    summed = [sum(column) for column in zip(*(rows[reason] for reason in same), strict=True)]
-    first = {IN: rows[IN], **({f"as {parent}": summed} if same else {})}
-    return first | {reason: counts for reason, counts in rows.items() if reason not in same}
+            kind = kinds.setdefault(reason, {"reason": None if reason == KEPT else reason, **dict.fromkeys(UNITS, 0)})
+            kind |= {unit: kind[unit] + row[unit] for unit in UNITS}
+    return list(kinds.values())
 
 
 def plan(context: Context, study: Study, base: Path) -> dict[str, Any]:

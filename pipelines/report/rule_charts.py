@@ -1,16 +1,15 @@
 """Charts of what the rules removed: the funnel of every level, and which rules find the same documents."""
 
 from collections import defaultdict
-from typing import Any
 
 import altair as alt
 
 from pipelines.report.chart import COUNT_LABEL, Chart, Rows, panel, table
-from pipelines.report.facts import Facts, Level, Overlap
+from pipelines.report.facts import Facts, Overlap
 from pipelines.report.palette import level_colour
+from pipelines.report.summaries import UNITS, since_parent
 
 MOST_NUMBERS = 20
-UNITS = ("documents", "bytes", "tokens")
 POOL, DROPPED = "(pool)", "(dropped)"  # no level can have these names
 
 
@@ -21,7 +20,9 @@ def funnel_rows(facts: Facts) -> Rows:
         by_level[row["level"]].append(row)
     rows: Rows = []
     for level in facts.levels:
-        parts = _own(level, sorted(by_level[level["name"]], key=lambda row: row["reason"] is None), by_level)
+        parts = sorted(by_level[level["name"]], key=lambda row: row["reason"] is None)
+        if level["extends"]:
+            parts = since_parent(level["extends"], parts, by_level[level["extends"]])
         for unit in UNITS:
             total = left = sum(part[unit] for part in parts)
             rows.append(
@@ -53,20 +54,6 @@ def funnel_rows(facts: Facts) -> Rows:
                     }
                 )
     return rows
-
-
-def _own(level: Level, parts: list[Any], by_level: dict[str, list[Any]]) -> list[Any]:
-    """A level's rows with those it shares with its parent, two or more, as one: the parent's panel has them one by one."""
-    seen = {row["reason"]: row for row in by_level.get(level["extends"] or "", ())}
-    shared = [
-        row for row in parts if row["reason"] in seen and row["reason"] and all(row[u] == seen[row["reason"]][u] for u in UNITS)
-    ]
-    if len(shared) < 2 or parts[: len(shared)] != shared:
-        return parts
-    together = {"level": level["name"], "reason": f"as in {level['extends']}"} | {
-        u: sum(row[u] for row in shared) for u in UNITS
-    }
-    return [together, *parts[len(shared) :]]
 
 
 def funnel(facts: Facts) -> list[Chart]:

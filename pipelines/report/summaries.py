@@ -8,8 +8,21 @@ import polars as pl
 
 from pipelines.report.facts import Bin, LengthBin, Overlap, Paired
 
+UNITS = ("documents", "bytes", "tokens")
 LENGTH_EDGES = [2.0**k for k in range(18)]
 CLUSTER_EDGES = [1.0, 2.0, 3.0, 5.0, 9.0, 17.0, 33.0, 65.0, 257.0, 1025.0]
+
+
+def since_parent(parent: str, rows: list[Any], before: list[Any]) -> list[Any]:
+    """A level's rows of a funnel (reason, None for what is kept, and `UNITS`), with those at the top that its parent has alike,
+    two or more, as one: the parent's rows have them one by one."""
+    seen = {row["reason"]: row for row in before}
+    shared = [
+        row for row in rows if row["reason"] in seen and row["reason"] and all(row[u] == seen[row["reason"]][u] for u in UNITS)
+    ]
+    if len(shared) < 2 or rows[: len(shared)] != shared:
+        return rows
+    return [{"reason": f"as in {parent}", **{u: sum(row[u] for row in shared) for u in UNITS}}, *rows[len(shared) :]]
 
 
 def length_bins(level: str, n_tokens: Iterable[np.ndarray]) -> list[LengthBin]:

@@ -14,6 +14,7 @@ FUNNELS = {
     "raw": {IN: 100, "held out": 10, KEPT: 90},
     "dedup": {IN: 100, "held out": 10, "exact duplicate": 20, "mixture: web": 3, KEPT: 67},
     "top": {IN: 100, "held out": 10, "exact duplicate": 20, "top half": 30, "mixture: web": 1, KEPT: 39},
+    "again": {IN: 100, "held out": 10, "exact duplicate": 20, "top half": 30, "mixture: web": 1, KEPT: 39},
 }
 
 
@@ -23,7 +24,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 def test_what_the_parent_drops_alike_is_one_row() -> None:
     console = Console(record=True, width=100)
-    extends = {"raw": None, "dedup": "raw", "top": "dedup"}
+    extends = {"raw": None, "dedup": "raw", "top": "dedup", "again": "top"}
     study: Any = SimpleNamespace(levels={name: SimpleNamespace(extends=parent) for name, parent in extends.items()})
     pool = SimpleNamespace(manifest=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}}))
     ledgers = {name: SimpleNamespace(summary={"funnel": rows(name)}) for name in FUNNELS}
@@ -36,13 +37,16 @@ def test_what_the_parent_drops_alike_is_one_row() -> None:
         "held out 10 10.00 10",
         "kept 90 90.00 90",
         "dedup in 100 100.00 100",
-        "as raw 10 10.00 10",
+        "held out 10 10.00 10",
         "exact duplicate 20 20.00 20",
         "no room in the mixture 3 3.00 3",
         "kept 67 67.00 67",
         "top in 100 100.00 100",
-        "as dedup 30 30.00 30",
+        "as in dedup 30 30.00 30",
         "top half 30 30.00 30",
         "no room in the mixture 1 1.00 1",
+        "kept 39 39.00 39",
+        "again in 100 100.00 100",
+        "as in top 61 61.00 61",
         "kept 39 39.00 39",
     ]
