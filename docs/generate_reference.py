@@ -1,6 +1,6 @@
 """Write the reference pages that the code knows best: `python docs/generate_reference.py [--check]`.
 
-study.md is the pydantic models of `pipelines.sections` and `pipelines.study` (types, defaults, limits, descriptions), cli.md
+study.md is the pydantic models of `pipelines.study` (types, defaults, limits, descriptions), cli.md
 the Typer app's own help, and one table of observations.md the column names that the fitter knows. `--check` writes nothing
 and fails when a page is not what the code says.
 """
@@ -21,7 +21,7 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
 
 from pipelines.cli import app  # noqa: E402
-from pipelines.study import Study  # noqa: E402
+from pipelines.study.study import Study  # noqa: E402
 from scaling_fit.observations import GUESSES  # noqa: E402
 
 NOTICE = "<!-- Made by docs/generate_reference.py from {}; do not edit. -->\n\n"
@@ -33,7 +33,7 @@ SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or fal
 def study_page() -> str:
     """Every key of the study file, section by section, in the order of the models."""
     out = [
-        NOTICE.format("pipelines/sections and pipelines/study.py"), "# The study file\n\n",
+        NOTICE.format("pipelines/study"), "# The study file\n\n",
         "A study is one YAML file. Keys that are not listed here are refused. A key without a default must be given. "
         "`assay run STUDY --set ladder.seeds=3` overrides any key from the command line; the value is read as YAML.\n\n"
         "Paths are relative to the study file. `1_000_000` is a whole number; YAML reads `1e6` as text, which only a "
@@ -264,7 +264,7 @@ WORDS = {
     "Fit.seed": "Of the resamples and the simulated tables.",
     "Report.title": "Title of the page (default: the study's name).",
 }
-"""Said here of keys whose models say nothing (yet); a description in pipelines/sections takes precedence."""
+"""Said here of keys whose models say nothing (yet); a description in pipelines/study takes precedence."""
 
 OPENS, CLOSES = "<!-- made by docs/generate_reference.py: columns -->", "<!-- end -->"
 MEANING = {

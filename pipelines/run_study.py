@@ -9,25 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines.run_step import Context
-from pipelines.steps import (
-    checks,
-    classifiers,
-    edits,
-    evaluation,
-    fit,
-    observations,
-    pool,
-    signals,
-    streams,
-    tokens,
-    train,
-    withheld,
-)
-from pipelines.steps.duplicates import Duplicates, find_duplicates
-from pipelines.steps.selections import Pool, select_levels
-from pipelines.study import Study
-from pipelines.workdir import Manifest
+from pipelines.duplicates.duplicates import Duplicates, find_duplicates
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Manifest
+from pipelines.levels import evaluation, streams, withheld
+from pipelines.levels.selections import Pool, select_levels
+from pipelines.outcomes import fit
+from pipelines.runs import checks, observations, train
+from pipelines.signals import classifiers, edits, pool, signals, tokens
+from pipelines.study.study import Study
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling_fit.fit import Fit
+from scaling_fit.law.fit import Fit
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 LOG = {"type": "log", "nice": False}

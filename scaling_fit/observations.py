@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_fit.laws import Inputs
+from scaling_fit.law.laws import Inputs
 
 Array = np.ndarray
 

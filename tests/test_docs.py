@@ -21,8 +21,8 @@ import yaml
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.steps.ladder import rungs
-from pipelines.study import Study, load
+from pipelines.runs.ladder import rungs
+from pipelines.study.study import Study, load
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -269,7 +269,7 @@ def test_every_key_of_the_study_file_is_explained():
         for name, field in model.model_fields.items()
         if not generator().description(model, name, field)
     ]
-    assert not missing, "give these keys (pipelines/sections, pipelines/study.py) a description"
+    assert not missing, "give these keys (pipelines/study) a description"
 
 
 def test_words_of_the_generator_are_of_keys_that_there_are():

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.report import facts
-from pipelines.study import load
+from pipelines.study.study import load
 from scaling_fit import analyse
 
 FOLDERS = sorted(path.parent for path in Path(__file__).parents[1].glob("docs/studies/*/report.json"))

@@ -21,11 +21,11 @@ import pyarrow as pa
 from rich.console import Console
 
 from pipelines import run_study
-from pipelines.executor import OnRay
-from pipelines.progress import Progress
-from pipelines.run_step import Context
-from pipelines.study import Study
-from pipelines.workdir import Workdir
+from pipelines.engine.executor import OnRay
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Workdir
+from pipelines.study.study import Study
 
 LIMIT_GB = 1.5
 SIGNALS = ["gopher_quality", "gopher_repetition", "c4_datatrove", "fineweb", "refinedweb", "nemo", "language", "pii"]

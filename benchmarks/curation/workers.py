@@ -17,12 +17,12 @@ from annotate import NAMES
 from rich.console import Console
 
 from curation.signals import quality
-from pipelines.executor import InProcess, OnRay
-from pipelines.progress import Progress
-from pipelines.run_step import Context
-from pipelines.steps import pool, signals
-from pipelines.study import Study
-from pipelines.workdir import Manifest, Step, Workdir
+from pipelines.engine.executor import InProcess, OnRay
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Manifest, Step, Workdir
+from pipelines.signals import pool, signals
+from pipelines.study.study import Study
 
 LIMIT = 1.8
 

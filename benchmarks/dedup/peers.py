@@ -43,11 +43,11 @@ from scipy.sparse import csr_array
 from curation.document import SCHEMA, Batch, doc_id
 from curation.duplicates.clusters import components
 from curation.signals.signatures import exact, minhash, shingle_hashes, shingle_sets, units
-from pipelines.executor import InProcess
-from pipelines.progress import Progress
-from pipelines.run_step import Context, run_step
-from pipelines.steps.duplicates import Duplicates, find_duplicates
-from pipelines.workdir import Step, Workdir
+from pipelines.duplicates.duplicates import Duplicates, find_duplicates
+from pipelines.engine.executor import InProcess
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Step, Workdir
 
 THRESHOLD = 0.7
 

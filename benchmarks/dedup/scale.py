@@ -27,12 +27,12 @@ import pyarrow as pa
 from rich.console import Console
 
 from curation.document import doc_id, mix64
-from pipelines.executor import InProcess, Resources
-from pipelines.progress import Progress
-from pipelines.run_step import Context, run_step
-from pipelines.steps import duplicates
-from pipelines.steps.duplicates import Duplicates, find_duplicates
-from pipelines.workdir import Step, Workdir
+from pipelines.duplicates import duplicates
+from pipelines.duplicates.duplicates import Duplicates, find_duplicates
+from pipelines.engine.executor import InProcess, Resources
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Step, Workdir
 
 SHARD = 100_000  # documents
 SHINGLES, SHARED = 120, 104

@@ -16,12 +16,12 @@ from pathlib import Path
 from rich.console import Console
 
 from curation.signals import signatures
-from pipelines.executor import OnRay
-from pipelines.progress import Progress
-from pipelines.run_step import Context
-from pipelines.steps.duplicates import Duplicates, find_duplicates
-from pipelines.steps.signals import Signal, annotate
-from pipelines.workdir import Manifest, Step, Workdir
+from pipelines.duplicates.duplicates import Duplicates, find_duplicates
+from pipelines.engine.executor import OnRay
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Manifest, Step, Workdir
+from pipelines.signals.signals import Signal, annotate
 
 
 def stage(folder: Path, executor: OnRay) -> float:

@@ -15,9 +15,9 @@ import time
 import numpy as np
 from scipy.optimize import least_squares
 
-from scaling_fit.compare import compare
-from scaling_fit.design import TRUTH, Grid, table_of
-from scaling_fit.solve import solve
+from scaling_fit.law.solve import solve
+from scaling_fit.levels.compare import compare
+from scaling_fit.levels.design import TRUTH, Grid, table_of
 
 GRID = Grid(tuple(np.geomspace(1e7, 1e9, 5)), tuple(np.geomspace(2e8, 5e10, 5)), seeds=8, row=0.002, trunk=0.002)
 

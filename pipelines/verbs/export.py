@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pipelines import run_study
-from pipelines.steps.dataset import dataset
+from pipelines.outcomes.dataset import dataset
 from pipelines.verbs.opening import Address, ExecutorOption, Set, StudyFile, WorkdirOption, Workers, opened
 
 

@@ -13,12 +13,12 @@ import scaling_fit
 from pipelines.verbs.fit_study import fit_study, list_faults, overrides_of
 from pipelines.verbs.opening import Set, WorkdirOption
 from scaling_fit import figures
-from scaling_fit.budget import plan as plan_budget
-from scaling_fit.budget import price
-from scaling_fit.design import TRUTH, Candidate, Grid, assess, next_runs, simulate_power
-from scaling_fit.forecast import calibrate, loss_at
+from scaling_fit.instrument.repeats import measure
 from scaling_fit.intervals import percentile, show
-from scaling_fit.repeats import measure
+from scaling_fit.levels.budget import plan as plan_budget
+from scaling_fit.levels.budget import price
+from scaling_fit.levels.design import TRUTH, Candidate, Grid, assess, next_runs, simulate_power
+from scaling_fit.levels.forecast import calibrate, loss_at
 
 Table = Annotated[
     Path, typer.Argument(metavar="TABLE", help="Runs: CSV, TSV, JSON lines or Parquet, a row per run (and evaluation set).")

@@ -7,9 +7,10 @@ from typing import Any
 import typer
 
 import scaling_fit
-from pipelines import outcome, run_study
-from pipelines.sections.training import Fit
-from pipelines.study import StudyError
+from pipelines import run_study
+from pipelines.outcomes import outcome
+from pipelines.study.study import StudyError
+from pipelines.study.training import Fit
 from pipelines.verbs.opening import opened
 
 

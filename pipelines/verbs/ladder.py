@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.report.wording import count, duration
-from pipelines.steps.ladder import plan_body, rungs
-from pipelines.study import Study, load
+from pipelines.runs.ladder import plan_body, rungs
+from pipelines.study.study import Study, load
 from pipelines.verbs.opening import Set, StudyFile, told
 from training.calibrate import calibrate, estimate
 from training.plan import Run, parse_plan

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines import run_study
-from pipelines.steps import looking
+from pipelines.outcomes import looking
 from pipelines.verbs.opening import AsJson, Set, StudyFile, WorkdirOption, opened
 
 LevelName = Annotated[str, typer.Argument(metavar="LEVEL", help="A level of the study.")]

@@ -10,12 +10,12 @@ from rich.table import Table
 
 from pipelines import run_study
 from pipelines.report.wording import count
-from pipelines.sections.training import NoiseCheck
-from pipelines.steps import checks
-from pipelines.steps.ladder import rungs
-from pipelines.study import Study, StudyError
+from pipelines.runs import checks
+from pipelines.runs.ladder import rungs
+from pipelines.study.study import Study, StudyError
+from pipelines.study.training import NoiseCheck
 from pipelines.verbs.opening import Address, ExecutorOption, Set, StudyFile, WorkdirOption, Workers, opened
-from scaling_fit.repeats import Repeats, measure
+from scaling_fit.instrument.repeats import Repeats, measure
 from training.noise import Spread
 
 Cell = Annotated[

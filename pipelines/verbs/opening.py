@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.executor import open_executor
-from pipelines.progress import Progress
-from pipelines.run_step import Context
-from pipelines.study import Study, StudyError, load
-from pipelines.workdir import Workdir
+from pipelines.engine.executor import open_executor
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Workdir
+from pipelines.study.study import Study, StudyError, load
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file (YAML).")]
 Set = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Override one key of the study; may be repeated.")]

@@ -14,9 +14,9 @@ import typer
 from rich.console import Console
 
 from curation.signals import quality
-from pipelines.executor import OnRay
-from pipelines.study import Study, load
-from pipelines.workdir import Workdir
+from pipelines.engine.executor import OnRay
+from pipelines.engine.workdir import Workdir
+from pipelines.study.study import Study, load
 
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet", ".txt": "text", ".md": "text",
          ".html": "html", ".htm": "html", ".warc": "warc", ".wet": "warc"}  # fmt: skip

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pipelines import outcome, overview, run_study
-from pipelines.run_step import Context
-from pipelines.steps import portable
-from pipelines.steps.report import report as write_report
-from pipelines.study import Study
+from pipelines import run_study
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Manifest
+from pipelines.outcomes import outcome, overview
+from pipelines.outcomes.report import report as write_report
+from pipelines.runs import portable
+from pipelines.study.study import Study
 from pipelines.verbs.opening import (
     Address,
     AsJson,
@@ -24,7 +26,6 @@ from pipelines.verbs.opening import (
     Workers,
     opened,
 )  # fmt: skip
-from pipelines.workdir import Manifest
 
 
 def run(

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from pipelines.executor import OnRay, Resources
+from pipelines.engine.executor import OnRay, Resources
 
 
 def where(name: str) -> tuple[str, float, float, str]:

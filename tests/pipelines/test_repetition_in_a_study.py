@@ -4,11 +4,11 @@ import polars as pl
 from rich.console import Console
 
 from pipelines import run_study
-from pipelines.executor import InProcess
-from pipelines.progress import Progress
-from pipelines.run_step import Context
-from pipelines.study import load
-from pipelines.workdir import Workdir
+from pipelines.engine.executor import InProcess
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Workdir
+from pipelines.study.study import load
 
 DECLARED = [
     "duplicates.also=[url, lines, substrings]",

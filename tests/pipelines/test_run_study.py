@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from pipelines import run_study
-from pipelines.executor import InProcess, OnRay
-from pipelines.progress import Progress
-from pipelines.run_step import Context, StepMissingError
-from pipelines.study import StudyError, load
-from pipelines.workdir import Workdir
+from pipelines.engine.executor import InProcess, OnRay
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context, StepMissingError
+from pipelines.engine.workdir import Workdir
+from pipelines.study.study import StudyError, load
 
 
 class Counting(InProcess):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scaling_fit.design import TRUTH, Grid, table_of
+from scaling_fit.levels.design import TRUTH, Grid, table_of
 
 GRID = Grid((2e7, 8e7, 3.2e8), tuple(np.geomspace(2e8, 2e10, 6)), seeds=2, row=0.002, trunk=0.003)
 SMALL = {"E": 2.2, "A": 60.0, "B": 300.0, "alpha": 0.30, "beta": 0.36}  # CPU scale: losses of 4 to 6

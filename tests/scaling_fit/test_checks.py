@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scaling_fit.checks import check
-from scaling_fit.design import TRUTH, Grid, table_of
+from scaling_fit.levels.design import TRUTH, Grid, table_of
 from scaling_fit.observations import observations
 
 SOUND = Grid((1e7, 4e7, 1.6e8), tuple(np.geomspace(1e8, 1e10, 5)), seeds=2, row=0.002, trunk=0.002)

@@ -11,7 +11,7 @@ import pytest
 from pipelines.report import explorer, page
 from pipelines.report.facts import Facts
 from scaling_fit import Analysis
-from scaling_fit.budget import plan, price, worth
+from scaling_fit.levels.budget import plan, price, worth
 
 PREDICT = "([set, level, shape, N, D, U]) => explorer.predict(set, level, shape, N, D, U ?? Infinity)"
 

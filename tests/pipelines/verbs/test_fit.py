@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from pipelines.verbs import fit as verbs
-from scaling_fit.design import TRUTH, Grid, table_of
+from scaling_fit.levels.design import TRUTH, Grid, table_of
 
 app = typer.Typer(pretty_exceptions_enable=False)
 for verb in (verbs.fit, verbs.plan, verbs.power):

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.steps.ladder import rungs
-from pipelines.study import load
+from pipelines.runs.ladder import rungs
+from pipelines.study.study import load
 
 
 def test_the_plan_is_the_ladder_of_the_study(study_folder):

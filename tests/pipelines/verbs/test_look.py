@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from pipelines import run_study
 from pipelines.cli import app
-from pipelines.executor import InProcess
-from pipelines.progress import Progress
-from pipelines.run_step import Context
-from pipelines.steps.looking import ledger_files
-from pipelines.study import load
-from pipelines.workdir import Workdir
+from pipelines.engine.executor import InProcess
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Workdir
+from pipelines.outcomes.looking import ledger_files
+from pipelines.study.study import load
 
 runner = CliRunner()
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.study import load
+from pipelines.study.study import load
 from pipelines.verbs import start
 
 runner = CliRunner()

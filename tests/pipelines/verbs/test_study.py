@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.sections.training import Fit
+from pipelines.study.training import Fit
 
 PROGRAM = [sys.executable, "-c", "from pipelines.cli import app; app(prog_name='assay')"]
 

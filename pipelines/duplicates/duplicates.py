@@ -1,0 +1,252 @@
+"""Duplicates: from signatures to the signal `duplicates`, in six phases that each restart from their committed parts.
+
+    keys        per pool shard      signatures, exact hashes -> keys, exchanged by key
+    edges       per key partition   buckets -> star edges, contracted to a forest
+    components  in one task or over partitions (`components`), the largest split beforehand (`large_components`) -> labels
+    sets        per pool shard      shingle sets and keys of the documents in a component, exchanged by component
+    clusters    per component part  verified clusters and survivors, exchanged by range of shards
+    signal      per pool shard      rows for all documents, in the pool's order
+
+Text is read once more only for documents in a component. No phase holds more than its partition, and no document passes
+through the driver. The result depends on the documents and the declaration alone: not on shards, nodes, order or retries.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.document import mix64
+from curation.duplicates.candidates import Bands, partition_cuts, star_edges
+from curation.duplicates.clusters import forest, survivors
+from curation.duplicates.verify import verified_clusters
+from pipelines.duplicates.components import label_components
+from pipelines.duplicates.duplicate_shards import (
+    SHARDS_PER_RANGE,
+    Duplicates,
+    brings_shingles,
+    candidate_sets,
+    shard_keys,
+    shard_labels,
+)
+from pipelines.duplicates.large_components import split_large
+from pipelines.engine.exchange import receive, send, send_by
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import PARQUET, Manifest, Output, Step
+from pipelines.signals.shards import Shard, shard_file, shards
+
+KEYS_PER_PARTITION = 4_000_000  # 64 MB, and twice that while they are sorted
+SET_PARTITION = 2**27  # bytes of candidate text per component partition: some 100 MB of shingles and keys
+
+SIGNAL = pa.schema(
+    [
+        ("doc_id", pa.uint64()),
+        ("exact", pa.uint64()),  # hash of the normalised text (or URL; null without one)
+        ("cluster", pa.uint64()),  # the lowest uid of the duplicates; its own when alone
+        ("cluster_size", pa.uint32()),
+        ("survivor", pa.bool_()),  # best of the cluster
+        ("exact_survivor", pa.bool_()),  # best of the exact copies
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pool shards with the signals that line up with them, by name. Parts may be of different age: see `find_duplicates`."""
+
+    pool: Manifest
+    signals: dict[str, Manifest]
+
+
+def find_duplicates(
+    context: Context, pool: Manifest, signals: dict[str, Manifest], declared: Duplicates, earlier: Sequence[Part] = ()
+) -> Manifest:
+    """Run the six phases; the last one's manifest is that of the signal `duplicates`, one file per shard.
+
+    `signals` maps a signal's name to its manifest: `declared.signals()` and those that `declared.survivor` names. `earlier` are
+    pools that were deduplicated before, with their signals: the new one joins them as if all had been there from the start, and
+    of the old text only documents in a candidate component are read. Their shards' files come first.
+
+    The summary has the counts: documents, short ones, candidates, pairs tested and joined, clusters, duplicates, the S-curve.
+    Raises ValueError for a survivor column of a signal that is not among `signals`.
+    """
+    parts = [*earlier, Part(pool, signals)]
+    used = {*declared.signals(), *(name.partition(".")[0] for name in declared.columns if "." in name)}
+    if missing := used - set(signals):
+        raise ValueError(
+            f"duplicates: the signal {sorted(missing)[0]!r} is needed (survivor: {', '.join(declared.survivor)}) and was not "
+            f"computed before (there are: {', '.join(sorted(signals))}); declare it under signals, or leave it out"
+        )
+    here = [shard for part in parts for shard in shards(context.workdir, part.pool, {n: part.signals[n] for n in used})]
+    here = [Shard(shard.workdir, index, shard.pool, shard.signals) for index, shard in enumerate(here)]
+    inputs = {"pool": "+".join(part.pool.digest for part in parts)}
+    inputs |= {name: "+".join(part.signals[name].digest for part in parts) for name in sorted(used)}
+    documents, text_bytes = (sum(part.pool.total(key) for part in parts) for key in ("documents", "text_bytes"))
+    n_keys = 1 if declared.by == "url" else declared.bands + 1
+    ranges = ceil(len(here) / SHARDS_PER_RANGE)
+
+    seeking = {"by": declared.by, "bands": declared.bands, "rows": declared.rows, "scope": declared.scope}
+    key_partitions = ceil(documents * n_keys / KEYS_PER_PARTITION) or 1
+    keys = run_step(
+        context,
+        Step(
+            "duplicates/keys", seeking | {"partitions": key_partitions}, {n: inputs[n] for n in ("pool", *declared.signals())}
+        ),
+        send_keys,
+        [(shard, declared, key_partitions) for shard in here],
+    )
+    edges = run_step(
+        context,
+        Step("duplicates/edges", {}, {"keys": keys.digest}),
+        reduce_keys,
+        [(keys.files(), p) for p in range(key_partitions)],
+        unit="partitions",
+    )
+    labels = label_components(context, edges, ranges, SHARDS_PER_RANGE)
+    if declared.verifies:
+        labels = split_large(context, labels, here, declared, text_bytes / max(documents, 1), inputs)
+
+    candidates = labels.total("documents")
+    set_partitions = ceil(text_bytes * candidates / max(documents, 1) / SET_PARTITION) or 1
+    config = seeking | {"columns": declared.columns, "partitions": set_partitions, "verifies": declared.verifies}
+    sets = run_step(
+        context,
+        Step("duplicates/sets", config | {"ngram": declared.ngram, "unit": declared.unit}, inputs | {"labels": labels.digest}),
+        send_sets,
+        [(shard, labels.files(), declared, set_partitions) for shard in here],
+    )
+    config = {"verify": declared.verify, "threshold": declared.threshold, "survivor": list(declared.survivor), "ranges": ranges}
+    clusters = run_step(
+        context,
+        Step("duplicates/clusters", config, {"sets": sets.digest}),
+        split_components,
+        [(sets.files(), p, declared, ranges) for p in range(set_partitions)],
+        unit="partitions",
+    )
+
+    def summarise(parts: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "documents": documents,
+            "short": keys.total("short"),
+            "candidates": candidates,
+            **{name: clusters.total(name) for name in ("tested", "joined", "oversized", "untested")},
+            **{name: sum(part[name] for part in parts) for name in ("duplicates", "exact_duplicates")},
+            "curve": Bands(declared.bands, declared.rows).curve() if declared.by == "text" else [],
+        }
+
+    config = asdict(declared) | {"survivor": list(declared.survivor)}
+    name = "signals/duplicates" if declared.by == "text" else "signals/duplicates_url"
+    step = Step(name, config, {"clusters": clusters.digest})
+    if declared.by == "text" and context.workdir.manifest(step) is None:
+        curve = ", ".join(f"{p:.2f} at {s:g}" for s, p in Bands(declared.bands, declared.rows).curve(np.arange(5, 10) / 10))
+        hashes = f"{declared.bands} bands of {declared.rows} hashes"
+        context.progress.say(f"near duplicates: {hashes} find a pair with probability {curve} (Jaccard)")
+    return run_step(context, step, write_signal, [(shard, clusters.files(), declared) for shard in here], summarise)
+
+
+def send_keys(out: Output, shard: Shard, declared: Duplicates, partitions: int) -> dict[str, Any]:
+    """Phase keys: (key, place) of one pool shard."""
+    key_DB, signed_D, exact_D, named_D = shard_keys(shard, declared)
+    place_D = np.uint64(shard.index << 32) + np.arange(len(exact_D), dtype=np.uint64)
+    key_K = np.concatenate([key_DB[signed_D].ravel(), exact_D[named_D]])
+    place_K = np.concatenate([np.repeat(place_D[signed_D], key_DB.shape[1]), place_D[named_D]])
+    order = np.argsort(key_K)
+    key_K = key_K[order]
+    send(
+        out,
+        f"keys-{out.index:05d}.parquet",
+        pa.table({"key": key_K, "place": place_K[order]}),
+        partition_cuts(key_K, partitions),
+    )
+    return {"short": int((~signed_D).sum())}
+
+
+def reduce_keys(out: Output, files: list[str], partition: int) -> dict[str, Any]:
+    """Phase edges: the buckets of one partition of keys, as a forest."""
+    keys = receive(out.workdir, files, partition)
+    root, node = forest(*star_edges(keys["key"].to_numpy(), keys["place"].to_numpy()))
+    with out.writing(f"edges-{partition:05d}.parquet", rows=len(node)) as stream:
+        pq.write_table(pa.table({"root": root, "node": node}), stream, **PARQUET)
+    return {"edges": len(node)}
+
+
+def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates, partitions: int) -> dict[str, Any]:
+    """Phase sets: what is needed to decide the components that this shard has documents in."""
+    label = shard_labels(out.workdir, shard, labels)
+    place_C, component_C = label["place"].to_numpy(), label["component"].to_numpy()
+    row_C = (place_C & np.uint64(2**32 - 1)).astype(np.int64)
+
+    key_DB, signed_D, exact_D, _ = shard_keys(shard, declared)
+    exact_C, uid_C = exact_D[row_C], out.workdir.read_table(shard.pool, ["uid"])["uid"].to_numpy()[row_C]
+    reads_C = signed_D[row_C] & declared.verifies & brings_shingles(uid_C, exact_C)
+    hash_S, bounds, n_bytes = candidate_sets(shard, row_C, reads_C, declared)
+
+    columns: dict[str, Any] = {"component": component_C, "place": place_C, "uid": uid_C, "exact": exact_C, "n_bytes": n_bytes}
+    if declared.verifies:
+        bands = pa.FixedSizeListArray.from_arrays(pa.array(key_DB[row_C].ravel()), declared.bands)
+        columns |= {"signed": signed_D[row_C], "bands": bands, "shingles": pa.LargeListArray.from_arrays(bounds, hash_S)}
+    columns |= {name: shard.frame([name])[name].gather(row_C).to_arrow() for name in declared.columns if name != "n_bytes"}
+    partition = (mix64(0, component_C) % np.uint64(partitions)).astype(np.int64)
+    send_by(out, f"sets-{out.index:05d}.parquet", pa.table(columns), partition, partitions)
+    return {"candidates": len(row_C)}
+
+
+def split_components(out: Output, files: list[str], partition: int, declared: Duplicates, ranges: int) -> dict[str, Any]:
+    """Phase clusters: verify the components of one partition and choose survivors."""
+    table = receive(out.workdir, files, partition)
+    table = table.take(pa.array(np.argsort(table["uid"].to_numpy()))).combine_chunks()
+    uid_N, exact_N, n = table["uid"].to_numpy(), table["exact"].to_numpy(), table.num_rows
+    if declared.verifies:
+        signed = np.flatnonzero(table["signed"].to_numpy())
+        shingles = table["shingles"].combine_chunks()
+        key_NB = table["bands"].combine_chunks().flatten().to_numpy().reshape(n, declared.bands)
+        verified = verified_clusters(
+            np.concatenate([key_NB[signed].ravel(), exact_N]),
+            np.concatenate([np.repeat(signed, declared.bands), np.arange(n)]),
+            shingles.values.to_numpy(),
+            shingles.offsets.to_numpy(),
+            threshold=declared.threshold,
+            similarity="containment" if declared.verify == "containment" else "jaccard",
+        )
+        root_N, counts = verified.root_N, {k: v for k, v in vars(verified).items() if k != "root_N"}
+    else:
+        _, first, label_N = np.unique(table["component"].to_numpy(), return_index=True, return_inverse=True)
+        root_N, counts = first[label_N], {"tested": 0, "joined": 0, "oversized": 0, "untested": 0}
+    cluster_N, order = uid_N[root_N], list(declared.survivor)
+    rows = pa.table(
+        {
+            "place": table["place"],
+            "cluster": cluster_N,
+            "cluster_size": np.bincount(root_N, minlength=n)[root_N].astype(np.uint32),
+            "survivor": survivors(cluster_N, uid_N, table, order),
+            "exact_survivor": survivors(exact_N, uid_N, table, order),
+        }
+    )
+    home = (table["place"].to_numpy() >> np.uint64(32)).astype(np.int64) // SHARDS_PER_RANGE
+    send_by(out, f"clusters-{partition:05d}.parquet", rows, home, ranges)
+    return counts
+
+
+def write_signal(out: Output, shard: Shard, files: list[str], declared: Duplicates) -> dict[str, Any]:
+    """Phase signal: every document of one pool shard; a document in no component is alone."""
+    workdir = out.workdir
+    documents = workdir.read_table(shard.pool, ["doc_id", "uid"])
+    n = documents.num_rows
+    cluster_D = documents["uid"].to_numpy().copy()
+    size_D, survivor_D, exact_D = np.ones(n, np.uint32), np.ones(n, bool), np.ones(n, bool)
+    found = receive(workdir, files, shard.index // SHARDS_PER_RANGE)
+    row = found["place"].to_numpy().astype(np.int64) - (shard.index << 32)
+    mine = np.flatnonzero((row >= 0) & (row < 2**32))
+    row = row[mine]
+    cluster_D[row] = found["cluster"].to_numpy()[mine]
+    size_D[row] = found["cluster_size"].to_numpy()[mine]
+    survivor_D[row] = found["survivor"].to_numpy()[mine]
+    exact_D[row] = found["exact_survivor"].to_numpy()[mine]
+    exact = workdir.read_table(shard.signals["exact" if declared.by == "text" else "url"], ["hash"])["hash"]
+    columns = [documents["doc_id"], exact, cluster_D, size_D, survivor_D, exact_D]
+    out.write_table(shard_file(shard.index), pa.table(columns, schema=SIGNAL))
+    return {"duplicates": int((~survivor_D).sum()), "exact_duplicates": int((~exact_D).sum())}

@@ -1,0 +1,42 @@
+"""The exchange: all-to-all work through Parquet files in the work directory, a row group per partition.
+
+Every unit of the sending step writes one file whose row group p holds its rows of partition p; unit p of the receiving step
+reads row group p of every file. So S senders make S files, not S x P, a receiver reads what is its own, and both restart from
+what is committed. Nothing of it passes through the driver or Ray's object store.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.engine.workdir import Output, Workdir
+
+WRITER = {"compression": "lz4", "use_dictionary": False, "write_statistics": False, "store_schema": True}
+"""Hashes do not compress and are read once: spend no time on either."""
+
+
+def send(out: Output, name: str, table: pa.Table, cuts: np.ndarray) -> None:
+    """Write `table`, whose rows stand in order of partition, as `name`: partition p is rows cuts[p]:cuts[p + 1]."""
+    with out.writing(name, rows=table.num_rows) as stream, pq.ParquetWriter(stream, table.schema, **WRITER) as writer:
+        for first, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+            writer.write_table(table.slice(first, end - first), row_group_size=max(end - first, 1))
+
+
+def send_by(out: Output, name: str, table: pa.Table, partition: np.ndarray, partitions: int) -> None:
+    """Write `table` as `name`, each row to its entry of `partition` (int, below `partitions`), in order within it."""
+    order = np.argsort(partition, kind="stable")
+    cuts = np.searchsorted(partition[order], np.arange(partitions + 1))
+    send(out, name, table.take(pa.array(order)), cuts)
+
+
+def receive(workdir: Workdir, files: Iterable[str], partition: int, columns: list[str] | None = None) -> pa.Table:
+    """All rows of one partition, in the order of `files`. Its size is the receiver's memory."""
+    return pa.concat_tables(list(_row_groups(workdir, files, partition, columns)))
+
+
+def _row_groups(workdir: Workdir, files: Iterable[str], partition: int, columns: list[str] | None) -> Iterator[pa.Table]:
+    for name in files:
+        with workdir.fs.open(workdir.full(name), "rb") as stream, pq.ParquetFile(stream) as file:
+            yield file.read_row_group(partition, columns=columns, use_threads=False)

@@ -1,0 +1,1 @@
+"""From signals to levels: what is withheld, selected, laid out and evaluated on."""

@@ -1,0 +1,135 @@
+"""Evaluation documents: drawn once from what is held out, in passages, with their sets; and each level's own set among them.
+
+documents.parquet does not depend on any level, so changing a level retrains no other one. Which of the documents are
+`own:<level>` is a step of its own, and joins the losses only when observations are gathered.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from curation.document import mix64
+from curation.levels import heldout, search
+from curation.levels.heldout import WITHHELD, Heldout
+from curation.tokens import tokenizer
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Manifest, Output, Step, Workdir
+from pipelines.levels.selections import Pool
+from pipelines.levels.withheld import declared
+from pipelines.signals.shards import Shard, shard_file, shards
+from pipelines.signals.tokens import token_lists
+from pipelines.study.study import Study, StudyError
+
+FRAME = [
+    "doc_id",
+    "uid",
+    "source",
+    "domain",
+    "n_tokens",
+    "n_bytes",
+    "duplicates.cluster",
+    "duplicates.survivor",
+    "withheld.reason",
+]
+
+
+def evaluation(context: Context, study: Study, pool: Pool) -> Manifest:
+    """Draw the evaluation documents: `documents.parquet` with doc_id, domain, tokens, n_bytes, sets."""
+    rule, passage = declared(study), study.evaluation.passage_tokens
+    inputs = {"pool": pool.manifest.digest} | {n: pool.signals[n].digest for n in ("duplicates", "tokens", "withheld")}
+    config = {"seed": rule.seed, "tokens_per_set": rule.tokens_per_set, "min_tokens": rule.min_tokens, "passage": passage}
+    chosen_step, step = Step("evaluation/passages", config, inputs), Step("evaluation", config, inputs)
+    if (manifest := context.workdir.manifest(step)) is not None:
+        context.progress.cached(step.name)
+        return manifest
+    seen = shards(context.workdir, pool.manifest, pool.signals)
+    state = heldout.evaluation_search(rule)
+    while not state.done:
+        parts = [part for _, part in context.executor.map(measure, [(shard, rule, passage, state) for shard in seen])]
+        if not any(map(len, parts)):
+            raise StudyError(
+                f"evaluation: no held-out document of {rule.min_tokens} tokens or more; raise evaluation.heldout "
+                f"({study.evaluation.heldout}) or add a reference source"
+            )
+        state = search.narrow(state, search.merge(parts))
+    lengths = tokenizer.byte_lengths(context.workdir.read_bytes(pool.tokenizer.files("tokenizer.json")[0]).decode())
+    chosen = run_step(context, chosen_step, choose, [(shard, rule, passage, state, lengths) for shard in seen])
+    return run_step(context, step, gather, [(context.workdir, chosen.files())], lambda parts: parts[0]["sets"], unit="sets")
+
+
+def passages(frame: pl.DataFrame, length: int) -> pl.DataFrame:
+    """Documents cut into passages of at most `length` tokens, each with a `uid` and a number of its own."""
+    count = -(-frame["n_tokens"].to_numpy().astype(np.int64) // length)
+    row = np.repeat(np.arange(len(frame)), count)
+    piece = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    n_tokens = np.minimum(frame["n_tokens"].to_numpy()[row].astype(np.int64) - piece * length, length)
+    uid = frame["uid"].to_numpy()[row] ^ mix64(0, piece.astype(np.uint64))  # mix64(0, 0) = 0: a first passage keeps its uid
+    columns = {"row": pl.Series(row), "piece": pl.Series(piece), "uid": pl.Series(uid), "n_tokens": pl.Series(n_tokens)}
+    return frame[row].with_columns(**columns)
+
+
+def _candidates(shard: Shard, passage: int) -> pl.DataFrame:
+    """Passages of the withheld documents, with the reason that curation.levels.heldout would find again."""
+    frame = shard.frame(FRAME)
+    return passages(frame.with_row_index("at").filter(frame["withheld.reason"].is_not_null()), passage)
+
+
+def _clusters(rows: pl.DataFrame, rule: Heldout) -> pl.Series:
+    references = rows.filter(rows["withheld.reason"].is_in([heldout.REFERENCE, heldout.NEAR_REFERENCE]))
+    return heldout.union([references["duplicates.cluster"]])
+
+
+def measure(shard: Shard, rule: Heldout, passage: int, state: search.Search) -> pl.DataFrame:
+    """One shard's part of the next round. Runs on a worker."""
+    rows = _candidates(shard, passage)
+    return heldout.measure(state, rows, rule, _clusters(rows, rule))
+
+
+def choose(out: Output, shard: Shard, rule: Heldout, passage: int, state: search.Search, lengths: np.ndarray) -> dict[str, Any]:
+    """One shard's evaluation passages with their tokens and exact bytes. Runs on a worker."""
+    rows = _candidates(shard, passage)
+    found = heldout.evaluation(state, rows, rule, _clusters(rows, rule)).select("uid", "sets")
+    found = found.join(rows, on="uid", how="left", maintain_order="left").sort("uid")
+    lists = token_lists(shard.workdir, shard.signals["tokens"])
+    values, offsets = lists.values.to_numpy(), lists.offsets.to_numpy()
+    start = offsets[found["at"].to_numpy()] + found["piece"].to_numpy() * passage
+    cut = [values[s : s + n] for s, n in zip(start.tolist(), found["n_tokens"].to_list(), strict=True)]
+    table = pa.table(
+        {
+            "uid": found["uid"].to_arrow(), "doc_id": found["doc_id"].to_arrow(),
+            "domain": found["domain"].cast(pl.String).to_arrow(),
+            "tokens": pa.array(cut, pa.list_(lists.type.value_type)),
+            "n_bytes": pa.array([int(lengths[tokens].sum()) for tokens in cut], pa.uint32()),
+            "sets": found["sets"].to_arrow(),
+        }
+    )  # fmt: skip
+    out.write_table(shard_file(shard.index), table)
+    return {}
+
+
+def gather(out: Output, workdir: Workdir, files: list[str]) -> dict[str, Any]:
+    """All passages in the order of uid, as one file (its size is bounded by tokens_per_set)."""
+    table = pa.concat_tables([workdir.read_table(path) for path in files]).sort_by("uid").drop_columns("uid")
+    out.write_table("documents.parquet", table)
+    rows = pl.DataFrame(table).select("sets", n=pl.col("tokens").list.len(), b="n_bytes").explode("sets")
+    sums = rows.group_by("sets").agg(documents=pl.len(), tokens=pl.col("n").sum(), bytes=pl.col("b").sum()).sort("sets")
+    return {"sets": {row.pop("sets"): row for row in sums.to_dicts()}}
+
+
+def own(context: Context, level: str, documents: Manifest, selection: Manifest) -> Manifest:
+    """Which evaluation documents satisfy the rules of a level: the doc_ids of `own:<level>`, a file per pool shard."""
+    step = Step(f"evaluation/own/{level}", {}, {"documents": documents.digest, "selection": selection.digest})
+    path = documents.files("documents.parquet")[0]
+    units = [(context.workdir, file, index, path) for index, file in enumerate(selection.files(".parquet"))]
+    return run_step(context, step, passing, units)
+
+
+def passing(out: Output, workdir: Workdir, selection: str, index: int, documents: str) -> dict[str, Any]:
+    """The shard's evaluation documents that fail no rule but the one that holds them out. Runs on a worker."""
+    ids = pl.DataFrame(workdir.read_table(documents, ["doc_id"]))["doc_id"].unique()
+    decided = pl.DataFrame(workdir.read_table(selection, ["doc_id", "failed"])).filter(pl.col("doc_id").is_in(ids.implode()))
+    rules = decided["failed"].cast(pl.List(pl.String)).list.set_difference(list(WITHHELD))
+    out.write_table(shard_file(index), decided.filter(rules.list.len() == 0).select("doc_id").to_arrow())
+    return {}

@@ -1,0 +1,133 @@
+"""Selections: from signals to decisions. For each level and pool shard, what is kept, and why the rest is not.
+
+Nothing here reads text: a level is a selection over narrow columns, so ten levels cost little more than one. Levels are
+independent of each other but for the `random` control, which reads how many tokens another level kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from curation.levels import explain, search, select
+from curation.levels.heldout import WITHHELD
+from curation.levels.level import Declaration, Level, Random, Top, build_level
+from curation.signals.registry import RULES
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Manifest, Output, Step
+from pipelines.signals.shards import Shard, known_columns, shard_file, shards
+from pipelines.study.study import Study, StudyError
+
+FRAME = ["doc_id", "uid", "source", "domain", "n_tokens", "n_bytes", "withheld.reason"]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What levels are made from: the pool, every signal by name, and the tokeniser."""
+
+    manifest: Manifest
+    signals: Mapping[str, Manifest]
+    tokenizer: Manifest
+
+
+def build(study: Study, name: str, known: Mapping[str, pl.DataType], kept: Mapping[str, Mapping[str, int]]) -> Level:
+    """The level `name` as rules; `kept` has the tokens by domain of the levels above it, which controls refer to."""
+    declarations = []
+    for other, declared in study.levels.items():
+        control = None
+        if declared.random is not None:
+            control = Random(kept.get(declared.random, {}), study.seed + 1, declared.random)
+        top = Top(declared.top.fraction, declared.top.by, declared.top.within) if declared.top else None
+        declarations.append(Declaration(other, declared.extends, tuple(declared.drop), tuple(declared.keep), top, control))
+    try:
+        level = build_level(name, declarations, known, RULES)
+        for rule in level.rules:
+            if rule.condition is not None:
+                rule.condition.check(known)
+            if rule.by is not None:
+                rule.by.check(known, truth=False)
+    except ValueError as error:
+        raise StudyError(f"levels.{name}: {error}") from None
+    return level
+
+
+def select_levels(context: Context, study: Study, pool: Pool) -> dict[str, Manifest]:
+    """Every level's selection, in the order of the study; a summary has the tokens kept by domain."""
+    known = known_columns(context.workdir, pool.manifest, pool.signals)
+    kept: dict[str, Mapping[str, int]] = {}
+    selections: dict[str, Manifest] = {}
+    for name in study.levels:
+        selections[name] = _select(context, study, pool, build(study, name, known, kept))
+        kept[name] = selections[name].summary["tokens"]
+    return selections
+
+
+def thresholds(context: Context, pool: Pool, level: Level) -> select.Thresholds:
+    """Search whatever the level's rules need to know of the whole pool (nothing, for most)."""
+    seen, columns = shards(context.workdir, pool.manifest, pool.signals), columns_of(level)
+    found = select.Thresholds()
+    while not found.settled(level):
+        jobs = [(shard, columns, level, found) for shard in seen]
+        found = select.settle(level, found, search.merge([part for _, part in context.executor.map(measure_level, jobs)]))
+    return found
+
+
+def columns_of(level: Level) -> list[str]:
+    """What a level's frame has: the columns of every level, and those its rules read."""
+    return [*FRAME, *sorted(level.columns - set(FRAME))]
+
+
+def _inputs(pool: Pool, columns: Sequence[str]) -> dict[str, str]:
+    """Digests of the signals that `columns` name."""
+    names = {column.partition(".")[0] for column in columns if "." in column} | {"tokens", "withheld"}
+    return {"pool": pool.manifest.digest} | {name: pool.signals[name].digest for name in sorted(names)}
+
+
+def _select(context: Context, study: Study, pool: Pool, level: Level) -> Manifest:
+    """The selection of one level: thresholds first, then every document's fate."""
+    columns, rules = columns_of(level), [rule.reason for rule in level.rules]
+    config: dict[str, Any] = {"rules": rules, "seed": study.seed}
+    if study.levels[level.name].random is not None:
+        config["tokens"] = {rule.random.like: dict(rule.random.tokens) for rule in level.rules if rule.random}
+    step = Step(f"selections/{level.name}", config, _inputs(pool, columns))
+    if (manifest := context.workdir.manifest(step)) is not None:
+        context.progress.cached(step.name)
+        return manifest
+    found = thresholds(context, pool, level)
+    units = [(shard, columns, level, found) for shard in shards(context.workdir, pool.manifest, pool.signals)]
+    facts = {"reasons": list(dict.fromkeys([*WITHHELD, *rules])), "thresholds": explain.found(level, found).to_dicts()}
+    return run_step(context, step, select_level, units, lambda parts: _kept(level.name, parts) | facts)
+
+
+def _frame(shard: Shard, columns: list[str]) -> tuple[pl.DataFrame, pl.Series]:
+    frame = shard.frame(columns)
+    return frame, frame["withheld.reason"].cast(pl.Enum(WITHHELD))
+
+
+def measure_level(shard: Shard, columns: list[str], level: Level, found: select.Thresholds) -> pl.DataFrame:
+    """One shard's part of the next threshold. Runs on a worker."""
+    frame, withheld = _frame(shard, columns)
+    return select.measure(level, frame, found, withheld)
+
+
+def select_level(out: Output, shard: Shard, columns: list[str], level: Level, found: select.Thresholds) -> dict[str, Any]:
+    """One shard's decisions. Runs on a worker."""
+    frame, withheld = _frame(shard, columns)
+    decided = select.select(level, frame, found, withheld)
+    out.write_table(shard_file(shard.index), decided.to_arrow())
+    kept = frame.filter(decided["keep"]).group_by("domain").agg(pl.col("n_tokens").sum()).sort("domain")
+    return {"documents": int(decided["keep"].sum()), "tokens": dict(kept.iter_rows())}
+
+
+def _kept(name: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    tokens: dict[str, int] = {}
+    for part in parts:
+        for domain, n in part["tokens"].items():
+            tokens[domain] = tokens.get(domain, 0) + n
+    documents = sum(part["documents"] for part in parts)
+    if not documents:
+        raise StudyError(
+            f"levels.{name}: keeps no document; loosen its rules (the selection's `failed` column says which bite)"
+        )
+    return {"documents": documents, "tokens": dict(sorted(tokens.items()))}

@@ -1,0 +1,1 @@
+"""From observations to the fit, the report, and what people look at."""

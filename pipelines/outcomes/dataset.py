@@ -1,0 +1,102 @@
+"""The levels as a folder that `datasets.load_dataset` reads and the Hub shows: a config per level, a card, Parquet files."""
+
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from curation.levels import card, edits
+from curation.levels.card import CardFacts, LevelFacts
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Output, Step, Workdir
+from pipelines.outcomes.looking import ledger_files
+from pipelines.run_study import Curated
+from pipelines.signals import classifiers
+from pipelines.signals.shards import Shard, shards
+from pipelines.study.study import Study
+
+DOCUMENT = ["uid", "text", "source", "domain", "url", "date"]
+
+
+def dataset(context: Context, study: Study, curated: Curated, command: str) -> str:
+    """Write the folder, and say where it is. A level's file `i` holds what the level keeps of pool shard `i`."""
+    seen = shards(context.workdir, curated.pool.manifest, curated.pool.signals)
+    config = {"default": list(study.levels)[-1], "title": study.name}
+    inputs = {f"ledgers/{name}": made.digest for name, made in curated.ledgers.items()}
+    step = Step("dataset", config, inputs | {"pool": curated.pool.manifest.digest}, version=2)
+    units = []
+    for name in study.levels:
+        after = [edit for ancestor in study.lineage(name) for edit in study.levels[ancestor].edit]
+        files = ledger_files(curated, name)
+        units += [(shard, files[i], after, card.file_name(name, i, len(seen))) for i, shard in enumerate(seen)]
+    made = run_step(context, step, write_rows, units, unit="files")
+    text = card.card(_facts(context.workdir, study, curated, command))
+    context.workdir.write_bytes(f"{made.step.path}/README.md", text.encode())
+    return context.workdir.full(made.step.path)
+
+
+def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: str) -> dict[str, Any]:
+    """What one level keeps of one shard. Runs on a worker."""
+    decided = pl.DataFrame(shard.workdir.read_table(ledger, ["keep", "tokens", "bytes"]))
+    documents = shard.text(decided["keep"], DOCUMENT)
+    if after:
+        texts, _ = edits.edit(documents["text"], after)
+        documents = documents.set_column(documents.column_names.index("text"), "text", pa.chunked_array([texts]))
+    clusters = shard.frame(["duplicates.cluster"]).to_series().filter(decided["keep"])
+    rows = card.rows(documents, decided.filter(pl.col("keep")), clusters)
+    with out.writing(name, rows=rows.num_rows) as file:
+        card.write(file, rows)
+    return {"documents": rows.num_rows}
+
+
+def _facts(workdir: Workdir, study: Study, curated: Curated, command: str) -> CardFacts:
+    evaluation = study.evaluation
+    scorers = {name: _classifier(workdir, study, curated, name) for name in study.classifiers}
+    levels = [_level(study, curated, name) for name in study.levels]
+    return CardFacts(
+        title=study.name,
+        levels=levels,
+        default=levels[-1].name,
+        sources={source.name: source.licence for source in study.sources if source.role == "pool"},
+        command=command,
+        tokenizer=curated.pool.tokenizer.summary["tokenizer"],
+        heldout=f"{evaluation.heldout:.3g} of the duplicate clusters, by hash (seed {study.seed}), are in no level, "
+        "nor are the documents of references and what duplicates them.",
+        classifiers=scorers,
+        digests={"pool": curated.pool.manifest.digest}
+        | {f"level {name}": made.digest for name, made in curated.levels.items()},
+    )
+
+
+def _classifier(workdir: Workdir, study: Study, curated: Curated, name: str) -> dict[str, Any]:
+    """What a classifier was made of and how well it tells its held-out examples apart."""
+    declared = study.classifiers[name]
+    facts = declared.model_dump(include={"positives", "negatives", "model"}, exclude_none=True)
+    if declared.model is not None:
+        return facts | {"xxh3": curated.pool.signals[name].step.inputs["model"], "label": declared.label}
+    found = classifiers.report(workdir, name, curated.pool.signals[name])
+    bias = ", ".join(f"{kind} {value:+.2f}" for kind, value in found["length_bias"].items())
+    means = ", ".join(f"{domain} {row['score']:.2f} ({row['n']})" for domain, row in sorted(found["domains"].items())[:20])
+    return facts | {
+        "examples": f"{found['n_good']:,} positives, {found['n_rest']:,} negatives, {found['n_held_out']:,} of them held out",
+        "held-out AUC": f"{found['auc']:.3f} ({found['auc_low']:.3f} to {found['auc_high']:.3f})",
+        "rank correlation of score and length": bias,
+        "mean score by domain (held out)": means,
+    }
+
+
+def _level(study: Study, curated: Curated, name: str) -> LevelFacts:
+    declared = study.levels[name]
+    blend = declared.mixture or study.mixture
+    shares = curated.levels[name].summary["domains"]
+    total = sum(shares.values())
+    to = f" to {blend.to or next(iter(study.levels))}" if blend.kind == "pinned" else ""
+    parts = ", ".join(f"{domain} {n / total:.1%}" for domain, n in sorted(shares.items(), key=lambda item: -item[1])[:20])
+    return LevelFacts(
+        name,
+        declared.model_dump(exclude_defaults=True, mode="json"),
+        curated.ledgers[name].summary["funnel"],
+        curated.selections[name].summary["thresholds"],
+        f"{blend.kind}{to}: {parts}",
+        "The copies that this control adds are counted above and are not among the rows." if declared.duplicate else "",
+    )

@@ -1,0 +1,216 @@
+"""Checks of the instrument before the ladder: seed-to-seed noise, the learning rate at the extreme levels, and the schedule.
+
+Each is a step of its own: a few stacks at chosen cells, whose observations say how far the ladder's numbers can be trusted.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from pipelines.engine.executor import Resources
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Manifest, Output, Step, Workdir
+from pipelines.runs import checkpoints
+from pipelines.runs.ladder import Rung, plan_body, rungs
+from pipelines.runs.stacking import gpu
+from pipelines.runs.train import local_inputs
+from pipelines.runs.watching import watching
+from pipelines.signals.shards import shard_file
+from pipelines.study.study import Study, StudyError
+from pipelines.study.training import NoiseCheck
+from training.certificate import code_digest
+from training.lr_check import Optimum, lr_check_stack, lr_optima
+from training.noise import Spread, noise, noise_stack
+from training.plan import Plan, PlanError, Run, parse_plan
+from training.run import run_stack
+from training.schedule import tokens_of_ladder
+from training.schedule_check import Gap, cosine_stack, gaps
+
+NOISE_FILE = "noise.parquet"
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The finished checks of a study; None where one is not declared."""
+
+    noise: Manifest | None
+    learning_rate: Manifest | None
+    cosine: Manifest | None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What every check trains on."""
+
+    levels: Mapping[str, Manifest]
+    evaluation: Manifest
+    tokenizer: str
+
+
+def run_checks(context: Context, study: Study, inputs: Inputs) -> Checks:
+    """Every check that the study declares."""
+    declared = study.checks
+    return Checks(
+        measure_noise(context, study, declared.noise, inputs) if declared.noise else None,
+        _learning_rate(context, study, inputs) if declared.learning_rate else None,
+        _cosine(context, study, inputs) if declared.cosine else None,
+    )
+
+
+def measure_noise(context: Context, study: Study, declared: NoiseCheck, inputs: Inputs) -> Manifest:
+    """Every checked level at every cell of `declared`, over its seeds: one stack per shape. A copy of the table lies at the
+    top of the work directory, where the fitter (`--noise`) and `assay power` read it."""
+    bodies = []
+    for shape, tokens in declared.cells.items():
+        rung = _rung(study, shape, "checks.noise.cells")
+        body = _body(study, rung, inputs, seeds=1, tokens=max(tokens))
+        bodies.append(_with("checks.noise", body, noise_stack, tokens, range(declared.seeds)))
+    manifest = _train(context, study, "noise", bodies, inputs)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table(context, manifest), sink)
+    content = sink.getvalue().to_pybytes()
+    if not context.workdir.exists(NOISE_FILE) or context.workdir.read_bytes(NOISE_FILE) != content:
+        context.workdir.write_bytes(NOISE_FILE, content)
+    return manifest
+
+
+def _learning_rate(context: Context, study: Study, inputs: Inputs) -> Manifest:
+    declared = study.checks.learning_rate
+    assert declared is not None
+    rung = _rung(study, declared.shape, "checks.learning_rate.shape")
+    body = _body(study, rung, inputs, seeds=1, tokens=declared.tokens)
+    rates = _with("checks.learning_rate", body, lr_check_stack, study.checked_levels, declared.tokens, declared.factors)
+    return _train(context, study, "learning_rate", [rates], inputs)
+
+
+def _cosine(context: Context, study: Study, inputs: Inputs) -> Manifest:
+    declared = study.checks.cosine
+    assert declared is not None
+    rung = _rung(study, declared.shape, "checks.cosine.shape")
+    body = _body(study, rung, inputs, seeds=declared.seeds, tokens=declared.tokens)
+    branches = body | {"stacks": [body["stacks"][0] | {"tokens": (declared.tokens,)}]}
+    cosines = _with("checks.cosine", body, cosine_stack, declared.tokens)
+    return _train(context, study, "cosine", [branches, cosines], inputs)
+
+
+def spreads(context: Context, manifest: Manifest) -> list[Spread]:
+    """Per cell and evaluation set: the spread over seeds, alone and paired between levels."""
+    return noise(table(context, manifest).to_pylist())
+
+
+def optima(context: Context, study: Study, manifest: Manifest) -> list[Optimum]:
+    """Per checked level: the best learning rate, and what the ladder's own rate costs."""
+    declared = study.checks.learning_rate
+    assert declared is not None
+    rung = _rung(study, declared.shape, "checks.learning_rate.shape")
+    return lr_optima(table(context, manifest).to_pylist(), rung.lr, study.fit.eval_set)
+
+
+def schedule_gaps(context: Context, study: Study, manifest: Manifest) -> list[Gap]:
+    """Per evaluation set and rate: the cosine's loss minus the branch's."""
+    declared = study.checks.cosine
+    assert declared is not None
+    rung = _rung(study, declared.shape, "checks.cosine.shape")
+    branches, cosines = (context.workdir.read_table(path).to_pylist() for path in sorted(manifest.files(".parquet")))
+    return gaps(branches, cosines, rung.lr)
+
+
+def table(context: Context, manifest: Manifest) -> pa.Table:
+    """The observations of a check, of all its stacks."""
+    return pa.concat_tables([context.workdir.read_table(path) for path in manifest.files(".parquet")])
+
+
+def _rung(study: Study, shape: str, place: str) -> Rung:
+    made = {rung.name: rung for rung in rungs(study)}
+    if shape not in made:
+        raise StudyError(f"{place}: {shape!r} is not a shape of the ladder ({', '.join(made)})")
+    return made[shape]
+
+
+def _body(study: Study, rung: Rung, inputs: Inputs, *, seeds: int, tokens: int) -> dict[str, Any]:
+    """The checked levels at one shape as a training plan with the stack "s"; its paths are the work directory's own."""
+    if tokens > max(rung.tokens):
+        raise StudyError(
+            f"checks: D {tokens:,} is beyond the ladder's longest, {max(rung.tokens):,}; check a cell of the ladder"
+        )
+    stack = rung.stack("s", [Run(level, seed) for seed in range(seeds) for level in study.checked_levels])
+    datasets = {
+        level: {
+            "path": inputs.levels[level].step.path, "digest": inputs.levels[level].digest,
+            "unique_tokens": inputs.levels[level].summary["unique_tokens"],
+        }
+        for level in study.checked_levels
+    }  # fmt: skip
+    evaluation = {"path": inputs.evaluation.step.path, "digest": inputs.evaluation.digest, "tokenizer": inputs.tokenizer}
+    return plan_body(study, [stack], datasets, evaluation)
+
+
+def _with(place: str, body: dict[str, Any], make: Callable[..., Plan], *arguments: Any) -> dict[str, Any]:
+    """`body` with the stack that `make(plan, "s", *arguments)` puts in place of its own."""
+    try:
+        made = make(parse_plan(body, Path()), "s", *arguments)
+    except ValueError as error:
+        raise StudyError(f"{place}: {error}") from None
+    return body | {"schedule": asdict(made.schedule), "stacks": [asdict(stack) for stack in made.stacks]}
+
+
+def _checked(place: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The plan, refused here rather than on a worker where it cannot be trained."""
+    try:
+        parse_plan(body, Path())
+    except PlanError as error:
+        raise StudyError(f"{place}: {error}") from None
+    return body
+
+
+def _train(context: Context, study: Study, name: str, bodies: list[dict[str, Any]], inputs: Inputs) -> Manifest:
+    """One step with a unit per plan, each with one stack to train."""
+    config = {
+        "plans": [{key: value for key, value in body.items() if key not in ("datasets", "evaluation")} for body in bodies],
+        "device": "cuda" if study.ladder.gpus else "cpu", "code": code_digest(), "torch": torch.__version__.split("+")[0],
+    }  # fmt: skip
+    digests = {level: inputs.levels[level].digest for level in study.checked_levels}
+    step = Step(f"checks/{name}", config, digests | {"evaluation": inputs.evaluation.digest, "tokenizer": inputs.tokenizer})
+    needed = Resources(cpus=study.ladder.threads, gpus=study.ladder.gpus)
+    units = [
+        (context.workdir, _checked(f"checks.{name}", _named(body, f"{name}-{place}-{step.id}")))
+        for place, body in enumerate(bodies)
+    ]
+    stacks = [plan["stacks"][0] for _, plan in units]
+    folders = [(Path(context.workdir.full(f"scratch/{stack['id']}")), len(stack["runs"])) for stack in stacks]
+    return run_step(
+        context, step, train_check, units, resources=needed, weight=lambda i: _tokens(bodies[i]), unit="tokens",
+        watch=partial(watching, folders) if context.workdir.is_local else None,
+    )  # fmt: skip
+
+
+def _named(body: dict[str, Any], stack_id: str) -> dict[str, Any]:
+    """The plan with its stack under a name of its own, so that an interrupted check finds its checkpoint."""
+    return body | {"stacks": [body["stacks"][0] | {"id": stack_id}]}
+
+
+def _tokens(body: dict[str, Any]) -> int:
+    """Tokens that a plan's stack trains on."""
+    stack, schedule = body["stacks"][0], body["schedule"]
+    ladder = list(stack["tokens"])
+    each = ladder[-1] if schedule["kind"] == "cosine" else tokens_of_ladder(ladder, schedule["cooldown"])
+    return round(each * len(stack["runs"]))
+
+
+def train_check(out: Output, workdir: Workdir, body: dict[str, Any]) -> dict[str, Any]:
+    """Train one plan's stack and keep its observations. Runs on a worker; picks up its own checkpoints after a retry."""
+    name, device = body["stacks"][0]["id"], gpu() if out.step.config["device"] == "cuda" else torch.device("cpu")
+    with local_inputs(workdir, body) as (base, scratch):
+        checkpoints.fetch(workdir, name, scratch)
+        folder = run_stack(parse_plan(body, base), name, scratch, checkpoints.keeper(workdir, name, scratch), device)
+        out.write_table(shard_file(out.index), pq.read_table(folder / "observations.parquet"))
+        shutil.rmtree(folder)
+        checkpoints.drop(workdir, name)
+    return {"runs": len(body["stacks"][0]["runs"])}

@@ -1,0 +1,99 @@
+"""The ladder as a list of runs: which shapes, tokens and seeds, by which recipe, at what cost. Needs no data."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipelines.study.study import Study, StudyError
+from pipelines.study.training import Shape as DeclaredShape
+from training.plan import Run, Stack
+from training.recipe import recipe
+from training.shapes import SHAPES, Shape
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One shape of the ladder and how it is trained, on every level and seed alike."""
+
+    name: str
+    shape: Shape
+    tokens: tuple[int, ...]
+    batch_tokens: int
+    lr: float
+    warmup_tokens: int
+    beta2: float
+
+    def stack(self, stack_id: str, runs: Sequence[Run]) -> Stack:
+        """The runs of this shape as one stack of a training plan."""
+        return Stack(stack_id, self.name, tuple(runs), self.tokens, self.batch_tokens, self.lr, self.warmup_tokens)
+
+    def trained_tokens(self, study: Study) -> int:
+        """Tokens that one trunk and its branches go through: what a run costs, in place of the sum of its D."""
+        if study.schedule.kind == "cosine":
+            return sum(self.tokens)
+        cooldown = study.schedule.cooldown
+        return round((1 - cooldown) * self.tokens[-1] + cooldown * sum(self.tokens))
+
+    def flops_per_token(self, study: Study) -> int:
+        return self.shape.flops_per_token(study.tokenizer.vocab_size, study.ladder.context)
+
+
+def rungs(study: Study) -> list[Rung]:
+    """The study's ladder, smallest shape first as declared. Raises StudyError for shapes or settings that cannot run."""
+    ladder = study.ladder
+    if isinstance(ladder.shapes, list):
+        if unknown := [name for name in ladder.shapes if name not in SHAPES]:
+            raise StudyError(f"ladder.shapes: {unknown[0]!r} is not in the ladder table ({', '.join(SHAPES)})")
+        shapes = {name: SHAPES[name] for name in ladder.shapes}
+    else:
+        shapes = {name: _shape(name, declared) for name, declared in ladder.shapes.items()}
+    tokens = tuple(sorted(set(ladder.tokens)))
+    made = []
+    for name, shape in shapes.items():
+        rule = recipe(shape, study.tokenizer.vocab_size, ladder.context, list(tokens), study.schedule.kind)
+        batch = ladder.batch_tokens or rule.batch_tokens
+        warmup = rule.warmup_tokens if ladder.warmup_tokens is None else ladder.warmup_tokens
+        if batch % ladder.context:
+            raise StudyError(f"ladder.batch_tokens: {batch} is not a multiple of ladder.context {ladder.context}")
+        if tokens[0] < 5 * batch:
+            raise StudyError(
+                f"ladder.tokens: {tokens[0]} is under 5 batches of {batch} tokens; raise it or set a smaller batch"
+            )
+        made.append(Rung(name, shape, tokens, batch, ladder.lr or rule.lr, warmup, rule.beta2))
+    return made
+
+
+def _shape(name: str, declared: DeclaredShape) -> Shape:
+    ff = declared.ff or -(-declared.width * 8 // 3 // 32) * 32
+    try:
+        return Shape(declared.width, declared.depth, declared.heads, ff)
+    except ValueError as error:
+        raise StudyError(f"ladder.shapes.{name}: {error}") from None
+
+
+def optimizer(study: Study, rung: Rung) -> dict[str, Any]:
+    return {"beta2": rung.beta2, "weight_decay": study.schedule.weight_decay, "clip": study.schedule.clip}
+
+
+def plan_body(
+    study: Study, stacks: Sequence[Stack], paths: dict[str, dict[str, Any]], evaluation: dict[str, Any]
+) -> dict[str, Any]:
+    """A training plan (docs/training.md) as JSON: `paths` are the datasets by level."""
+    made = rungs(study)
+    return {
+        "version": 1,
+        "context": study.ladder.context,
+        "vocab_size": study.tokenizer.vocab_size,
+        "eot": 0,
+        "tokenizer": evaluation["tokenizer"],
+        "datasets": paths,
+        "evaluation": {"path": evaluation["path"], "digest": evaluation["digest"]},
+        "shapes": {rung.name: asdict(rung.shape) for rung in made},
+        "optimizer": optimizer(study, made[0]),
+        "schedule": {"kind": study.schedule.kind, "cooldown": study.schedule.cooldown},
+        "precision": study.ladder.precision,
+        "threads": study.ladder.threads,
+        "keep_weights": "none",
+        "trunk_evaluations": study.evaluation.trunk,
+        "stacks": [asdict(stack) for stack in stacks],
+    }

@@ -1,0 +1,79 @@
+"""Observations: one tidy row per run, D and evaluation set, gathered from all runs; the fitter needs nothing else."""
+
+from collections.abc import Mapping
+from math import log
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Manifest, Output, Step, Workdir
+from pipelines.runs.train import Cell
+
+FILE = "observations.parquet"
+
+
+def gather(context: Context, cells: list[Cell], runs: Mapping[str, Manifest], own: Mapping[str, Manifest]) -> Manifest:
+    """Every run's rows, and for each level its own evaluation set (scored by every run; no verdict is drawn from it)."""
+    inputs = {name: manifest.digest for name, manifest in {**runs, **{f"own/{k}": v for k, v in own.items()}}.items()}
+    step = Step("observations", {}, inputs)
+    places = {name: runs[name].step.path for name in (cell.step.name for cell in cells)}
+    unit = (context.workdir, list(places.values()), {level: manifest.files(".parquet") for level, manifest in own.items()})
+    manifest = run_step(context, step, collect, [unit], unit="tables")
+    table = context.workdir.read_bytes(manifest.files(FILE)[0])
+    if not context.workdir.exists(FILE) or context.workdir.read_bytes(FILE) != table:
+        context.workdir.write_bytes(FILE, table)  # where people look for it: the current study's table, at the top
+    return manifest
+
+
+def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[str]]) -> dict[str, Any]:
+    """One table of all runs. Runs on a worker."""
+    members = {
+        f"own:{level}": pl.concat([pl.DataFrame(workdir.read_table(path)) for path in files])["doc_id"]
+        for level, files in own.items()
+    }
+    tables = []
+    for path in runs:
+        rows = pl.DataFrame(workdir.read_table(f"{path}/observations.parquet"))
+        losses = pl.DataFrame(workdir.read_table(f"{path}/losses.parquet"))
+        extra = [own_rows(rows, losses, name, ids) for name, ids in members.items() if len(ids)]
+        tables.append(pl.concat([rows, *extra]))
+    table = pl.concat(tables)
+    out.write_table(FILE, table.to_arrow().cast(_plain(table)))
+    return {"rows": len(table)}
+
+
+def own_rows(rows: pl.DataFrame, losses: pl.DataFrame, name: str, ids: pl.Series) -> pl.DataFrame:
+    """The run's rows on the documents `ids`: like those of its first evaluation set, with the losses summed anew."""
+    documents = losses.filter(pl.col("doc_id").is_in(ids.implode()))
+    if documents.is_empty():
+        return rows.clear()
+    nats, tokens, size = pl.col("nats"), pl.col("n_tokens").cast(pl.Int64), pl.col("n_bytes").cast(pl.Int64)
+    mean = nats.sum() / tokens.sum()
+    residual = nats - mean * tokens  # the ratio estimator's error (Cochran 1977, section 2.11)
+    # in the order of the file, so that floating-point sums are the same on every machine
+    sums = documents.group_by("tokens", maintain_order=True).agg(
+        loss=mean,
+        bits_per_byte=nats.sum() / size.sum() / log(2),
+        eval_tokens=tokens.sum(),
+        loss_se=((residual**2).sum() * pl.len() / (pl.len() - 1)).sqrt() / tokens.sum(),
+    )
+    template = rows.filter(pl.col("eval_set") == rows["eval_set"][0]).drop("loss", "bits_per_byte", "eval_tokens", "loss_se")
+    return (
+        template.with_columns(eval_set=pl.lit(name))
+        .join(sums, on="tokens", maintain_order="left")
+        .select(rows.columns)
+        .cast(rows.schema)
+    )
+
+
+def _plain(table: pl.DataFrame) -> pa.Schema:
+    """Strings as Arrow's plain string, which every reader knows."""
+    schema = table.to_arrow().schema
+    return pa.schema(
+        [
+            pa.field(f.name, pa.string() if pa.types.is_large_string(f.type) or pa.types.is_string_view(f.type) else f.type)
+            for f in schema
+        ]
+    )

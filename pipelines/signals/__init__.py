@@ -1,0 +1,1 @@
+"""From sources to the pool, its signals, classifiers and tokens."""

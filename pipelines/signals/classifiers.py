@@ -1,0 +1,143 @@
+"""Quality classifiers: draw examples by hash, train fastText on them, and offer its score as a signal."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.document import Batch
+from curation.levels import search
+from curation.levels.expression import parse
+from curation.signals import quality
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Manifest, Output, Step, Workdir
+from pipelines.signals.sampling import Sample, drawn, settle
+from pipelines.signals.shards import Shard, known_columns, shard_file, shards
+from pipelines.signals.signals import Signal
+from pipelines.study.curation import Classifier
+from pipelines.study.study import StudyError
+
+EXAMPLE_CHARACTERS = 10_000  # of a document's start are enough to judge it by, and bound the memory of the training
+
+
+def classifier(
+    context: Context, name: str, declared: Classifier, pool: Manifest, signals: Mapping[str, Manifest], base: Path
+) -> Signal:
+    """The score of classifier `name` as a signal still to be computed; trains the model first unless the user brings one."""
+    if declared.model is not None:
+        return _users(name, declared, pool, base)
+    model = train(context, name, declared, pool, signals)
+    step = Step(f"signals/{name}", {}, {"pool": pool.digest, "model": model.digest})
+    return Signal(step, score, {"workdir": context.workdir, "model": model.files("model.bin")[0]})
+
+
+def train(context: Context, name: str, declared: Classifier, pool: Manifest, signals: Mapping[str, Manifest]) -> Manifest:
+    """Draw both classes among usable survivors of duplicate clusters, so that no cluster is on both sides, and train."""
+    sample = Sample(
+        groups={"good": declared.positives, "rest": declared.negatives},
+        targets={"good": declared.examples, "rest": declared.examples},
+        among="withheld.usable and duplicates.survivor",
+        weight=None,
+        seed=declared.seed,
+    )
+    known = known_columns(context.workdir, pool, signals)
+    for key, text in (("positives", declared.positives), ("negatives", declared.negatives)):
+        try:
+            if text is not None:
+                parse(text, known).check(known)
+        except ValueError as error:
+            raise StudyError(f"classifiers.{name}.{key}: {error}") from None
+    read = {column.partition(".")[0] for column in sample.columns if "." in column}
+    inputs = {"pool": pool.digest} | {signal: signals[signal].digest for signal in sorted(read)}
+    drawing = {"groups": dict(sample.groups), "examples": declared.examples, "seed": declared.seed}
+    step = Step(f"classifiers/{name}/examples", drawing, inputs)
+    examples = context.workdir.manifest(step)
+    if examples is None:
+        seen = shards(context.workdir, pool, signals)
+        state = settle(context, sample, seen)
+        examples = run_step(context, step, draw, [(shard, sample, state) for shard in seen], lambda parts: count(name, parts))
+    settings = quality.Settings(
+        dim=declared.dim, bucket=declared.bucket, word_ngrams=declared.word_ngrams, epochs=declared.epochs,
+        lr=declared.lr, seed=declared.seed,
+    )  # fmt: skip
+    step = Step(f"classifiers/{name}", asdict(settings), {"examples": examples.digest})
+    unit = (context.workdir, examples.files(".parquet"), settings)
+    return run_step(context, step, fit, [unit], lambda parts: parts[0]["report"], unit="models")
+
+
+def draw(out: Output, shard: Shard, sample: Sample, state: search.Search) -> dict[str, Any]:
+    """The shard's examples: text, domain and class. Runs on a worker."""
+    group = drawn(sample, shard, state)
+    table = shard.text(group.is_not_null(), ["text", "domain"])
+    cut = pl.DataFrame(table).with_columns(pl.col("text").str.slice(0, EXAMPLE_CHARACTERS), group=group.drop_nulls())
+    out.write_table(shard_file(shard.index), cut.to_arrow().cast(EXAMPLES))
+    return {"good": int((group == "good").sum()), "rest": int((group == "rest").sum())}
+
+
+EXAMPLES = pa.schema([("text", pa.large_string()), ("domain", pa.string()), ("group", pa.string())])
+
+
+def count(name: str, parts: list[dict[str, Any]]) -> dict[str, int]:
+    """Examples drawn of each class; refuses a class without any."""
+    counts = {group: sum(part[group] for part in parts) for group in ("good", "rest")}
+    for group, key in (("good", "positives"), ("rest", "negatives")):
+        if not counts[group]:
+            raise StudyError(f"classifiers.{name}.{key}: no usable document of the pool matches; widen the expression")
+    return counts
+
+
+def fit(out: Output, workdir: Workdir, files: list[str], settings: quality.Settings) -> dict[str, Any]:
+    """Train on all drawn examples: `model.bin` and its report."""
+    table = pa.concat_tables([workdir.read_table(path) for path in files])
+    good, rest = (table.filter(pc.field("group") == group) for group in ("good", "rest"))
+    trained = quality.train(good, rest, settings)
+    with out.writing("model.bin") as file:
+        file.write(trained.model)
+    return {"report": asdict(trained.report)}
+
+
+def report(workdir: Workdir, name: str, signal: Manifest) -> dict[str, Any]:
+    """What `curation.signals.quality.Report` says of the model that made the scores `signal`."""
+    for identity in workdir.listing(f"classifiers/{name}"):
+        path = f"classifiers/{name}/{identity}/manifest.json"
+        if workdir.exists(path):
+            made = Manifest.from_bytes(workdir.read_bytes(path))
+            if made.digest == signal.step.inputs["model"]:
+                return made.summary
+    raise ValueError(f"classifiers/{name}: the model of {signal.step.path} is gone; delete that folder too, and curate again")
+
+
+def _users(name: str, declared: Classifier, pool: Manifest, base: Path) -> Signal:
+    path = declared.model or ""
+    located = path if "://" in path else str((base / path).absolute())
+    if "://" not in path and not Path(located).is_file():
+        raise StudyError(f"classifiers.{name}.model: no file at {located}; give the path of a fastText .bin")
+    import fsspec
+    import xxhash
+
+    with fsspec.open(located, "rb") as file:
+        digest = xxhash.xxh3_128_hexdigest(file.read())  # pyright: ignore[reportAttributeAccessIssue]
+    step = Step(f"signals/{name}", {"label": declared.label}, {"pool": pool.digest, "model": digest})
+    return Signal(step, quality.compute, {"model": located, "label": declared.label})
+
+
+def score(batch: Batch, workdir: Workdir, model: str) -> pa.Table:
+    """The signal `score` by a model in the work directory."""
+    return pa.table({"score": quality.score(_loaded(workdir, model), batch.text)})
+
+
+@lru_cache(maxsize=4)
+def _loaded(workdir: Workdir, path: str) -> Any:
+    """A model, once per worker process; fastText reads from local files only."""
+    if workdir.is_local:
+        return quality.load(workdir.full(path))
+    with TemporaryDirectory() as folder:
+        local = Path(folder, "model.bin")
+        local.write_bytes(workdir.read_bytes(path))
+        return quality.load(str(local))

@@ -1,0 +1,113 @@
+"""Pool: every source read once, in a fixed order, into uniform shards of documents; what cannot be read is quarantined."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from curation import ingest
+from curation.document import SCHEMA
+from curation.sources import plan, readers
+from curation.sources.source import Fields, Place, Slice, Source
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Manifest, Output, Step
+from pipelines.study.curation import FileSource
+from pipelines.study.study import Study, StudyError
+
+
+def source_of(declared: Any, study: Study, base: Path) -> Source:
+    """A study's source as curation knows it; relative paths are relative to the study file."""
+    record, piece = study.pool.record_megabytes, study.pool.shard_megabytes
+    if not isinstance(declared, FileSource):
+        return Source(
+            declared.name, declared.kind, slice_megabytes=piece, max_record_megabytes=record,
+            max_megabytes=declared.max_megabytes,
+        )  # fmt: skip
+    paths = [declared.path] if isinstance(declared.path, str) else declared.path
+    located = tuple(path if "://" in path else str((base / path).absolute()) for path in paths)
+    return Source(
+        declared.name, declared.kind, located, Fields(**declared.fields), declared.domain,
+        slice_megabytes=piece, max_record_megabytes=record, extract=declared.extract,
+    )  # fmt: skip
+
+
+def pool(context: Context, study: Study, base: Path) -> Manifest:
+    """Read all sources. Raises StudyError for a source without a readable document and for too many malformed records."""
+    slices: list[Slice] = []
+    fingerprints = {}
+    for declared in study.sources:
+        planned = plan.slices(source_of(declared, study, base))
+        fingerprints[declared.name] = plan.fingerprint(planned)
+        slices += planned
+    shard_bytes = round(study.pool.shard_megabytes * 1e6)
+    step = Step("pool", {"fingerprints": fingerprints, "shard_bytes": shard_bytes, "max_malformed": study.pool.max_malformed})
+    # what the progress bar counts; a store that does not tell sizes counts as a byte a slice
+    weights = [max(1, sum((part.stop or part.size) - part.start for part in piece.parts)) / 1e6 for piece in slices]
+    names = [source.name for source in study.sources]
+    return run_step(
+        context, step, read_slice, [(piece, index, shard_bytes) for index, piece in enumerate(slices)],
+        lambda parts: summarise(parts, names, study.pool.max_malformed), weight=weights.__getitem__, unit="MB stored",
+    )  # fmt: skip
+
+
+def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> dict[str, Any]:
+    """One slice into its shards; a try that was interrupted goes on behind the last shard that it made. Runs on a worker."""
+    first, made = index * ingest.SHARDS_PER_SLICE, out.saved()
+    records = readers.read(piece, Place(*made[-1]["then"]) if made else None)
+    for number, shard in enumerate(ingest.shards(records, piece.source, first, shard_bytes, len(made)), first + len(made)):
+        made.append(write_shard(out, shard, number))
+        if shard.then is not None:
+            out.save(made[-1])
+    quarantined = [row for shard in made for row in shard["quarantine"]]
+    if quarantined:
+        with out.writing(f"quarantine-{index:05d}.jsonl", rows=len(quarantined)) as file:
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in quarantined).encode())
+    reasons = Counter(f"{row['reason']}" for row in quarantined)
+    domains: Counter[str] = Counter()
+    for shard in made:
+        domains.update(shard["domains"])
+    return {
+        "source": piece.source.name, "documents": sum(shard["documents"] for shard in made),
+        "text_bytes": sum(shard["text_bytes"] for shard in made), "malformed": len(quarantined),
+        "reasons": dict(reasons.most_common(20)), "domains": dict(sorted(domains.items())),
+    }  # fmt: skip
+
+
+def write_shard(out: Output, shard: ingest.Shard, number: int) -> dict[str, Any]:
+    """One shard's file (none without documents) and what the slice's record and a later try must know of it."""
+    sizes = pl.DataFrame(shard.documents.select(["domain", "text"])).select("domain", n=pl.col("text").str.len_bytes())
+    facts = {"documents": len(sizes), "text_bytes": int(sizes["n"].sum())}
+    if len(sizes):
+        with out.parquet(f"shard-{number:08d}.parquet", SCHEMA, **facts) as writer:
+            for group in ingest.row_groups(shard.documents):
+                writer.write_table(group)
+    domains = dict(sizes.group_by("domain").agg(pl.col("n").sum()).iter_rows())
+    return facts | {"domains": domains, "quarantine": shard.quarantine.to_pylist(), "then": shard.then}
+
+
+def summarise(parts: list[dict[str, Any]], names: list[str], max_malformed: float) -> dict[str, Any]:
+    """Totals by source and domain; refuses a source that gave nothing and a share of malformed records over the limit."""
+    sources = {name: {"documents": 0, "malformed": 0} for name in names}
+    domains: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for part in parts:
+        for key in ("documents", "malformed"):
+            sources[part["source"]][key] += part[key]
+        domains.update(part["domains"])
+        reasons.update(part["reasons"])
+    for name, counts in sources.items():
+        share = counts["malformed"] / max(1, sum(counts.values()))
+        common = "; ".join(f"{reason} ({n})" for reason, n in reasons.most_common(3))
+        if not counts["documents"]:
+            raise StudyError(
+                f"source {name!r}: no readable document ({counts['malformed']} malformed: {common or 'it is empty'})"
+            )
+        if share > max_malformed:
+            raise StudyError(
+                f"source {name!r}: {counts['malformed']} of {sum(counts.values())} records are malformed ({share:.1%}), over "
+                f"pool.max_malformed = {max_malformed:.1%}: {common}. See the quarantine files in the pool folder; mend the "
+                "input or raise the limit"
+            )
+    return {"sources": sources, "domain_bytes": dict(sorted(domains.items())), "reasons": dict(reasons.most_common(50))}

@@ -1,1 +1,0 @@
-"""One file per step: its inputs, its identity, its work per shard."""

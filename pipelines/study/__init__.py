@@ -1,0 +1,1 @@
+"""The study file: YAML to a validated, frozen declaration."""

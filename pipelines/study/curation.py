@@ -1,0 +1,188 @@
+"""The sections of a study file that say how text becomes levels."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.study.section import Fraction, Name, Section
+
+Role = Literal["pool", "reference", "examples"]
+ROLE: Any = Field(
+    default="pool",
+    description="`pool` feeds the levels; `reference` is only an evaluation set; `examples` only gives classifiers theirs.",
+)
+
+
+LICENCE: Any = Field(default=None, description="Licence of the collection, for the card of `assay export` (`cc-by-sa-4.0`).")
+
+
+class PythonEnvironment(Section):
+    """The text of the running interpreter: standard library and installed distributions."""
+
+    kind: Literal["python_environment"]
+    name: Name = "python"
+    role: Role = ROLE
+    licence: str | None = LICENCE
+    max_megabytes: float = Field(default=24, gt=0, description="Text to take at most, spread over the domains, in MB.")
+
+
+class FileSource(Section):
+    """Files, by path or glob, local or at any fsspec URL."""
+
+    kind: Literal["jsonl", "parquet", "text", "html", "warc"]
+    name: Name
+    path: str | list[str] = Field(description="A path, glob or URL, or a list of them; relative to the study file.")
+    fields: dict[Literal["text", "url", "domain", "date"], str] = Field(
+        default_factory=dict, description="Document column: record key."
+    )
+    domain: str | None = Field(
+        default=None, description="The domain of every document of this source (else the record's, else the source's name)."
+    )
+    role: Role = ROLE
+    licence: str | None = LICENCE
+    extract: Literal["resiliparse", "trafilatura"] = Field(
+        default="resiliparse", description="Main-text extraction for html and warc."
+    )
+
+
+Source = Annotated[PythonEnvironment | FileSource, Field(discriminator="kind")]
+
+
+class Pool(Section):
+    """How the sources become shards."""
+
+    shard_megabytes: float = Field(default=16, gt=0, le=256, description="Text per pool shard, in MB.")
+    record_megabytes: float = Field(default=16, gt=0, le=256, description="A record larger than this is quarantined.")
+    max_malformed: float = Field(
+        default=0.01, ge=0, le=1, description="Share of malformed records above which the pool is refused."
+    )
+    edit: list[Literal["lines", "substrings"]] = Field(
+        default_factory=list,
+        description="Cut repeated lines, or paragraphs of repeated 13-grams, out of the pool first, for all levels.",
+    )
+
+
+class Duplicates(Section):
+    """MinHash-LSH near-duplicate clusters over word n-gram shingles."""
+
+    ngram: int = Field(default=5, ge=1, description="Units per shingle.")
+    unit: Literal["word", "character"] = Field(default="word", description="What shingles are made of.")
+    scope: Literal["global", "source", "domain"] = Field(default="global", description="Seek copies only within one of these.")
+    bands: int = Field(default=20, ge=1, description="Bands of the signature. 20 x 6 finds nearly all pairs above 0.7.")
+    rows: int = Field(default=6, ge=1, description="Rows per band; a pair is tested with probability 1 - (1 - s^rows)^bands.")
+    seed: int = 1
+    verify: Literal["jaccard", "containment", "off"] = "jaccard"
+    threshold: Fraction = Field(default=0.7, description="Candidate pairs below this similarity are not duplicates.")
+    survivor: list[str] = Field(
+        default_factory=lambda: ["n_bytes"],
+        description="Which copy of a cluster stays: columns in order, highest first (`-name`: lowest first; `name: a > b`: "
+        "these values first), then lowest uid.",
+    )
+    also: list[Literal["url", "lines", "substrings"]] = Field(
+        default_factory=list,
+        description="Further signals of repetition for levels to drop by: `duplicates_url`, `lines`, `substrings`.",
+    )
+
+
+class Classifier(Section):
+    """A fastText quality classifier trained in the run, or a user's model; its score is the signal column `<name>.score`."""
+
+    positives: str | None = Field(default=None, description="Expression over document columns and signals: the good examples.")
+    negatives: str | None = Field(
+        default=None, description="What to tell them from: an expression; a sample of all else by default."
+    )
+    model: str | None = Field(default=None, description="Path of a fastText .bin to score with instead of training one.")
+    label: str = Field(default="__label__hq", description="The label whose probability is the score.")
+    examples: int = Field(default=20_000, ge=50, description="Documents per class, at most.")
+    dim: int = Field(default=16, ge=1, le=300)
+    bucket: int = Field(default=100_000, ge=1)
+    word_ngrams: int = Field(default=2, ge=1)
+    epochs: int = Field(default=5, ge=1)
+    lr: float = Field(default=0.1, gt=0)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Classifier":
+        if (self.positives is None) == (self.model is None):
+            raise ValueError(
+                "give either `positives` (to train a classifier) or `model` (to use one), not both and not neither"
+            )
+        return self
+
+
+class Top(Section):
+    """Keep the best fraction of the surviving tokens by one signal column."""
+
+    fraction: Fraction
+    by: str
+    within: Literal["domain"] | None = None
+
+
+class Mixture(Section):
+    """Domain shares of a level's training stream."""
+
+    kind: Literal["pinned", "natural", "explicit", "temperature"] = "pinned"
+    to: str | None = Field(
+        default=None, description="pinned: the level whose natural shares are used (default: the first level)."
+    )
+    shares: dict[str, float] | None = Field(default=None, description="explicit: share per domain; must sum to 1.")
+    temperature: float = Field(default=1.0, gt=0, description="temperature: shares ~ natural ** (1 / temperature).")
+    piece_tokens: int = Field(
+        default=2048, ge=16, description="Documents longer than this are laid as pieces of this many tokens."
+    )
+    max_epochs: dict[str, Annotated[float, Field(ge=1)]] = Field(
+        default_factory=dict, description="How often a domain may be gone through, by domain; 1 where it is not named."
+    )
+    min_share: float = Field(
+        default=0.001,
+        ge=0,
+        lt=1,
+        description="pinned: domains below this share of the reference level count together as one group.",
+    )
+
+    @model_validator(mode="after")
+    def _shares_fit_kind(self) -> "Mixture":
+        if (self.kind == "explicit") != (self.shares is not None):
+            raise ValueError("`shares` belongs to `kind: explicit`, and that kind needs it")
+        if self.shares is not None and abs(sum(self.shares.values()) - 1) > 1e-6:
+            raise ValueError(f"shares sum to {sum(self.shares.values()):g}; they must sum to 1")
+        return self
+
+
+class Level(Section):
+    """A curation level: what is dropped, kept and topped, in that order, after everything its parent does."""
+
+    extends: str | None = None
+    drop: list[Literal["exact", "near"]] = Field(default_factory=list)
+    keep: list[str] = Field(default_factory=list, description="Rule-set names or expressions over signals.")
+    top: Top | None = None
+    edit: list[str] = Field(
+        default_factory=list,
+        description="Edits of what is kept, before tokens: c4_lines_tfds, c4_lines_datatrove, c4_lines_fineweb, pii, unicode.",
+    )
+    random: str | None = Field(default=None, description="Control: drop documents at random down to the tokens of this level.")
+    duplicate: Fraction | None = Field(default=None, description="Control: add copies of this share of the tokens.")
+    duplicate_noise: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="Control: make the copies near ones, by replacing this share of each one's words."
+    )
+    mixture: Mixture | None = Field(default=None, description="Overrides the study's mixture for this level (a second arm).")
+    leave_one_out: bool = Field(
+        default=False, description="Adds levels <name>-without-<rule>, each without one rule of this one."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_expression_is_a_list(cls, data: Any) -> Any:
+        data = {} if data is None else dict(data)
+        return data | {key: [data[key]] for key in ("keep", "drop", "edit") if isinstance(data.get(key), str)}
+
+    @property
+    def kind(self) -> Literal["level", "control", "arm"]:
+        """What a level is for: a control is never recommended, an arm has another mixture than the main arm."""
+        return "control" if self.random or self.duplicate else "arm" if self.mixture else "level"
+
+    @model_validator(mode="after")
+    def _noise_is_of_copies(self) -> "Level":
+        if self.duplicate_noise is not None and self.duplicate is None:
+            raise ValueError("`duplicate_noise` is of the copies that `duplicate` adds; give that too")
+        return self

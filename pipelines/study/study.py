@@ -1,0 +1,146 @@
+"""The study file: YAML in, a validated, frozen declaration out. Every check that needs no data is made here."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from curation.levels.controls import leave_one_out
+from pipelines.study.curation import Classifier, Duplicates, Level, Mixture, Pool, Source
+from pipelines.study.section import Name, Section
+from pipelines.study.training import Checks, Evaluation, Fit, Ladder, Report, Schedule, Tokenizer
+
+
+class StudyError(ValueError):
+    """A study that cannot be run as declared. The text names the value, the place and the fix."""
+
+
+class Study(Section):
+    """A whole study. See docs/reference/study.md for every key."""
+
+    name: Name
+    seed: int = Field(default=0, description="Orders and samples documents; trains nothing.")
+    sources: list[Source] = Field(min_length=1)
+    pool: Pool = Pool()
+    signals: list[str] | dict[str, dict[str, Any]] = Field(default_factory=list)
+    duplicates: Duplicates = Duplicates()
+    classifiers: dict[Name, Classifier] = Field(default_factory=dict)
+    levels: dict[Name, Level] = Field(min_length=1)
+    mixture: Mixture = Mixture()
+    tokenizer: Tokenizer = Tokenizer()
+    ladder: Ladder
+    schedule: Schedule = Schedule()
+    checks: Checks = Checks()
+    evaluation: Evaluation = Evaluation()
+    fit: Fit = Fit()
+    report: Report = Report()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _families_are_levels(cls, data: Any) -> Any:
+        levels: dict[str, Any] = {}
+        for name, level in (data.get("levels") or {}).items():
+            levels[name] = level
+            if isinstance(level, dict) and level.get("leave_one_out"):
+                levels |= leave_one_out(name, {key: value for key, value in level.items() if key != "leave_one_out"})
+        return {**data, "levels": levels} if levels else data
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> "Study":
+        names = [source.name for source in self.sources]
+        if doubled := {n for n in names if names.count(n) > 1}:
+            raise ValueError(
+                f"sources: the name {sorted(doubled)[0]!r} is used twice; documents are identified by it, rename one"
+            )
+        if all(source.role != "pool" for source in self.sources):
+            raise ValueError("sources: none has `role: pool`; at least one must feed the levels")
+        seen: list[str] = []
+        for name, level in self.levels.items():
+            for key, other in (("extends", level.extends), ("random", level.random)):
+                if other is not None and other not in seen:
+                    raise ValueError(
+                        f"levels.{name}.{key}: {other!r} is not a level declared above it (above: {', '.join(seen) or 'none'})"
+                    )
+            seen.append(name)
+        for key, value in (("mixture.to", self.mixture.to), ("fit.baseline", self.fit.baseline)):
+            if value is not None and value not in self.levels:
+                raise ValueError(f"{key}: {value!r} is not a level (levels: {', '.join(self.levels)})")
+        if unknown := [name for name in self.checks.levels if name not in self.levels]:
+            raise ValueError(f"checks.levels: {unknown[0]!r} is not a level (levels: {', '.join(self.levels)})")
+        if clash := set(self.classifiers) & set(self.signal_params):
+            raise ValueError(f"classifiers: {sorted(clash)[0]!r} is also a signal; rename the classifier")
+        return self
+
+    @property
+    def contenders(self) -> list[str]:
+        """Levels that may be recommended over the baseline: no control, and arms only where there is nothing else, since a
+        difference to an arm is one of topics too."""
+        others = {name: level.kind for name, level in self.levels.items() if name != self.baseline}
+        wanted = "level" if "level" in others.values() else "arm"
+        return [name for name, kind in others.items() if kind == wanted]
+
+    @property
+    def signal_params(self) -> dict[str, dict[str, Any]]:
+        """Declared signals and their parameters, in order."""
+        return {n: {} for n in self.signals} if isinstance(self.signals, list) else dict(self.signals)
+
+    @property
+    def baseline(self) -> str:
+        return self.fit.baseline or next(iter(self.levels))
+
+    @property
+    def checked_levels(self) -> list[str]:
+        """The levels that the checks run on."""
+        if self.checks.levels:
+            return self.checks.levels
+        plain = [name for name, level in self.levels.items() if not (level.random or level.duplicate or level.mixture)]
+        return list(dict.fromkeys([self.baseline, plain[-1]] if plain else [self.baseline]))
+
+    def lineage(self, name: str) -> list[str]:
+        """The level and its ancestors, oldest first."""
+        parent = self.levels[name].extends
+        return [*(self.lineage(parent) if parent else []), name]
+
+
+def load(path: Path, overrides: list[str] = []) -> Study:  # noqa: B006 - never written to
+    """Read a study file, apply `a.b=c` overrides (values are YAML), validate. Raises StudyError that names the place."""
+    try:
+        body = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise StudyError(
+            f"study file {str(path)!r} is not there; give a path to a YAML file such as configs/quickstart.yaml"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(body, dict):
+        raise StudyError(f"{path}: a study is a mapping of sections; found {type(body).__name__}")
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise StudyError(f"--set {override!r}: write it as section.key=value")
+        target, *rest = body, *key.split(".")
+        for part in rest[:-1]:
+            if target.get(part) is None:
+                target[part] = {}
+            target = target[part]
+            if not isinstance(target, dict):
+                raise StudyError(f"--set {override!r}: {part!r} is not a section")
+        target[rest[-1]] = yaml.safe_load(value)
+    try:
+        return Study.model_validate(body)
+    except ValidationError as error:
+        raise StudyError(f"{path}: " + "; ".join(_problem(e) for e in error.errors())) from None
+
+
+def _problem(error: Any) -> str:
+    """One pydantic error as `place: what (value); fix`."""
+    place = ".".join(str(part) for part in error["loc"]) or "study"
+    if error["type"] == "extra_forbidden":
+        return f"{place}: unknown key; see docs/reference/study.md for the keys of this section, or remove it"
+    if error["type"] == "missing":
+        return f"{place}: is missing; add it"
+    message = error["msg"].removeprefix("Value error, ")
+    given = error.get("input")
+    shown = "" if isinstance(given, (dict, BaseModel)) or place == "study" else f" (given: {given!r})"
+    return f"{place}: {message}{shown}"

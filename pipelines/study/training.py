@@ -1,0 +1,134 @@
+"""The sections of a study file that say how levels become losses, laws and a report."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from pipelines.study.section import Fraction, Name, Section
+
+
+class Tokenizer(Section):
+    """Byte-level BPE trained once, on a sample of the whole pool, and shared by every level."""
+
+    vocab_size: int = Field(default=4096, ge=260, le=65_536)
+    sample_megabytes: float = Field(default=8, gt=0)
+
+
+class Shape(Section):
+    width: int = Field(ge=8)
+    depth: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    ff: int | None = Field(default=None, ge=8, description="Feed-forward width (default: 8/3 of the width, rounded up to 32).")
+
+
+class Ladder(Section):
+    """The same runs on every level."""
+
+    shapes: dict[Name, Shape] | list[str] = Field(description="Shapes by size, or names from the ladder table.")
+    tokens: list[Annotated[int, Field(gt=0)]] = Field(min_length=1, description="Training tokens D of the branches.")
+    seeds: int = Field(default=1, ge=1)
+    context: int = Field(default=256, ge=8)
+    batch_tokens: int | None = Field(default=None, gt=0, description="Tokens per step (default: by rule of size).")
+    lr: float | None = Field(default=None, gt=0, description="Peak learning rate (default: by rule of size).")
+    warmup_tokens: int | None = Field(default=None, ge=0, description="Warm-up tokens (default: by rule of size).")
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    repeat: bool = Field(
+        default=False, description="Allow runs longer than a level's unique tokens (marked repeated, left out of the fit)."
+    )
+    threads: int = Field(default=1, ge=1, description="CPU threads per stack of runs.")
+    gpus: float = Field(
+        default=0,
+        ge=0,
+        description="GPUs per stack of runs. Fractions share one; a whole number above 1 splits each batch over them.",
+    )
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_above_one(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError("above 1 GPUs are whole, since a stack splits its batch over them")
+        return gpus
+
+
+class Schedule(Section):
+    kind: Literal["trunk", "cosine"] = "trunk"
+    cooldown: Fraction = Field(default=0.2, description="Share of each run's tokens in its 1-sqrt cooldown.")
+    weight_decay: float = Field(default=0.1, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+
+
+class NoiseCheck(Section):
+    """Seed-to-seed spread at chosen cells, on the checked levels."""
+
+    cells: dict[Name, Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]] = Field(
+        min_length=1, description="Shape of the ladder: training tokens D of its cells."
+    )
+    seeds: int = Field(default=4, ge=2, description="Seeds per cell.")
+
+
+class RateCheck(Section):
+    """Does the best learning rate move with curation? One cell, at multiples of the ladder's rate."""
+
+    shape: Name = Field(description="Shape of the ladder to check at.")
+    tokens: int = Field(gt=0, description="Training tokens D to check at.")
+    factors: list[Annotated[float, Field(gt=0)]] = Field(
+        default=[0.5, 1.0, 2.0], min_length=3, description="Multiples of the ladder's learning rate to try."
+    )
+
+
+class ScheduleCheck(Section):
+    """Does a branch of the trunk say what a whole cosine run says? One cell, by both schedules."""
+
+    shape: Name = Field(description="Shape of the ladder to check at.")
+    tokens: int = Field(gt=0, description="Training tokens D to check at.")
+    seeds: int = Field(default=2, ge=1, description="Seeds per level and schedule.")
+
+
+class Checks(Section):
+    """Runs that test the instrument itself, before the ladder."""
+
+    levels: list[Name] = Field(
+        default_factory=list,
+        max_length=4,
+        description="Levels to check on (default: the baseline and the strictest, i.e. the last that is no control or arm).",
+    )
+    noise: NoiseCheck | None = None
+    learning_rate: RateCheck | None = None
+    cosine: ScheduleCheck | None = None
+
+
+class Evaluation(Section):
+    """What every run is judged on. Held-out documents are carved from the pool by duplicate cluster before any level."""
+
+    heldout: float = Field(default=0.02, gt=0, lt=0.5, description="Share of duplicate clusters held out, by hash.")
+    tokens_per_set: int = Field(
+        default=20_000, gt=0, description="Evaluation tokens per domain and per reference source, at most."
+    )
+    passage_tokens: int = Field(
+        default=2048, gt=32, description="Longer evaluation documents are scored in passages of this many tokens."
+    )
+    trunk: bool = Field(
+        default=False,
+        description="Also score the undecayed trunk, at steps 1, 2, 4, ... and where branches leave (trunk.parquet of a run).",
+    )
+    own: bool = Field(
+        default=True, description="Also report each level's own held-out distribution (no verdict is drawn from it)."
+    )
+
+
+class Fit(Section):
+    baseline: str | None = Field(default=None, description="The level the others are compared with (default: the first).")
+    eval_set: str = Field(default="heldout", description="The evaluation set that the verdict is read from.")
+    replicates: int = Field(default=1000, ge=50, description="Bootstrap replicates for intervals.")
+    test_replicates: int = Field(default=400, ge=0, description="Simulated null tables per test (0: the F distribution only).")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of every interval.")
+    margin: float = Field(default=0.02, gt=0, description="Exponents closer than this count as equal.")
+    multiplier_margin: float = Field(
+        default=0.1, gt=0, description="Effective-data multipliers within 1 +- this count as equal."
+    )
+    seed: int = 0
+
+
+class Report(Section):
+    title: str | None = None
+    samples: bool = Field(default=True, description="Show samples of kept and dropped text (escaped).")

@@ -1,0 +1,1 @@
+"""What the runs of checks say of the instrument itself."""

@@ -1,0 +1,1 @@
+"""One law and one table: forms, objectives, solver, noise, intervals."""

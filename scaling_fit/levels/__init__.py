@@ -1,0 +1,1 @@
+"""Levels under one law: comparison, shift, verdict, forecast, budget, design."""

@@ -1,0 +1,202 @@
+"""What to train with a budget: the best size and tokens per level, which level wins where, and where they cross.
+
+Shape suffixes: R replicates, C budgets, S candidate sizes.
+
+A budget is training FLOPs, priced by the table's own FLOPs per token (which include the head and attention), never by 6ND
+where better is known. With a finite pool of U unique tokens, tokens beyond U are worth less (Muennighoff et al. 2023).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling_fit.intervals import Interval, finite, percentile
+from scaling_fit.levels.compare import Comparison
+
+Array = np.ndarray
+R_STAR = 15.387756  # Muennighoff et al. 2023, table of fitted constants: repeats after which data is worth 1/e
+
+
+@dataclass(frozen=True)
+class Price:
+    """FLOPs per token as exp(intercept) * N^slope; 6N where the table gives none."""
+
+    intercept: float
+    slope: float
+    source: str
+
+    def per_token(self, N: Array) -> Array:
+        return np.exp(self.intercept) * np.asarray(N, float) ** self.slope
+
+
+def price(whole: Comparison) -> Price:
+    """Fit FLOPs per token over the table's sizes."""
+    table = whole.table
+    known = np.isfinite(table.flops) & (table.flops > 0)
+    if not known.any():
+        return Price(float(np.log(6.0)), 1.0, "6 N per token (the table has no FLOPs)")
+    x, y = np.log(table.N[known]), np.log(table.flops[known] / table.D[known])
+    if len(np.unique(x)) < 2:
+        return Price(float(y.mean() - x.mean()), 1.0, "the table's FLOPs per token, proportional to N")
+    slope, intercept = np.polyfit(x, y, 1)
+    return Price(float(intercept), float(slope), f"the table's FLOPs per token, {np.exp(intercept):.3g} * N^{slope:.3f}")
+
+
+def worth(D: Array, unique: float, r_star: float = R_STAR) -> Array:
+    """Fresh tokens that D tokens from a pool of `unique` are worth."""
+    repeats = np.maximum(D / unique - 1.0, 0.0)
+    return np.where(unique < D, unique * (1.0 + r_star * (1.0 - np.exp(-repeats / r_star))), D)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Per level, over `budgets_C`: best log loss [R, C] (row 0 the estimate), its N and D [R, C]."""
+
+    budgets_C: Array
+    loss: dict[str, Array]
+    size: dict[str, Array]
+    tokens: dict[str, Array]
+    edge: dict[str, Array]
+
+
+def plan(
+    whole: Comparison,
+    budgets_C: Array,
+    *,
+    unique: dict[str, float] | None = None,
+    replicates: int = 200,
+    r_star: float = R_STAR,
+) -> Plan:
+    """Minimise loss over size at every budget. Sizes: a grid reaching 4x below and 64x above those tested where the law
+    has a size term, otherwise the tested shapes. unique: tokens each level has (None: endless)."""
+    cost = price(whole)
+    shapes = whole.shapes
+    if whole.by_shape or "alpha" not in whole.grouped.law.names:
+        names, sizes_S = list(shapes), np.array(list(shapes.values()))
+    else:
+        sizes_S = np.geomspace(min(shapes.values()) / 4, max(shapes.values()) * 64, 161)
+        names = [next(iter(shapes))] * len(sizes_S)
+    theta_RP = np.concatenate([whole.theta_P[None], whole.theta_RP[:replicates]])
+    D_SC = budgets_C[None] / cost.per_token(sizes_S)[:, None]
+    loss, size, tokens, edge = {}, {}, {}, {}
+    for level in whole.levels:
+        useful_SC = worth(D_SC, unique[level], r_star) if unique else D_SC
+        if whole.by_shape:
+            tested = set(whole.table.shape[whole.table.level == level])
+            all_RSC = np.full((len(theta_RP), len(sizes_S), len(budgets_C)), np.inf)
+            for k, (shape, size_of) in enumerate(zip(names, sizes_S, strict=True)):
+                if shape in tested:
+                    N = np.full(len(budgets_C), size_of)
+                    all_RSC[:, k] = whole.log_loss(level, shape, N, useful_SC[k], theta_RP)
+        else:
+            flat = whole.log_loss(level, names[0], np.repeat(sizes_S, len(budgets_C)), useful_SC.ravel(), theta_RP)
+            all_RSC = flat.reshape(len(theta_RP), len(sizes_S), len(budgets_C))
+        best_RC = all_RSC.argmin(1)
+        loss[level] = np.take_along_axis(all_RSC, best_RC[:, None], 1)[:, 0]
+        size[level] = sizes_S[best_RC]
+        tokens[level] = np.take_along_axis(D_SC[None], best_RC[:, None], 1)[:, 0]
+        edge[level] = (best_RC == 0) | (best_RC == len(sizes_S) - 1)
+    return Plan(budgets_C, loss, size, tokens, edge)
+
+
+def crossing(difference_RC: np.ndarray, log_x_C: Array, confidence: float = 0.95) -> dict:
+    """Where a difference of two curves last changes sign: `at` with its interval over replicates, and how sure it is.
+
+    share: replicates that cross within the grid. Below a share of one half there is no crossing to speak of (`at` null).
+    """
+    below_RC = np.asarray(np.signbit(difference_RC))
+    change_RC = below_RC[:, 1:] ^ below_RC[:, :-1]
+    has_R: Array = np.asarray(change_RC.any(1))
+    k_R = change_RC.shape[1] - 1 - change_RC[:, ::-1].argmax(1)
+    rows = np.arange(len(difference_RC))
+    left, right = difference_RC[rows, k_R], difference_RC[rows, k_R + 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at_R = log_x_C[k_R] + left / (left - right) * (log_x_C[k_R + 1] - log_x_C[k_R])
+    share = float(has_R[1:].mean())
+    out = {"share": share, "at": None, "low": None, "high": None, "after": None}
+    if has_R[0] and share >= 0.5:
+        spread: Interval = percentile(at_R[0], np.where(has_R, at_R, np.nan)[1:], confidence, corrected=False)
+        out |= {
+            "at": finite(np.exp(spread.value)),
+            "low": finite(np.exp(spread.low)),
+            "high": finite(np.exp(spread.high)),
+            "after": "level" if difference_RC[0, -1] < 0 else "baseline",
+        }
+        if share < 0.5 + confidence / 2:  # some draws never cross: the interval is open on the far side
+            out |= {"low": None, "high": None}
+    return out
+
+
+def budget_report(
+    whole: Comparison, confidence: float = 0.95, r_star: float = R_STAR, contenders: Sequence[str] | None = None
+) -> dict:
+    """Everything a decision needs: frontier per level, crossings against the baseline, endless and finite pool. The winner of
+    a budget is one of `contenders` (default: any level) or the baseline."""
+    table, cost = whole.table, price(whole)
+    spent = table.D * cost.per_token(table.N)
+    low, high = float(spent.min()), float(spent.max())
+    budgets_C = np.geomspace(low, high * 100, 41)
+    unique = {
+        level: float(np.nanmax(np.where(table.level == level, table.unique, np.nan)))
+        if np.isfinite(table.unique[table.level == level]).any()
+        else np.inf
+        for level in whole.levels
+    }
+    pools: dict[str, dict[str, float] | None] = {"endless": None}
+    if any(np.isfinite(u) for u in unique.values()):
+        pools["finite"] = unique
+    out: dict = {
+        "price": cost.source,
+        "observed_budget": [low, high],
+        "unique_tokens": {k: finite(v) for k, v in unique.items()},
+        "r_star": r_star,
+        "sizes": "tested shapes" if whole.by_shape else "continuous",
+        "exponents": _exponents(whole, confidence),
+    }
+    for name, pool in pools.items():
+        made = plan(whole, budgets_C, unique=pool, r_star=r_star)
+        frontier, crossings = {}, {}
+        for level in whole.levels:
+            loss_RC = np.exp(made.loss[level])
+            ends = np.quantile(loss_RC[1:], [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
+            sizes = np.quantile(made.size[level][1:], [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
+            frontier[level] = {
+                "loss": loss_RC[0].tolist(),
+                "low": np.minimum(ends[0], loss_RC[0]).tolist(),
+                "high": np.maximum(ends[1], loss_RC[0]).tolist(),
+                "N": made.size[level][0].tolist(),
+                "N_low": sizes[0].tolist(),
+                "N_high": sizes[1].tolist(),
+                "D": made.tokens[level][0].tolist(),
+                "at_edge": made.edge[level][0].tolist(),
+            }
+            if level != whole.baseline:
+                crossings[level] = crossing(made.loss[level] - made.loss[whole.baseline], np.log(budgets_C), confidence)
+                at = crossings[level]["at"]
+                crossings[level]["inside_observed"] = bool(at is not None and low <= at <= high)
+        able = [level for level in whole.levels if contenders is None or level in {whole.baseline, *contenders}]
+        stack = np.stack([made.loss[level] for level in able])
+        winner = stack[:, 0].argmin(0)
+        sure = (stack[:, 1:].argmin(0) == winner).mean(0)
+        out[name] = {
+            "budgets": budgets_C.tolist(),
+            "frontier": frontier,
+            "crossings": crossings,
+            "winner": [able[w] for w in winner],
+            "winner_share": sure.tolist(),
+        }
+    return out
+
+
+def _exponents(whole: Comparison, confidence: float) -> dict | None:
+    """N* ~ C^a and D* ~ C^b per level: a = beta/(alpha+beta) where C is proportional to N D (Hoffmann et al. 2022, eq. 4)."""
+    if whole.by_shape or not {"alpha", "beta"} <= set(whole.grouped.law.names):
+        return None
+    out = {}
+    for level in whole.levels:
+        point, draws = whole.parameters(level, whole.theta_P[None]), whole.parameters(level, whole.theta_RP)
+        share = {k: v["beta"] / (v["alpha"] + v["beta"]) for k, v in (("point", point), ("draws", draws))}
+        a = percentile(float(share["point"][0]), share["draws"], confidence)
+        out[level] = {"a": a.to_dict(), "b": Interval(1 - a.value, 1 - a.high, 1 - a.low).to_dict()}
+    return out

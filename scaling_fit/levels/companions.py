@@ -1,0 +1,178 @@
+"""Assumption-light companions of the joint law: what the runs say with little or no law between them and the reader.
+
+Shape suffixes: R replicates, N points, K cells (token counts of one level and shape).
+"""
+
+import numpy as np
+from scipy.special import fdtrc, stdtrit
+
+from scaling_fit.intervals import finite, percentile
+from scaling_fit.law.groups import grouped
+from scaling_fit.law.laws import LAWS
+from scaling_fit.law.profile import profile
+from scaling_fit.law.solve import solve
+from scaling_fit.levels.compare import Comparison
+
+Array = np.ndarray
+
+
+def simulated_tables(whole: Comparison, replicates: int, seed: int) -> Array:
+    """Log losses as observed plus fresh noise, shape [R, N]: what another draw of luck could have shown."""
+    assert whole.grouped.problem.trunks is not None
+    noise = whole.noise.simulate(np.random.default_rng(seed), replicates, whole.grouped.problem.trunks)
+    return np.log(whole.table.loss)[None] + noise
+
+
+def cell_means(whole: Comparison, level: str, shape: str, y_RN: Array) -> tuple[Array, Array]:
+    """Token counts (ascending) and mean log loss over seeds, shapes [K], [R, K]."""
+    table = whole.table
+    rows = np.flatnonzero((table.level == level) & (table.shape == shape))
+    tokens = np.unique(table.D[rows])
+    means = [y_RN[:, rows[table.D[rows] == D]].mean(1) for D in tokens]
+    return tokens, np.stack(means, 1) if means else np.empty((len(y_RN), 0))
+
+
+def _tokens_at(target_R: Array, log_D_K: Array, y_RK: Array) -> Array:
+    """log D at which a falling curve reaches `target`, per replicate, by linear interpolation (end segments extended)."""
+    y_RK = np.minimum.accumulate(y_RK, axis=1) - 1e-12 * np.arange(y_RK.shape[1])
+    k_R = np.clip((y_RK > target_R[:, None]).sum(1) - 1, 0, y_RK.shape[1] - 2)
+    rows = np.arange(len(y_RK))
+    share_R = (y_RK[rows, k_R] - target_R) / (y_RK[rows, k_R] - y_RK[rows, k_R + 1])
+    return log_D_K[k_R] + np.clip(share_R, -5, 5) * (log_D_K[k_R + 1] - log_D_K[k_R])
+
+
+def multiplier_curve(whole: Comparison, level: str, replicates: int = 400, confidence: float = 0.95, seed: int = 0) -> dict:
+    """D_baseline(L) / D_level(L) at matched shape, without a law: how many baseline tokens reach the loss the level has at D.
+
+    Flat over D: a prefactor. Sloped: the exponent (or the floor). Only losses inside the baseline's own range count. The
+    slope, d ln m / d ln D pooled over shapes, has its interval and the p-value of being zero.
+    """
+    y_RN = np.concatenate([np.log(whole.table.loss)[None], simulated_tables(whole, replicates, seed)])
+    points, slopes_x, slopes_y = [], [], []
+    for shape, size in whole.shapes.items():
+        D_base, base_RK = cell_means(whole, whole.baseline, shape, y_RN)
+        D_level, level_RK = cell_means(whole, level, shape, y_RN)
+        if len(D_base) < 2 or not len(D_level):
+            continue
+        inside = (level_RK[0] <= base_RK[0].max()) & (level_RK[0] >= base_RK[0].min())
+        log_m = []
+        for k in np.flatnonzero(inside):
+            log_m_R = _tokens_at(level_RK[:, k], np.log(D_base), base_RK) - np.log(D_level[k])
+            log_m.append(log_m_R)
+            spread = percentile(np.exp(log_m_R[0]), np.exp(log_m_R[1:]), confidence, corrected=False)
+            points.append(
+                {
+                    "shape": shape,
+                    "N": size,
+                    "D": float(D_level[k]),
+                    "loss": float(np.exp(level_RK[0, k])),
+                    "multiplier": spread.value,
+                    "low": spread.low,
+                    "high": spread.high,
+                }
+            )
+        if len(log_m) > 1:
+            x = np.log(D_level[inside])
+            slopes_x.append(x - x.mean())
+            y = np.stack(log_m, 1)
+            slopes_y.append(y - y.mean(1, keepdims=True))
+    slope = None
+    if slopes_x:
+        x, y = np.concatenate(slopes_x), np.concatenate(slopes_y, 1)
+        slope_R = y @ x / (x @ x)
+        spread = percentile(slope_R[0], slope_R[1:], confidence, corrected=False)
+        share = (np.abs(slope_R[1:] - slope_R[1:].mean()) >= abs(slope_R[0])).mean()
+        slope = spread.to_dict() | {"p": float((share * replicates + 1) / (replicates + 1)), "points": len(x)}
+    return {"points": points, "slope": slope}
+
+
+def fitted_multiplier(whole: Comparison, level: str, shape: str, D: Array, confidence: float = 0.95) -> dict:
+    """The same multiplier from the fitted laws (floors, exponents and prefactors all free) over a grid of D.
+
+    Null where the baseline's law never reaches the level's loss (its floor is above)."""
+    theta_RP = np.concatenate([whole.theta_P[None], whole.theta_RP[:400]])
+    N = np.full(len(D), whole.shapes[shape])
+    loss_RN = np.exp(whole.log_loss(level, shape, N, D, theta_RP))
+    base = whole.parameters(whole.baseline, theta_RP)
+    rest_R = base[f"E[{shape}]"] if whole.by_shape else base["E"] + base["A"] * N[0] ** -base["alpha"]
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        log_D = (np.log(base["B"])[:, None] - np.log(loss_RN - rest_R[:, None])) / base["beta"][:, None]
+        m_RN = np.exp(np.clip(np.where(np.isnan(log_D), np.inf, log_D) - np.log(D), -30, 30))
+    m_RN = np.where(m_RN > 1e12, np.inf, m_RN)
+    spread = [percentile(m[0], m[1:], confidence, corrected=False) for m in m_RN.T]
+    return {
+        "shape": shape,
+        "D": D.tolist(),
+        "multiplier": [finite(s.value) for s in spread],
+        "low": [finite(s.low) for s in spread],
+        "high": [finite(s.high) for s in spread],
+    }
+
+
+def matched_beta(whole: Comparison, level: str, confidence: float = 0.95) -> list[dict]:
+    """Data exponents at each size alone, floors and prefactors free in both levels: no law in N is assumed.
+
+    Shapes with fewer than 4 token counts in either level are left out. delta is level minus baseline, by profile."""
+    law, sigma2, out = LAWS["data"], whole.rss / whole.df, []
+    for shape, size in whole.shapes.items():
+        rows = (whole.table.shape == shape) & np.isin(whole.table.level, [level, whole.baseline])
+        table = whole.table.where(rows)
+        if min(len(np.unique(table.D[table.level == name])) for name in (level, whole.baseline)) < 4:
+            continue
+        free = dict.fromkeys(law.names, "free")
+        laid = grouped(law, table, table.level, free, baseline=whole.baseline, ratio=whole.noise.ratio)
+        theta_P = solve(laid.problem, laid.start()[None], tolerance=1e-12).theta_RP[0]
+        J_NP = laid.problem.jacobian(theta_P)
+        if laid.problem.trunks is not None:
+            J_NP = laid.problem.trunks.whiten(J_NP.T).T
+        column = laid.column("beta", level)
+        se = float(np.sqrt(sigma2 * abs(np.linalg.pinv(J_NP.T @ J_NP, rcond=1e-12)[column, column])))
+        everything = np.ones(len(theta_P), bool)
+        delta = profile(laid.problem, theta_P, everything, column, se, sigma2, whole.df, (confidence,))[0]
+        beta = float(theta_P[laid.column("beta")])
+        out.append({"shape": shape, "N": size, "beta_baseline": beta, "beta": beta + delta.value, "delta": delta.to_dict()})
+    return out
+
+
+def paired_differences(whole: Comparison, level: str, confidence: float = 0.95) -> dict:
+    """Level minus baseline at the same shape, tokens and seed (same initial weights): no law at all.
+
+    `mean_percent` averages over trunks (a trunk's branches are first averaged), with a t interval over trunks."""
+    table = whole.table
+    base = {(s, D, k): loss for s, D, k, loss in zip(*_keys(whole, whole.baseline), strict=True)}
+    points, by_trunk = [], {}
+    sizes = whole.shapes
+    for shape, D, seed, loss in zip(*_keys(whole, level), strict=True):
+        if (shape, D, seed) in base:
+            other = base[shape, D, seed]
+            points.append(
+                {
+                    "shape": shape,
+                    "N": sizes[shape],
+                    "D": float(D),
+                    "seed": seed,
+                    "difference": float(loss - other),
+                    "percent": float(100 * np.log(loss / other)),
+                }
+            )
+            by_trunk.setdefault((shape, seed), []).append(100 * np.log(loss / other))
+    means = np.array([np.mean(v) for v in by_trunk.values()])
+    summary = None
+    if len(means) > 1 and len(table):
+        se = means.std(ddof=1) / np.sqrt(len(means))
+        half = stdtrit(len(means) - 1, 0.5 + confidence / 2) * se
+        p = float(fdtrc(1, len(means) - 1, (means.mean() / se) ** 2)) if se > 0 else None
+        summary = {
+            "mean_percent": float(means.mean()),
+            "low": float(means.mean() - half),
+            "high": float(means.mean() + half),
+            "pairs": len(means),
+            "wins": int((means < 0).sum()),
+            "p": p,
+        }
+    return {"points": points, "summary": summary}
+
+
+def _keys(whole: Comparison, level: str) -> tuple[list, list, list, list]:
+    one = whole.table.where(whole.table.level == level)
+    return one.shape.tolist(), one.D.tolist(), one.seed.tolist(), one.loss.tolist()

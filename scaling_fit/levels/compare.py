@@ -1,0 +1,146 @@
+"""Levels laid side by side under one law: the joint fit from which shifts, curves and plans are read.
+
+Shape suffixes: R replicates, N points, P global parameters, Q parameters of one group's law.
+
+With three or more sizes a level is one additive law. With one or two, E, A and alpha are more numbers than the sizes can
+tell, so every (level, shape) has its own floor and a level's shapes share B and beta: the additive law, read at matched N.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling_fit.law.groups import Grouped, grouped
+from scaling_fit.law.laws import LAWS, Inputs, law_named
+from scaling_fit.law.noise import Noise, estimate_noise
+from scaling_fit.law.solve import solve
+from scaling_fit.observations import Observations
+
+Array = np.ndarray
+CELL = "\0"  # joins level and shape in a group's name
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A joint fit, everything free. `table` holds the fitted rows; `theta_RP` simulated replicates around `theta_P`."""
+
+    table: Observations
+    baseline: str
+    grouped: Grouped
+    theta_P: Array
+    noise: Noise
+    rss: float
+    df: float
+    theta_RP: Array
+    by_shape: bool
+    why: str
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        return (self.baseline, *(level for level in self.table.levels if level != self.baseline))
+
+    @property
+    def shapes(self) -> dict[str, float]:
+        """Shapes by name, with their N, smallest first."""
+        pairs = sorted({(float(n), s) for s, n in zip(self.table.shape, self.table.N, strict=True)})
+        return {shape: size for size, shape in pairs}
+
+    def group(self, level: str, shape: str) -> str:
+        return f"{level}{CELL}{shape}" if self.by_shape else level
+
+    def log_loss(self, level: str, shape: str, N: Array, D: Array, theta_RP: Array | None = None) -> Array:
+        """Predicted log loss of a level at (N, D), shape [R, points]; N counts only where the law has it."""
+        theta_RP = self.theta_P[None] if theta_RP is None else theta_RP
+        N, D = np.broadcast_arrays(np.asarray(N, float), np.asarray(D, float))
+        design = self.grouped.law.design(Inputs(N, D, np.full(N.shape, np.inf)), self.grouped.pivot)
+        return design.predict(self.grouped.phi(theta_RP, self.group(level, shape)))
+
+    def parameters(self, level: str, theta_RP: Array) -> dict[str, Array]:
+        """A level's natural parameters by name, each [R]; floors per shape are named E[shape]."""
+        if not self.by_shape:
+            values_RQ = self.grouped.natural(theta_RP, level)
+            return dict(zip(self.grouped.law.names, values_RQ.T, strict=True))
+        out = {}
+        for shape in self.shapes:
+            if self.group(level, shape) in self.grouped.groups:
+                values_RQ = self.grouped.natural(theta_RP, self.group(level, shape))
+                E, *rest = values_RQ.T
+                out[f"E[{shape}]"] = E
+                out.update(zip(self.grouped.law.names[1:], rest, strict=True))
+        return out
+
+
+def lay_out(table: Observations, baseline: str, ratio: float = 0.0, pivot=None, law: str = "auto") -> tuple[Grouped, bool, str]:
+    """Choose the law the sizes can carry and lay it over the levels, everything free."""
+    sizes = min(len(np.unique(table.N[table.level == level])) for level in table.levels)
+    if law == "auto":
+        by_shape = sizes < 3
+        why = (
+            f"{sizes} distinct N per level: each (level, shape) gets its own floor, a level's shapes share B and beta"
+            if by_shape
+            else f"{sizes} distinct N per level: the additive law, everything free in every level"
+        )
+        chosen = LAWS["data"] if by_shape else LAWS["additive"]
+    else:
+        chosen, by_shape = law_named(law), law == "data"
+        why = f"law {law} as asked"
+    if not by_shape:
+        free = dict.fromkeys(chosen.names, "free")
+        return grouped(chosen, table, table.level, free, baseline=baseline, ratio=ratio, pivot=pivot), False, why
+    labels = np.array([f"{level}{CELL}{shape}" for level, shape in zip(table.level, table.shape, strict=True)], dtype=object)
+
+    tested = set(table.shape[table.level == baseline])
+
+    def floor(group: str) -> tuple[str, ...]:
+        level, shape = group.split(CELL)
+        if shape not in tested:
+            return (f"={group}",)
+        return (f"={shape}",) if level == baseline else (f"={shape}", group)
+
+    def slope(group: str) -> tuple[str, ...]:
+        level = group.split(CELL)[0]
+        return ("",) if level == baseline else ("", level)
+
+    first = next(label for label in labels if label.split(CELL)[0] == baseline)
+    sharing = {"E": floor} | dict.fromkeys(chosen.names[1:], slope)
+    return grouped(chosen, table, labels, sharing, baseline=first, ratio=ratio, pivot=pivot), True, why
+
+
+def compare(
+    table: Observations,
+    baseline: str,
+    *,
+    law: str = "auto",
+    replicates: int = 1000,
+    seed: int = 0,
+    trunk_noise: tuple[float, float] | None = None,
+) -> Comparison:
+    """Fit every level jointly, estimate the noise, and simulate `replicates` refits around the fit.
+
+    trunk_noise: the trunks' standard deviation of log loss and its degrees of freedom, from `repeats.measure`; used where
+    the table repeats no trunk and would have to assume it.
+
+    Errors: ValueError when the baseline has no rows, or the rows are no more than the parameters.
+    """
+    if baseline not in table.levels:
+        raise ValueError(f"baseline {baseline!r} has no rows; the levels are {', '.join(table.levels)}")
+    laid, by_shape, why = lay_out(table, baseline, law=law)
+    if len(table) <= laid.problem.n_parameters:
+        raise ValueError(
+            f"{len(table)} rows for {laid.problem.n_parameters} parameters over {len(table.levels)} levels: no error is left "
+            "to judge by; add token counts or shapes"
+        )
+    ordered = table.where(laid.rows)
+    cells = np.array([f"{level}{CELL}{shape}" for level, shape in zip(ordered.level, ordered.shape, strict=True)], dtype=object)
+    start = solve(laid.problem, laid.start()[None], tolerance=1e-12)
+    noise, theta_P = estimate_noise(laid.problem, start.theta_RP[0], cells, len(table.levels), by_shape, trunk_noise)
+    laid, by_shape, _ = lay_out(table, baseline, noise.ratio, laid.pivot, law)
+    fit = solve(laid.problem, theta_P[None], tolerance=1e-13)
+    theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])
+    rng = np.random.default_rng(seed)
+    assert laid.problem.trunks is not None
+    target_RN = laid.problem.predict(theta_P[None]) + noise.simulate(rng, replicates, laid.problem.trunks)
+    start_RP = np.repeat(theta_P[None], replicates, 0)
+    theta_RP = solve(laid.problem, start_RP, target_RN=target_RN, tolerance=1e-7, max_iterations=60).theta_RP
+    df = max(len(table) - laid.problem.n_parameters, 1)
+    return Comparison(ordered, baseline, laid, theta_P, noise, rss, df, theta_RP, by_shape, why)

@@ -1,0 +1,496 @@
+"""The duplicates step: against all pairs, over shards, partitions and executors, and from where it broke off."""
+
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from datasketch import MinHashLSH
+from rich.console import Console
+
+from curation.document import SCHEMA, Batch, doc_id, uid
+from curation.duplicates.candidates import Bands
+from curation.duplicates.clusters import components
+from curation.signals.signatures import exact, minhash, shingle_sets, units, url
+from pipelines.duplicates import components as components_step
+from pipelines.duplicates import duplicate_shards
+from pipelines.duplicates import duplicates as duplicates_step
+from pipelines.duplicates.duplicates import Duplicates, Part, find_duplicates
+from pipelines.engine.executor import InProcess, OnRay, Resources
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context, run_step
+from pipelines.engine.workdir import Step, Workdir
+
+
+def corpus(documents: int = 400, seed: int = 0) -> pa.Table:
+    """Documents of random words: a third are edits of another, some exact copies but for case, some short, some empty."""
+    random = np.random.default_rng(seed)
+    texts: list[str] = []
+    for d in range(documents):
+        kind = random.integers(0, 10)
+        if d > 10 and kind < 3:
+            words = texts[random.integers(0, d)].split()
+            for _ in range(random.integers(1, 6)):
+                if words:
+                    words[random.integers(0, len(words))] = f"edit{random.integers(0, 1000)}"
+            texts.append(" ".join(words))
+        elif d > 10 and kind == 3:
+            texts.append(texts[random.integers(0, d)].upper() + "!")
+        elif kind == 4:
+            texts.append(" ".join(f"s{i}" for i in random.integers(0, 3, random.integers(0, 4))))
+        else:
+            texts.append(" ".join(f"w{i}" for i in random.integers(0, 5000, random.integers(20, 120))))
+    return pa.table(
+        {
+            "uid": uid("test", "file", np.arange(documents)),
+            "text": pa.array(texts, pa.large_string()),
+            "source": [f"source{d % 2}" for d in range(documents)],
+            "domain": ["web"] * documents,
+            "url": [f"http://site.org/{d % 90}" if d % 3 else None for d in range(documents)],
+            "date": [f"20{d % 20:02d}" for d in range(documents)],
+            "meta": [None] * documents,
+        }
+    )
+
+
+def write_shard(out, documents, made=None):
+    if made is None:
+        number = 1000 * out.index  # shard numbers have gaps
+        table = pa.table([pa.array(doc_id(number, documents.num_rows)), *documents.columns], schema=SCHEMA)
+        with out.parquet(f"shard-{number:08d}.parquet", SCHEMA) as writer:
+            for start in range(0, max(table.num_rows, 1), 37):
+                writer.write_table(table.slice(start, 37))
+    else:
+        out.write_table(f"shard-{out.index:05d}.parquet", made)
+    return {"text_bytes": documents["text"].nbytes, "documents": documents.num_rows}
+
+
+def prepare(context: Context, documents: pa.Table, shards: int, declared: Duplicates):
+    """The pool of `documents` in `shards` shards, and the two signals, as manifests."""
+    bounds = np.linspace(0, documents.num_rows, shards + 1).astype(int)
+    parts = [documents.slice(a, b - a) for a, b in pairwise(bounds.tolist())]
+    pool = run_step(context, Step("pool", {"shards": shards}), write_shard, [(part,) for part in parts])
+    signals = {}
+    for name, params in declared.signals().items():
+        compute = {"minhash": minhash, "exact": exact, "url": url}[name]
+        tables = [(part, compute(Batch(part), **params)) for part in parts]
+        signals[name] = run_step(context, Step(f"signals/{name}", params, {"pool": pool.digest}), write_shard, tables)
+    return pool, signals
+
+
+def context_at(path, executor=None) -> Context:
+    workdir = Workdir(str(path))
+    return Context(workdir, executor or InProcess(), Progress(workdir, Console(quiet=True)))
+
+
+def result(context: Context, manifest, documents: pa.Table) -> dict[int, dict]:
+    """Rows of the signal by uid, and the pool's order checked on the way."""
+    rows = pa.concat_tables([context.workdir.read_table(file) for file in manifest.files()])
+    assert rows.num_rows == documents.num_rows
+    assert (np.diff(rows["doc_id"].to_numpy().astype(np.int64)) > 0).all()
+    listed = [{k: v for k, v in row.items() if k != "doc_id"} for row in rows.to_pylist()]
+    return dict(zip(documents["uid"].to_pylist(), listed, strict=True))
+
+
+def brute_force(documents: pa.Table, threshold: float) -> dict[int, int]:
+    """Cluster of each uid from all pairs: equal words, or Jaccard of 5-gram sets at the threshold."""
+    batch, ids = Batch(documents), documents["uid"].to_pylist()
+    hash_S, bounds = shingle_sets(units(batch.words, "word"), 5)
+    sets = [set(hash_S[bounds[d] : bounds[d + 1]].tolist()) for d in range(len(ids))]
+    words = [tuple(w.lower() for w in batch.words.spelled(d)) or documents["text"][d].as_py() for d in range(len(ids))]
+    edges = [(a, a) for a in ids]
+    for a, b in combinations(range(len(ids)), 2):
+        union = len(sets[a] | sets[b])
+        if words[a] == words[b] or (union and len(sets[a] & sets[b]) / union >= threshold):
+            edges.append((ids[a], ids[b]))
+    node, root = components(*np.array(edges, np.uint64).T)
+    return dict(zip(node.tolist(), root.tolist(), strict=True))
+
+
+def test_clusters_equal_all_pairs_and_the_counts_agree(tmp_path):
+    """64 x 2 bands miss no pair of Jaccard 0.5 (one in 1e8), so the clusters must be those of all pairs."""
+    declared, documents = Duplicates(bands=64, rows=2, threshold=0.5), corpus()
+    context = context_at(tmp_path)
+    manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
+    rows, want = result(context, manifest, documents), brute_force(documents, 0.5)
+    assert {u: row["cluster"] for u, row in rows.items()} == want
+    members: dict[int, list[int]] = {}
+    for u, c in want.items():
+        members.setdefault(c, []).append(u)
+    lengths = dict(zip(documents["uid"].to_pylist(), (len(t.encode()) for t in documents["text"].to_pylist()), strict=True))
+    for cluster in members.values():
+        assert {rows[u]["cluster_size"] for u in cluster} == {len(cluster)}
+        best = min(cluster, key=lambda u: (-lengths[u], u))
+        assert [u for u in cluster if rows[u]["survivor"]] == [best]
+    by_exact: dict[int, list[int]] = {}
+    for u, row in rows.items():
+        by_exact.setdefault(row["exact"], []).append(u)
+    for copies in by_exact.values():
+        assert sum(rows[u]["exact_survivor"] for u in copies) == 1
+    summary = manifest.summary
+    assert summary["documents"] == 400
+    assert summary["duplicates"] == 400 - len(members)
+    assert summary["exact_duplicates"] == 400 - len(by_exact)
+    assert summary["short"] > 0
+    assert summary["untested"] == 0
+    assert len(members) < 330 < 400  # the corpus does have duplicates
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    context, declared, documents = context_at(tmp_path_factory.mktemp("reference")), Duplicates(), corpus()
+    return result(context, find_duplicates(context, *prepare(context, documents, 4, declared), declared), documents)
+
+
+@pytest.mark.parametrize("shards", [1, 7])
+def test_shards_and_their_order_change_nothing(tmp_path, reference, shards):
+    documents = corpus()
+    documents = documents.take(pa.array(np.random.default_rng(shards).permutation(documents.num_rows)))
+    context, declared = context_at(tmp_path), Duplicates()
+    assert (
+        result(context, find_duplicates(context, *prepare(context, documents, shards, declared), declared), documents)
+        == reference
+    )
+
+
+def test_partitions_change_nothing(tmp_path, reference, monkeypatch):
+    """Many partitions in every phase, and components by stars instead of in memory."""
+    monkeypatch.setattr(duplicates_step, "KEYS_PER_PARTITION", 1_000)
+    monkeypatch.setattr(duplicates_step, "SET_PARTITION", 3_000)
+    monkeypatch.setattr(duplicate_shards, "SHARDS_PER_RANGE", 2)
+    monkeypatch.setattr(duplicates_step, "SHARDS_PER_RANGE", 2)
+    monkeypatch.setattr(components_step, "IN_MEMORY", 10)
+    monkeypatch.setattr(components_step, "EDGES_PER_PARTITION", 150)
+    context, declared, documents = context_at(tmp_path), Duplicates(), corpus()
+    manifest = find_duplicates(context, *prepare(context, documents, 5, declared), declared)
+    assert result(context, manifest, documents) == reference
+    steps = context.workdir.listing("duplicates")
+    assert "stars-02-small" in steps
+    assert len(list((tmp_path / "duplicates/sets").glob("*/sets-*.parquet"))) == 5
+
+
+def planted_pairs(jaccards: list[float], pairs: int) -> tuple[pa.Table, np.ndarray]:
+    """`pairs` pairs of documents of each similarity, and the true one of every pair: words shared at the start, then their own.
+
+    `common` shared 5-grams and `own` more on each side make common / (common + 2 * own).
+    """
+    random, texts, true = np.random.default_rng(7), [], []
+    for jaccard in jaccards:
+        common = 140
+        own = round(common * (1 - jaccard) / jaccard / 2)
+        for _ in range(pairs):
+            words = random.integers(0, 10**9, common + 4 + 2 * own).astype(str).tolist()
+            shared, left, right = words[: common + 4], words[common + 4 :][:own], words[common + 4 :][own:]
+            texts += [" ".join(shared + left), " ".join(shared + right)]
+            true.append(common / (common + 2 * own))
+    n = len(texts)
+    columns = [uid("test", "planted", np.arange(n)), texts, ["s"] * n, ["d"] * n, [None] * n, [None] * n, [None] * n]
+    return pa.table(columns, schema=pa.schema(list(SCHEMA)[1:])), np.array(true)
+
+
+def test_planted_duplicates_are_found_as_often_as_the_curve_says_and_no_others(tmp_path):
+    """Text to clusters: candidates within three standard errors of 14 x 8's curve, verified clusters right to 1 in 1,000."""
+    pairs = 300
+    documents, true_P = planted_pairs([0.3, 0.5, 0.6, 0.65, 0.75, 0.8, 0.9, 1.0], pairs)
+    ids = documents["uid"].to_numpy().reshape(-1, 2)
+    together = {}
+    for verify in ("off", "jaccard"):
+        context, declared = context_at(tmp_path / verify), Duplicates(verify=verify, threshold=0.7)
+        manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
+        rows = result(context, manifest, documents)
+        assert all(row["cluster_size"] <= 2 for row in rows.values())
+        together[verify] = np.array([rows[a]["cluster"] == rows[b]["cluster"] for a, b in ids.tolist()])
+    promised = Bands(14, 8).probability(true_P)
+    for level in range(0, len(true_P), pairs):
+        p = promised[level]
+        for verify, found_P in together.items():
+            if verify == "off" or true_P[level] >= 0.7:
+                rate = found_P[level : level + pairs].mean()
+                assert abs(rate - p) <= 3 * np.sqrt(p * (1 - p) / pairs), (verify, true_P[level], rate, p)
+    found_P = together["jaccard"]
+    assert (true_P[found_P] >= 0.7).mean() >= 0.999
+    assert (true_P[together["off"]] >= 0.7).mean() < 0.999  # there was something to drop
+
+
+def test_an_object_store_gives_the_same_manifests(tmp_path):
+    declared, documents, made = Duplicates(), corpus(120), []
+    for root in (tmp_path, f"memory://{tmp_path.name}"):
+        context = context_at(root)
+        manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
+        made.append((manifest.to_bytes(), result(context, manifest, documents)))
+    assert made[0] == made[1]
+
+
+def test_a_scope_keeps_sources_apart(tmp_path):
+    declared, documents = Duplicates(scope="source", bands=64, rows=2, threshold=0.5), corpus()
+    context = context_at(tmp_path)
+    rows = result(context, find_duplicates(context, *prepare(context, documents, 2, declared), declared), documents)
+    want = {}
+    for source in ("source0", "source1"):
+        want |= brute_force(documents.filter(np.array(documents["source"].to_pylist()) == source), 0.5)
+    assert {u: row["cluster"] for u, row in rows.items()} == want
+
+
+def test_verification_off_keeps_whole_components(tmp_path, reference):
+    declared, documents = Duplicates(verify="off"), corpus()
+    context = context_at(tmp_path)
+    manifest = find_duplicates(context, *prepare(context, documents, 2, declared), declared)
+    rows = result(context, manifest, documents)
+    assert manifest.summary["tested"] == 0
+    for u, row in rows.items():  # a verified cluster lies in one component
+        assert rows[reference[u]["cluster"]]["cluster"] == row["cluster"]
+
+
+def test_urls_make_clusters_of_their_own(tmp_path):
+    declared, documents = Duplicates(by="url", survivor=("-date",)), corpus(300)
+    context = context_at(tmp_path)
+    manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
+    assert manifest.step.name == "signals/duplicates_url"
+    rows = result(context, manifest, documents)
+    by_url: dict[str, list[tuple[str, int]]] = {}
+    for row in documents.to_pylist():
+        by_url.setdefault(row["url"] or str(row["uid"]), []).append((row["date"], row["uid"]))
+    for copies in by_url.values():
+        assert {rows[u]["cluster"] for _, u in copies} == {min(u for _, u in copies)}
+        assert [u for _, u in copies if rows[u]["survivor"]] == [min(copies)[1]]
+    assert len(by_url) < 300
+
+
+def test_new_shards_join_as_if_they_had_been_there(tmp_path, reference):
+    """The first 250 documents are deduplicated; the rest come later, as a pool with shard numbers of its own."""
+    declared, documents = Duplicates(), corpus()
+    context, later = context_at(tmp_path), context_at(tmp_path / "later")
+    old = Part(*prepare(context, documents.slice(0, 250), 3, declared))
+    find_duplicates(context, old.pool, old.signals, declared)
+    shutil.copytree(tmp_path, tmp_path / "later", ignore=shutil.ignore_patterns("later", "duplicates"))
+    written = {p: p.stat().st_mtime_ns for p in (tmp_path / "later").rglob("*.parquet")}
+    new = prepare(later, documents.slice(250), 2, declared)
+    manifest = find_duplicates(later, *new, declared, earlier=[old])
+    assert {p: p.stat().st_mtime_ns for p in written} == written
+    rows = pa.concat_tables([later.workdir.read_table(file) for file in manifest.files()]).to_pylist()
+    listed = [{k: v for k, v in row.items() if k != "doc_id"} for row in rows]
+    assert dict(zip(documents["uid"].to_pylist(), listed, strict=True)) == reference
+
+
+def test_bands_by_threshold_are_datasketch_s():
+    declared = Duplicates.of_threshold(0.5, 64, scope="source")
+    lsh = MinHashLSH(threshold=0.5, num_perm=64)
+    assert (declared.bands, declared.rows, declared.threshold, declared.scope) == (lsh.b, lsh.r, 0.5, "source")
+    assert declared.signals()["minhash"]["num_perm"] == lsh.b * lsh.r
+
+
+def test_survivor_of_an_unknown_signal_is_refused_before_anything_runs(tmp_path):
+    context, declared = context_at(tmp_path), Duplicates(survivor=("quality.score",))
+    inputs = prepare(context, corpus(20), 1, declared)
+    with pytest.raises(ValueError, match=r"the signal 'quality' is needed"):
+        find_duplicates(context, *inputs, declared)
+    assert context.workdir.listing("duplicates") == []
+
+
+class BreaksAfter(InProcess):
+    """Runs so many units and then is gone, as a driver that was killed."""
+
+    def __init__(self, units: int):
+        self.left = units
+
+    def map(self, function, arguments, *args):
+        for done in super().map(function, arguments, *args):
+            yield done
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("units", [0, 3, 4, 7, 11])
+def test_a_broken_run_goes_on_where_it_stopped(tmp_path, units):
+    declared, documents = Duplicates(), corpus(120)
+    quiet = context_at(tmp_path / "quiet")
+    want = find_duplicates(quiet, *prepare(quiet, documents, 3, declared), declared)
+    context = context_at(tmp_path / "broken")
+    inputs = prepare(context, documents, 3, declared)
+    with pytest.raises(KeyboardInterrupt):
+        find_duplicates(context_at(tmp_path / "broken", BreaksAfter(units)), *inputs, declared)
+    written = {p: p.stat().st_mtime_ns for p in (tmp_path / "broken").rglob("*.parquet")}
+    manifest = find_duplicates(context, *inputs, declared)
+    assert manifest.to_bytes() == want.to_bytes()
+    again = [p for p, stamp in written.items() if p.stat().st_mtime_ns != stamp]
+    assert len(again) <= 1  # the unit in flight
+
+
+def snapshot(root) -> dict[str, bytes]:
+    """Every manifest below the step, and that of the signal."""
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.glob("*/*/*/manifest.json"))}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A pool of 12 shards with its signals, and all manifests of a quiet in-process run, many partitions in each phase."""
+    root, declared = tmp_path_factory.mktemp("prepared"), Duplicates()
+    inputs = prepare(context_at(root / "pool"), corpus(), 12, declared)
+    shutil.copytree(root / "pool", root / "quiet")
+    with small_partitions():
+        find_duplicates(context_at(root / "quiet"), *inputs, declared)
+    want = snapshot(root / "quiet")
+    assert len(want) > 10
+    return root / "pool", inputs, want
+
+
+@contextmanager
+def small_partitions():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates_step, "KEYS_PER_PARTITION", 1_000)
+        patch.setattr(duplicates_step, "SET_PARTITION", 8_000)
+        patch.setattr(components_step, "IN_MEMORY", 10)
+        patch.setattr(components_step, "EDGES_PER_PARTITION", 200)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three nodes in processes of their own; the driver is on the head, which keeps the address."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
+    config = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 2}
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": config})
+    for _ in range(2):
+        nodes.add_node(num_cpus=1)
+    yield nodes
+    ray.shutdown()
+    nodes.shutdown()
+
+
+def die_once(function, marker, out, *args):
+    """The worker dies under its first unit, once the files are written and before they are committed."""
+    facts = function(out, *args)
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return facts
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+@dataclass
+class Disturbed(OnRay):
+    """Does something once, after the first unit of a phase has come back."""
+
+    phase: str = ""
+    disturb: Callable[[], None] | None = None
+    kill_worker: Path | None = None
+    disturbed: bool = False
+
+    def map(self, function, arguments, resources=Resources()):
+        mine = bool(arguments) and arguments[0][2].name == self.phase
+        if mine and self.kill_worker:
+            arguments = [(die_once_here(a[0], str(self.kill_worker)), *a[1:]) for a in arguments]
+        for count, done in enumerate(super().map(function, arguments, resources)):
+            yield done
+            if mine and count == 0 and self.disturb:
+                self.disturbed = True
+                self.disturb()
+
+
+def die_once_here(function, marker):
+    return partial(die_once, function, marker)
+
+
+PHASES = ("keys", "edges", "stars-01-large", "sets", "clusters")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [*(f"duplicates/{p}" for p in PHASES), "signals/duplicates"])
+def test_a_node_lost_in_a_phase_changes_nothing(tmp_path, prepared, cluster, phase):
+    pool, inputs, want = prepared
+    shutil.copytree(pool, tmp_path / "work")
+    lost = next(iter(cluster.worker_nodes))
+
+    executor = Disturbed(cluster.address, phase=phase, disturb=lambda: cluster.remove_node(lost, allow_graceful=False))
+    with small_partitions():
+        find_duplicates(context_at(tmp_path / "work", executor), *inputs, Duplicates())
+    cluster.add_node(num_cpus=1)
+    assert executor.disturbed
+    assert lost not in cluster.worker_nodes
+    assert snapshot(tmp_path / "work") == want
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [*(f"duplicates/{p}" for p in PHASES), "signals/duplicates"])
+def test_a_worker_killed_in_a_phase_changes_nothing(tmp_path, prepared, cluster, phase):
+    pool, inputs, want = prepared
+    shutil.copytree(pool, tmp_path / "work")
+    executor = Disturbed(cluster.address, phase=phase, kill_worker=tmp_path / "died")
+    with small_partitions():
+        find_duplicates(context_at(tmp_path / "work", executor), *inputs, Duplicates())
+    assert (tmp_path / "died").exists()
+    assert snapshot(tmp_path / "work") == want
+
+
+@pytest.mark.slow
+def test_one_two_and_three_nodes_and_no_ray_give_the_same_manifests(tmp_path, prepared, cluster):
+    pool, inputs, want = prepared
+    for nodes in (3, 2, 1):
+        shutil.copytree(pool, tmp_path / f"work{nodes}")
+        with small_partitions():
+            find_duplicates(context_at(tmp_path / f"work{nodes}", OnRay(cluster.address)), *inputs, Duplicates())
+        assert snapshot(tmp_path / f"work{nodes}") == want
+        if nodes > 1:
+            cluster.remove_node(next(iter(cluster.worker_nodes)))
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+
+
+DRIVER = """
+import os, pickle, signal, sys
+from pathlib import Path
+from rich.console import Console
+from pipelines.engine.executor import OnRay
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.duplicates import components, duplicates
+from pipelines.engine.workdir import Workdir
+duplicates.KEYS_PER_PARTITION, duplicates.SET_PARTITION = 1_000, 8_000
+components.IN_MEMORY, components.EDGES_PER_PARTITION = 10, 200
+
+class Dies(OnRay):
+    def map(self, function, arguments, *args):
+        for done in super().map(function, arguments, *args):
+            yield done
+            if arguments[0][2].name == sys.argv[3]:
+                os.killpg(0, signal.SIGKILL)
+
+workdir = Workdir(sys.argv[1])
+inputs = pickle.loads(Path(sys.argv[2]).read_bytes())
+executor = Dies(workers=2)
+context = Context(workdir, executor, Progress(workdir, Console(quiet=True)))
+duplicates.find_duplicates(context, *inputs, duplicates.Duplicates())
+executor.close()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [*(f"duplicates/{p}" for p in PHASES), "signals/duplicates"])
+def test_a_driver_killed_in_a_phase_and_run_again_changes_nothing(tmp_path, prepared, phase):
+    """Killed with its whole session once the phase's first unit is back, so that the phase has begun and is not complete."""
+    pool, inputs, want = prepared
+    shutil.copytree(pool, tmp_path / "work")
+    (tmp_path / "inputs").write_bytes(pickle.dumps(inputs))
+    command = [sys.executable, "-c", DRIVER, str(tmp_path / "work"), str(tmp_path / "inputs")]
+    assert subprocess.run([*command, phase], start_new_session=True).returncode == -signal.SIGKILL
+    left = snapshot(tmp_path / "work")
+    assert list((tmp_path / "work" / phase).glob("*/parts/*"))
+    assert not any(name.startswith(f"{phase}/") for name in left)
+    subprocess.run([*command, ""], check=True)
+    assert snapshot(tmp_path / "work") == want

@@ -1,0 +1,109 @@
+"""The exported folder: the rows of every ledger, a card, and `datasets` reading it; several classifiers side by side."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from curation.signals import quality
+from pipelines import run_study
+from pipelines.engine.executor import InProcess
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Workdir
+from pipelines.outcomes.dataset import dataset
+from pipelines.signals import classifiers
+from pipelines.study.study import load
+
+
+@pytest.fixture(scope="module")
+def exported(module_study_folder):
+    content = yaml.safe_load((module_study_folder / "study.yaml").read_text())
+    content["levels"]["masked"] = {"extends": "clean", "edit": ["pii"]}
+    content["levels"]["theirs"] = {"extends": "clean", "top": {"fraction": 0.5, "by": "theirs.score"}}
+    content["levels"]["blind"] = {"extends": "clean", "top": {"fraction": 0.5, "by": "random.score"}}
+    content["levels"]["copied"] = {"extends": "clean", "duplicate": 0.5}
+    content["signals"].append("random")
+    content["sources"][0]["licence"] = "cc-by-4.0"
+    lines = [
+        f"__label__{'essay' if i % 2 else 'other'} {text} number {i}\n" for i, text in enumerate(["a note", "the house"] * 40)
+    ]
+    (module_study_folder / "theirs.bin").write_bytes(quality._fit(lines, quality.Settings(dim=4, bucket=100, min_count=1)))
+    content["classifiers"] |= {
+        "letters": {"positives": "domain == 'letters'", "examples": 100, "bucket": 1000, "dim": 4, "epochs": 2},
+        "theirs": {"model": "theirs.bin", "label": "__label__essay"},
+    }
+    (module_study_folder / "edited.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    workdir = Workdir(str(module_study_folder / "work"))
+    context = Context(workdir, InProcess(), Progress(workdir))
+    study = load(module_study_folder / "edited.yaml")
+    curated = run_study.curate(context, study, module_study_folder)
+    return curated, dataset(context, study, curated, "assay run study.yaml"), context, study
+
+
+def test_every_level_has_the_rows_that_its_ledgers_keep(exported):
+    curated, folder, context, study = exported
+    for name in [name for name in study.levels if name != "copied"]:
+        table = pq.read_table(f"{folder}/data/{name}")
+        kept = curated.ledgers[name].summary["funnel"][-1]
+        assert table.num_rows == kept["documents"]
+        assert sum(table["n_tokens"].to_pylist()) == kept["tokens"]
+        assert len(set(table["id"].to_pylist())) == table.num_rows
+    # exporting again writes no byte anew
+    before = {path.name: path.stat().st_mtime_ns for path in _files(folder)}
+    dataset(context, study, curated, "assay run study.yaml")
+    assert {path.name: path.stat().st_mtime_ns for path in _files(folder)} == before
+
+
+def _files(folder):
+    return sorted(Path(folder).rglob("*.parquet"))
+
+
+def test_the_card_has_a_config_per_level(exported):
+    _, folder, _, study = exported
+    text = Path(folder, "README.md").read_text()
+    head = yaml.safe_load(text.split("---\n")[1])
+    assert [config["config_name"] for config in head["configs"]] == list(study.levels)
+    assert "lowest quality.score taken" in text
+    assert head["license"] == "cc-by-4.0"
+    assert "| small | cc-by-4.0 |" in text
+    assert text.count("The copies that this control adds are counted above and are not among the rows.") == 1
+
+
+def test_the_card_says_what_the_classifiers_are_worth(exported):
+    curated, folder, context, _ = exported
+    text = Path(folder, "README.md").read_text()
+    for name in ("quality", "letters"):
+        found = classifiers.report(context.workdir, name, curated.pool.signals[name])
+        assert f"| {name} | held-out AUC | {found['auc']:.3f} (" in text
+        assert f"| {name} | rank correlation of score and length | good {found['length_bias']['good']:+.2f}," in text
+    assert "| theirs | model | theirs.bin |" in text
+    assert "| theirs | held-out AUC" not in text
+
+
+def test_classifiers_stand_side_by_side(exported):
+    """Two that were trained here, a user's model and the random control: each scores all documents, and none is another."""
+    curated, _, context, _ = exported
+    scores = {}
+    for name in ("quality", "letters", "theirs", "random"):
+        paths = curated.pool.signals[name].files(".parquet")
+        scores[name] = np.concatenate([context.workdir.read_table(path)["score"].to_numpy() for path in paths])
+        assert len(scores[name]) == 360
+        assert ((scores[name] >= 0) & (scores[name] <= 1)).all()
+        assert len(np.unique(scores[name])) > 50
+    assert abs(np.corrcoef(np.stack(list(scores.values())))[np.triu_indices(4, 1)]).max() < 0.95
+    texts = [
+        text for p in curated.pool.manifest.files(".parquet") for text in context.workdir.read_table(p)["text"].to_pylist()
+    ]
+    model = quality.load(str(Path(context.workdir.root).parent / "theirs.bin"))
+    np.testing.assert_array_equal(scores["theirs"], quality.score(model, texts, "__label__essay"))
+
+
+def test_datasets_reads_the_folder(exported, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    curated, folder, _, _ = exported
+    loaded = datasets.load_dataset(folder, "top", split="train", cache_dir=str(tmp_path))
+    assert loaded.num_rows == curated.ledgers["top"].summary["funnel"][-1]["documents"]

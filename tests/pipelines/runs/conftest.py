@@ -1,0 +1,68 @@
+"""A small study, curated, and its runs trained by `python -m training` on the exported plan."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines import run_study
+from pipelines.engine.executor import InProcess
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Workdir
+from pipelines.runs import portable
+from pipelines.study.study import Study, load
+
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = [
+    "levels={raw: {}, dedup: {extends: raw, drop: [exact, near]}}",
+    "classifiers={}",
+    "mixture={kind: natural}",
+    "signals=[]",
+]
+
+
+def opened(place: Path) -> Context:
+    """A context in this process, over the work directory `place`."""
+    workdir = Workdir(str(place))
+    return Context(workdir, InProcess(), Progress(workdir))
+
+
+class Made:
+    """A curated study, its exported plan, and the runs that `python -m training` made of it."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.plan, self.runs = folder, folder / "plan", folder / "runs"
+        self.study: Study = load(folder / "study.yaml", SMALL)
+        self.curated = run_study.curate(opened(folder / "curated"), self.study, folder)
+        self.export(self.plan)
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "training", "plan/plan.json", "--out", "runs"]
+        subprocess.run(command, check=True, cwd=folder, env=environment, timeout=200)
+
+    opened = staticmethod(opened)
+    small = SMALL
+
+    @property
+    def digest(self) -> str:
+        return self.curated.pool.tokenizer.summary["tokenizer"]
+
+    def export(self, to: Path):
+        c = self.curated
+        return portable.export_plan(opened(self.folder / "curated"), self.study, c.levels, c.evaluation, c.pool.tokenizer, to)
+
+    def take(self, place: Path, runs: Path, study: Study | None = None) -> portable.Taken:
+        c = self.curated
+        return portable.import_runs(opened(place), study or self.study, c.levels, c.evaluation, self.digest, runs)
+
+    def place(self, tmp_path: Path) -> Path:
+        """A copy of the curated study, without runs."""
+        return Path(shutil.copytree(self.folder / "curated", tmp_path / "work"))
+
+
+@pytest.fixture(scope="session")
+def made(session_study_folder) -> Made:
+    return Made(session_study_folder)

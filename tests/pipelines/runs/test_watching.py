@@ -1,0 +1,46 @@
+"""The progress of a stack, read from a file that another process writes, and writes anew when it resumes."""
+
+import json
+from pathlib import Path
+
+from pipelines.runs.watching import _Followed
+from training.metrics import Metrics
+
+
+def log(metrics: Metrics, phase: str, *tokens: int) -> None:
+    for n in tokens:
+        metrics.log({"event": "train", "phase": phase, "step": n // 10, "tokens": n, "tokens_per_second": 5})
+
+
+def test_trunk_and_branches_are_counted_once(tmp_path: Path):
+    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl", runs=3)
+    assert followed.fresh_tokens() == 0
+    log(metrics, "trunk", 100, 200)
+    assert followed.fresh_tokens() == 600
+    log(metrics, "250", 230, 250)  # leaves the trunk at 200
+    log(metrics, "trunk", 300)
+    assert followed.fresh_tokens() == 3 * (50 + 100)
+
+
+def test_a_half_written_line_waits(tmp_path: Path):
+    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl", runs=1)
+    log(metrics, "trunk", 100)
+    with metrics.path.open("a") as file:
+        file.write('{"event": "train", "phase"')
+    assert followed.fresh_tokens() == 100
+    with metrics.path.open("a") as file:
+        file.write(': "trunk", "step": 20, "tokens": 200, "tokens_per_second": 5}\n')
+    assert followed.fresh_tokens() == 100
+
+
+def test_a_resumed_stack_is_followed_on(tmp_path: Path):
+    """A kill's lost steps leave the file, which once left the reader in the middle of a line."""
+    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl", runs=1)
+    log(metrics, "trunk", *range(100, 1100, 100))
+    assert followed.fresh_tokens() == 1000
+    metrics.truncate("trunk", 55)
+    metrics.log({"event": "resume", "step": 50, "why": "x" * 400})
+    assert followed.fresh_tokens() == 0
+    log(metrics, "trunk", 600)
+    assert followed.fresh_tokens() == 100, "trained again and counted again; the bar stops at its total"
+    assert len([json.loads(line) for line in metrics.path.read_text().splitlines()]) == 7

@@ -1,0 +1,111 @@
+"""The pool step: one huge compressed file is read on, shard by shard, where an interrupted run stopped."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from curation.sources import readers, storage
+from pipelines.engine.executor import InProcess
+from pipelines.engine.progress import Progress
+from pipelines.engine.run_step import Context
+from pipelines.engine.workdir import Workdir
+from pipelines.signals import pool
+from pipelines.study.study import load
+
+SHARD = 20_000  # bytes
+SOURCES = "sources=[{kind: jsonl, name: small, path: corpus/a.jsonl.gz}]"
+
+
+@pytest.fixture
+def study(study_folder: Path):
+    """One gzip file of some thirty shards, every twentieth record of it bad."""
+    lines = [json.dumps({"text": f"document {i} " + "word " * (i % 90), "domain": "ab"[i % 2]}) for i in range(3000)]
+    lines[::20] = ["{broken"] * len(lines[::20])
+    for path in (study_folder / "corpus").iterdir():
+        path.unlink()
+    (study_folder / "corpus" / "a.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    return load(
+        study_folder / "study.yaml", [f"pool.shard_megabytes={SHARD / 1e6}", "pool.max_malformed=0.1", SOURCES]
+    ), study_folder
+
+
+def context(place: Path) -> Context:
+    return Context(Workdir(str(place)), InProcess(), Progress(None))
+
+
+def test_a_store_that_fails_in_the_middle_leaves_nothing_half_written(study, tmp_path, monkeypatch):
+    declared, folder = study
+    whole = pool.pool(context(tmp_path / "whole"), declared, folder)
+    read, place = storage.Stored.read, context(tmp_path / "failing")
+
+    def fail(self: storage.Stored, size: int = -1) -> bytes:
+        if self.n_read > 10_000:
+            self.failed = True
+            raise OSError("connection lost")
+        return read(self, min(size, 4096))
+
+    monkeypatch.setattr(storage.Stored, "read", fail)
+    with pytest.raises(OSError, match="connection lost"):
+        pool.pool(place, declared, folder)
+    assert place.workdir.manifest(whole.step) is None
+    assert not list(Path(place.workdir.root).rglob("*.aside*"))
+    for path in Path(place.workdir.root).rglob("*.parquet"):
+        assert path.read_bytes() == (Path(tmp_path, "whole") / path.relative_to(place.workdir.root)).read_bytes()
+    monkeypatch.setattr(storage.Stored, "read", read)
+    assert pool.pool(place, declared, folder).to_bytes() == whole.to_bytes()
+
+
+def test_a_truncated_file_counts_in_the_pool(study, tmp_path):
+    declared, folder = study
+    path = folder / "corpus" / "a.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-3000])
+    made = pool.pool(context(tmp_path / "work"), declared, folder)
+    counts = made.summary["sources"]["small"]
+    assert 1000 < counts["documents"] < 2850
+    assert counts["malformed"] == counts["documents"] // 19 + 2  # every twentieth record, and the rest of the file as one
+    reasons = [reason for reason in made.summary["reasons"] if "Truncated compressed stream" in reason]
+    assert len(reasons) == 1
+
+
+def test_an_interrupted_run_repeats_at_most_one_shard(study, tmp_path, monkeypatch):
+    declared, folder = study
+    whole = pool.pool(context(tmp_path / "whole"), declared, folder)
+    shards = whole.files(".parquet")
+    assert len(whole.parts) == 1
+    assert len(shards) > 20
+
+    parsed = written = 0
+    parse, write = readers._from_json, pool.write_shard
+
+    def counting(*arguments):
+        nonlocal parsed
+        parsed += 1
+        return parse(*arguments)
+
+    def cut(*arguments):
+        nonlocal written
+        written += 1
+        if written % 4 == 0:
+            raise KeyboardInterrupt
+        return write(*arguments)
+
+    monkeypatch.setattr(readers, "_from_json", counting)
+    monkeypatch.setattr(pool, "write_shard", cut)
+    place, cuts = context(tmp_path / "cut"), 0
+    while True:
+        try:
+            again = pool.pool(place, declared, folder)
+            break
+        except KeyboardInterrupt:
+            cuts += 1
+    assert cuts > 5
+    assert again.parts == whole.parts
+    assert again.to_bytes() == whole.to_bytes()
+    for one, other in zip(whole.files(), again.files(), strict=True):
+        assert context(tmp_path / "whole").workdir.read_bytes(one) == place.workdir.read_bytes(other)
+    assert place.workdir.listing(again.step.path) == context(tmp_path / "whole").workdir.listing(whole.step.path)
+    # each try reads the shard that was under way again, and the record behind it
+    longest = max(record["documents"] for record in whole.records(".parquet")) * 20 / 19 + 3
+    assert parsed <= 3000 + cuts * longest

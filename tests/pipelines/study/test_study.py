@@ -1,0 +1,97 @@
+"""The study file: what is accepted, and how each mistake is named."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.study.study import Study, StudyError, load
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+
+MINIMAL = """
+name: small
+sources: [{kind: python_environment}]
+levels:
+  raw:
+  dedup: {extends: raw, drop: near}
+  top: {extends: dedup, keep: gopher_quality, top: {fraction: 0.5, by: quality.score}}
+ladder: {shapes: {a: {width: 32, depth: 2, heads: 2}}, tokens: [1000, 2000]}
+"""
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_study_is_valid(path):
+    assert load(path).levels
+
+
+def test_controls_and_other_mixtures_do_not_contend(study_file):
+    more = ["levels.chance={extends: raw, random: top}", "levels.natural={extends: top, mixture: {kind: natural}}"]
+    study = load(study_file, more)
+    assert [study.levels[name].kind for name in study.levels] == ["level", "level", "level", "control", "arm"]
+    assert study.contenders == ["dedup", "top"]
+    of_mixtures = [f"levels.{name}={{extends: raw, mixture: {{kind: natural}}}}" for name in ("dedup", "top")]
+    assert load(study_file, of_mixtures).contenders == ["dedup", "top"], "in a study of mixtures they are all there is"
+
+
+def test_a_level_may_be_empty_and_a_single_rule_needs_no_list(study_file):
+    study = load(study_file)
+    assert study.levels["raw"].keep == []
+    assert study.levels["dedup"].drop == ["near"]
+    assert study.levels["top"].keep == ["gopher_quality"]
+    assert study.lineage("top") == ["raw", "dedup", "top"]
+    assert study.baseline == "raw"
+
+
+def test_overrides_are_yaml_values_at_dotted_places(study_file):
+    study = load(study_file, ["ladder.seeds=3", "levels.top.top.fraction=0.25", "ladder.tokens=[5, 6]", "report.samples=no"])
+    assert (study.ladder.seeds, study.ladder.tokens, study.report.samples) == (3, [5, 6], False)
+    assert study.levels["top"].top is not None
+    assert study.levels["top"].top.fraction == 0.25
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("ladder.seed=2", r"ladder\.seed: unknown key"),
+        ("levels.top.top.fraction=1.5", r"levels\.top\.top\.fraction: .*less than or equal to 1 \(given: 1\.5\)"),
+        ("levels.dedup.extends=rae", r"levels\.dedup\.extends: 'rae' is not a level declared above it \(above: raw\)"),
+        ("levels.raw.extends=top", r"levels\.raw\.extends: 'top' is not a level declared above it \(above: none\)"),
+        ("fit.baseline=best", r"fit\.baseline: 'best' is not a level"),
+        ("mixture.kind=explicit", r"mixture: `shares` belongs to `kind: explicit`"),
+        ("mixture={kind: explicit, shares: {code: 0.5, docs: 0.4}}", r"shares sum to 0\.9; they must sum to 1"),
+        ("levels.x={duplicate_noise: 0.1}", r"levels\.x: `duplicate_noise` is of the copies that `duplicate` adds"),
+        ("classifiers.q={}", r"classifiers\.q: give either `positives`"),
+        ("sources=[]", r"sources: .*at least 1 item"),
+        ("sources=[{kind: jsonl, name: a, path: x}, {kind: text, name: a, path: y}]", "the name 'a' is used twice"),
+        ("sources=[{kind: jsonl, name: a, path: x, role: reference}]", "none has `role: pool`"),
+        ("sources=[{kind: magic, name: a}]", r"sources\.0: .*magic"),
+        ("ladder.tokens=[]", r"ladder\.tokens"),
+        ("seeds", "write it as section.key=value"),
+    ],
+)
+def test_mistakes_name_the_place_and_the_value(study_file, override, message):
+    with pytest.raises(StudyError, match=message):
+        load(study_file, [override])
+
+
+def test_a_missing_or_broken_file_is_one_clear_error(tmp_path):
+    with pytest.raises(StudyError, match="is not there; give a path"):
+        load(tmp_path / "nothing.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: [unclosed")
+    with pytest.raises(StudyError, match="not valid YAML"):
+        load(broken)
+    broken.write_text("- a list")
+    with pytest.raises(StudyError, match="a study is a mapping"):
+        load(broken)
+
+
+def test_the_json_schema_lists_every_section():
+    assert set(Study.model_json_schema()["properties"]) >= {"sources", "levels", "ladder", "evaluation", "fit", "report"}

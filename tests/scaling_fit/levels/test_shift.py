@@ -1,0 +1,134 @@
+"""Shift tests: planted shifts named, sizes held when nothing shifts, power as promised, equivalence only when earned."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.stats import f as f_distribution
+
+from scaling_fit.levels.compare import compare
+from scaling_fit.levels.design import TRUTH, Grid, assess, shifted, table_of
+from scaling_fit.levels.parameters import level_intervals
+from scaling_fit.levels.shift import shift
+
+
+@pytest.fixture(scope="module")
+def whole(levels):
+    return compare(levels, "raw", replicates=200)
+
+
+def test_a_multiplier_is_a_multiplier(whole) -> None:
+    one = shift(whole, "worth", replicates=199)
+    assert one.contrasts["any shift"]["p_simulated"] < 0.01
+    assert one.contrasts["any shift"]["p_wild"] < 0.02
+    assert one.contrasts["beyond a multiplier"]["p_simulated"] > 0.05
+    assert one.contrasts["beyond a multiplier"]["p_wild"] > 0.02
+    assert one.multiplier.low < 1.4 < one.multiplier.high
+    assert one.multiplier.high / one.multiplier.low < 1.2
+    assert one.beta.low < 0 < one.beta.high
+
+
+def test_an_exponent_is_an_exponent(whole) -> None:
+    one = shift(whole, "steeper", replicates=199)
+    assert one.contrasts["exponent, floor free"]["p_simulated"] < 0.01
+    assert one.contrasts["beyond a multiplier"]["p_simulated"] < 0.01
+    assert one.beta.low < 0.05 < one.beta.high
+
+
+def test_hypotheses_nest(whole) -> None:
+    rows = {row["hypothesis"]: row for row in shift(whole, "worth", replicates=0).table}
+    chain = ("same law", "multiplier", "exponent", "all")
+    assert all(rows[a]["rss"] >= rows[b]["rss"] * (1 - 1e-9) for a, b in pairwise(chain))
+    assert rows["floor and multiplier"]["rss"] <= min(rows["floor"]["rss"], rows["multiplier"]["rss"]) * (1 + 1e-9)
+    assert sum(row["weight"] for row in rows.values() if row["weight"] is not None) == pytest.approx(1)
+    assert min(row["delta_aicc"] for row in rows.values()) == 0
+
+
+def test_f_is_the_textbook_f(whole) -> None:
+    one = shift(whole, "worth", replicates=0)
+    rows, c = {row["hypothesis"]: row for row in one.table}, one.contrasts["beyond a multiplier"]
+    F = (rows["multiplier"]["rss"] - rows["all"]["rss"]) / 4 / (whole.rss / whole.df)
+    assert c["F"] == pytest.approx(F)
+    assert c["p_F"] == pytest.approx(f_distribution.sf(F, 4, whole.df))
+
+
+def test_profile_agrees_with_the_wald_error_on_quiet_data(grid) -> None:
+    table = table_of(replace(grid, row=2e-4, trunk=0.0), {"a": TRUTH, "b": TRUTH}, np.random.default_rng(0))
+    one = shift(compare(table, "a", replicates=2), "b", replicates=0)
+    half = 0.5 * (one.beta.high - one.beta.low)
+    assert half / one.beta_se == pytest.approx(2.0, rel=0.05)  # t at 60 degrees of freedom
+
+
+def test_equivalence_needs_precision(grid) -> None:
+    quiet = table_of(replace(grid, row=3e-4, trunk=3e-4), {"a": TRUTH, "b": TRUTH}, np.random.default_rng(1))
+    loud = table_of(replace(grid, row=0.01, trunk=0.01), {"a": TRUTH, "b": TRUTH}, np.random.default_rng(1))
+    shown = [shift(compare(t, "a", replicates=2), "b", replicates=0).equivalence(0.02, 0.1) for t in (quiet, loud)]
+    assert shown[0]["beta_equivalent"]
+    assert shown[0]["multiplier_equivalent"]
+    assert not shown[1]["beta_equivalent"]
+    assert not shown[1]["multiplier_equivalent"]
+
+
+def test_a_design_that_cannot_tell_is_not_identified() -> None:
+    grid = Grid((1e8,), tuple(np.geomspace(1e9, 1e10, 6)), seeds=1, row=0.01)
+    one = shift(
+        compare(table_of(grid, {"a": TRUTH, "b": TRUTH}, np.random.default_rng(0)), "a", replicates=2), "b", replicates=0
+    )
+    assert not one.equivalence(0.02, 0.1)["beta_equivalent"]
+    assert one.beta.high - one.beta.low > 0.2
+
+
+def rejections(grid: Grid, delta: float, n: int, seed: int) -> dict[str, float]:
+    """Shares over n fresh pairs of levels: rejections at 5 %, coverage of 90 % intervals."""
+    rng = np.random.default_rng(seed)
+    truths = {"a": TRUTH, "b": shifted(TRUTH, delta, grid)}
+    out: dict[str, list[bool]] = {
+        "any": [],
+        "exponent": [],
+        "exponent, wild": [],
+        "beta": [],
+        "delta": [],
+        "multiplier": [],
+        "E": [],
+    }
+    for k in range(n):
+        whole = compare(table_of(grid, truths, rng), "a", replicates=400, seed=k)
+        one = shift(whole, "b", replicates=199, seed=k)
+        out["any"].append(one.contrasts["any shift"]["p_simulated"] < 0.05)
+        out["exponent"].append(one.contrasts["exponent, floor free"]["p_simulated"] < 0.05)
+        out["exponent, wild"].append(one.contrasts["exponent, floor free"]["p_wild"] < 0.05)
+        out["delta"].append(one.beta_90.low <= delta <= one.beta_90.high)
+        out["multiplier"].append(one.multiplier_90.low <= 1 <= one.multiplier_90.high)
+        spans = level_intervals(whole, "a", 0.9)
+        for name in ("beta", "E"):
+            out[name].append(spans[name].low <= TRUTH[name] <= spans[name].high)
+    return {name: float(np.mean(values)) for name, values in out.items()}
+
+
+def test_sizes_and_coverage_are_about_right(grid) -> None:
+    """The fast sibling of the calibration below: 20 tables catch a factor of two, not three points."""
+    found = rejections(grid, 0.0, 20, 7)
+    assert found["any"] <= 0.25
+    assert found["exponent"] <= 0.25
+    assert min(found[name] for name in ("beta", "delta", "multiplier", "E")) >= 0.65
+
+
+@pytest.mark.slow
+def test_calibration(grid) -> None:
+    """Clustered noise, 600 tables: a test at 5 % rejects 5 +- 2 %, 90 % intervals cover 90 +- 3 % (4 allows for luck)."""
+    found = rejections(grid, 0.0, 600, 11)
+    assert 0.03 <= found["any"] <= 0.07
+    assert 0.03 <= found["exponent"] <= 0.07
+    assert 0.02 <= found["exponent, wild"] <= 0.09
+    for name in ("beta", "delta", "multiplier", "E"):
+        assert 0.86 <= found[name] <= 0.94, (name, found)
+
+
+@pytest.mark.slow
+def test_power_is_what_assess_promised() -> None:
+    grid = Grid((2e7, 8e7, 3.2e8), tuple(np.geomspace(2e8, 2e10, 6)), seeds=2, row=0.003, trunk=0.003)
+    promised = assess(grid)
+    delta = promised.detectable(power=0.7)
+    found = rejections(grid, delta, 400, 13)
+    assert found["exponent"] == pytest.approx(promised.power(delta), abs=0.05)
