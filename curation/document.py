@@ -1,6 +1,6 @@
 """The document: one row of the pool, its identity, and the batch that every signal reads.
 
-Shapes: D documents in a batch, R records of one file.
+Shapes: D documents in a batch.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import xxhash
 
 from curation.segments import segments
 from curation.words import Words, scan
@@ -16,7 +15,7 @@ from curation.words import Words, scan
 SCHEMA = pa.schema(
     [
         pa.field("doc_id", pa.uint64(), nullable=False),  # where it stands: shard << 32 | row
-        pa.field("uid", pa.uint64(), nullable=False),  # what it is: see `uid`
+        pa.field("uid", pa.uint64(), nullable=False),  # what it is: see curation.hashing.uid
         pa.field("text", pa.large_string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("domain", pa.string(), nullable=False),
@@ -25,28 +24,6 @@ SCHEMA = pa.schema(
         pa.field("meta", pa.string()),  # JSON
     ]
 )
-
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-def mix64(seed: int, x: np.ndarray) -> np.ndarray:
-    """Splitmix64's finaliser (Steele, Lea, Flood 2014) of ``x + seed * golden``: uint64 in, uint64 out, same shape.
-
-    A bijection of `x` for every seed, so distinct inputs never collide. Every order and every sample is this of a `uid`.
-    """
-    offset = np.uint64(seed * int(GOLDEN) & 0xFFFFFFFFFFFFFFFF)
-    z = np.asarray(x, np.uint64) + offset
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-def uid(source: str, path: str, record_R: np.ndarray) -> np.ndarray:
-    """Identity of records `record_R` (their numbers in the file) of the file `path` of `source`: uint64[R].
-
-    It does not depend on shards, order or machines, and records of one file never collide.
-    """
-    return mix64(xxhash.xxh3_64_intdigest(f"{source}\0{path}".encode()), record_R)
 
 
 def doc_id(shard: int, rows: int) -> np.ndarray:

@@ -7,7 +7,8 @@ from itertools import groupby
 import numpy as np
 import pyarrow as pa
 
-from curation.document import SCHEMA, doc_id, uid
+from curation.document import SCHEMA, doc_id
+from curation.hashing import uid
 from curation.sources.source import Malformed, Place, Record, Source
 
 QUARANTINE = pa.schema(

@@ -22,7 +22,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.document import mix64
+from curation.hashing import mix64
 from curation.levels import heldout, layout, ledger, search, select
 from curation.levels.level import Declaration, Top, build_level
 from curation.levels.mixture import Mixture, budget

@@ -26,7 +26,8 @@ import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
-from curation.document import doc_id, mix64
+from curation.document import doc_id
+from curation.hashing import mix64
 from pipelines.duplicates import duplicates
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
 from pipelines.engine.executor import InProcess, Resources

@@ -13,7 +13,7 @@ import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from curation.document import mix64
+from curation.hashing import mix64
 
 Edges = tuple[np.ndarray, np.ndarray]  # (uint64[E], uint64[E])
 

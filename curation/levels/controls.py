@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curation.document import mix64
+from curation.hashing import copy_uid, mix64, stream
 
 WORD = re.compile(r"\w+")
 
@@ -27,14 +27,12 @@ def copies(kept: pl.DataFrame, rate: float, seed: int) -> pl.DataFrame:
     share of the tokens that is added. Each copy has a `uid` of its own, so it stands elsewhere in the stream than the document.
     """
     uid_K = kept["uid"].to_numpy()
-    chance_K = (mix64(seed, uid_K) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    chance_K = (mix64(stream(seed, "copied documents"), uid_K) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     count_K = int(rate) + (chance_K < rate - int(rate))
     row_A = np.repeat(np.arange(len(kept)), count_K)
     copy_A = np.arange(len(row_A)) - np.repeat(np.cumsum(count_K) - count_K, count_K)
     rows = kept[row_A]
-    # a copy of document u is no document of any source: its number is hashed into the uid
-    uid_A = mix64(seed + 1, uid_K[row_A] ^ mix64(1, copy_A))
-    return rows.with_columns(uid=pl.Series(uid_A), row=pl.Series(row_A, dtype=pl.UInt32))
+    return rows.with_columns(uid=pl.Series(copy_uid(uid_K[row_A], copy_A)), row=pl.Series(row_A, dtype=pl.UInt32))
 
 
 def noisy(text: str, uid: int, noise: float, seed: int) -> str:
@@ -46,8 +44,8 @@ def noisy(text: str, uid: int, noise: float, seed: int) -> str:
     if not words:
         return text
     place = np.arange(len(words), dtype=np.uint64) ^ np.uint64(uid)
-    replaced = mix64(seed, place) < np.uint64(min(int(noise * 2**64), 2**64 - 1))
-    other = mix64(seed + 1, place) % np.uint64(len(words))
+    replaced = mix64(stream(seed, "replaced words"), place) < np.uint64(min(int(noise * 2**64), 2**64 - 1))
+    other = mix64(stream(seed, "replacement words"), place) % np.uint64(len(words))
     drawn = iter([words[other[k]] if replaced[k] else words[k] for k in range(len(words))])
     return WORD.sub(lambda _: next(drawn), text)
 

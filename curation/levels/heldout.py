@@ -1,6 +1,6 @@
 """Evaluation documents, carved out of the pool before any level is made.
 
-A whole duplicate cluster is held out or none of it: it is when ``mix64(seed, cluster)`` falls under the fraction, so the
+A whole duplicate cluster is held out or none of it: it is when the hash of the cluster falls under the fraction, so the
 choice needs no list, and no near duplicate of an evaluation document is left to train on. Sources declared as references
 are kept out of every level as well, with every cluster that one of their documents belongs to.
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from curation.document import mix64
+from curation.hashing import mix64, stream
 from curation.levels.level import CLUSTER
 from curation.levels.search import Search, histogram, taken
 
@@ -63,7 +63,7 @@ def withheld(frame: pl.DataFrame, heldout: Heldout, clusters: pl.Series) -> pl.S
     `EMPTY` is not said here but by `select.select`: nothing is known of tokens yet where tokenisers are trained.
     """
     limit = np.uint64(min(int(heldout.fraction * 2**64), 2**64 - 1))
-    held_D = mix64(heldout.seed, frame[CLUSTER].to_numpy()) < limit
+    held_D = mix64(stream(heldout.seed, "held-out clusters"), frame[CLUSTER].to_numpy()) < limit
     kind = pl.Enum(WITHHELD)
     reason = (
         pl.when(pl.col("source").is_in(heldout.references))
@@ -109,4 +109,4 @@ def _candidates(frame: pl.DataFrame, heldout: Heldout, clusters: pl.Series) -> t
     reference = pl.col("why") == REFERENCE
     name = pl.when(reference).then(pl.format("reference:{}", "source")).otherwise(pl.format("domain:{}", "domain"))
     rows = rows.with_columns(set=name)
-    return rows, mix64(heldout.seed + 1, rows["uid"].to_numpy())
+    return rows, mix64(stream(heldout.seed, "evaluation passages"), rows["uid"].to_numpy())

@@ -27,7 +27,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.document import mix64
+from curation.hashing import mix64, piece_uid, stream
 from curation.levels.mixture import Budget
 from curation.levels.search import Search, histogram
 
@@ -76,8 +76,7 @@ def pieces(kept: pl.DataFrame, budget: Budget, cut: Cut) -> Pieces:
         start_P=start_P,
         n_tokens_P=end_P - start_P,
         n_bytes_P=bytes_before(end_P) - bytes_before(start_P),
-        # mix64(0, 0) is 0, so a document's first piece is ordered by its uid alone
-        key_P=mix64(cut.order_seed, uid_P ^ mix64(0, piece_P)),
+        key_P=mix64(stream(cut.order_seed, "training order"), piece_uid(uid_P, piece_P)),
         last_P=end_P == n_tokens_K[row_P],
         group_P=kept["domain"].replace_strict(budget.group, return_dtype=pl.String).gather(row_P),
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from curation.document import mix64
+from curation.hashing import mix64, stream
 
 DIGIT_BITS = 16
 KEY_BITS = 64
@@ -110,13 +110,13 @@ def taken(state: Search, key_N: np.ndarray, group_N: pl.Series) -> np.ndarray:
     return (pl.Series(key_N) <= last).fill_null(False).to_numpy()
 
 
-def ranking_key(score_N: np.ndarray, uid_N: np.ndarray, seed: int = 0) -> np.ndarray:
+def ranking_key(score_N: np.ndarray, uid_N: np.ndarray) -> np.ndarray:
     """Keys for the best score first, ties by hash of `uid`: uint64.
 
-    The complement of the float32 score's order in the upper 32 bits, the upper half of ``mix64(seed, uid)`` below.
+    The complement of the float32 score's order in the upper 32 bits, the upper half of the hash below.
     """
     order_N = ~_ascending((np.asarray(score_N, np.float32) + np.float32(0)).view(np.uint32), np.uint32(31))
-    return order_N.astype(np.uint64) << np.uint64(32) | mix64(seed, uid_N) >> np.uint64(32)
+    return order_N.astype(np.uint64) << np.uint64(32) | mix64(stream(0, "ties in a ranking"), uid_N) >> np.uint64(32)
 
 
 def ranking_score(key: int) -> float:

@@ -19,7 +19,7 @@ import polars as pl
 import polars.selectors as cs
 import pyarrow as pa
 
-from curation.document import mix64
+from curation.hashing import mix64, stream
 from curation.levels.expression import Percentile
 from curation.levels.heldout import EMPTY, WITHHELD
 from curation.levels.level import CLUSTER, DUPLICATE_REASONS, Level, Random, Rule
@@ -166,7 +166,7 @@ def _keys(rule: Rule, percentile: Percentile | None, frame: pl.DataFrame) -> tup
     if percentile is not None:
         return value_key(frame[percentile.column].cast(pl.Float64).to_numpy()), everywhere
     if rule.random is not None:
-        return mix64(rule.random.seed, uid_D), frame["domain"]
+        return mix64(stream(rule.random.seed, "random control"), uid_D), frame["domain"]
     assert rule.by is not None
     assert rule.top is not None
     score_D = frame.select(x=rule.by.polars().cast(pl.Float32).fill_nan(None).fill_null(-np.inf)).to_series().to_numpy()

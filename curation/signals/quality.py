@@ -26,7 +26,8 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
-from curation.document import Batch, mix64
+from curation.document import Batch
+from curation.hashing import mix64, stream
 
 GOOD, REST = "__label__hq", "__label__cc"
 MAX_MODEL_BYTES = 100_000_000  # every process that scores holds the model
@@ -158,7 +159,7 @@ def compute(batch: Batch, model: str, label: str = GOOD) -> pa.Table:
 
 def random(batch: Batch, seed: int = 0) -> pa.Table:
     """The control: a `score` in [0, 1) that knows nothing of the text, from `uid` and `seed`."""
-    bits_D = mix64(seed, batch.documents["uid"].to_numpy()) >> np.uint64(40)
+    bits_D = mix64(stream(seed, "random score"), batch.documents["uid"].to_numpy()) >> np.uint64(40)
     return pa.table({"score": bits_D.astype(np.float32) / np.float32(1 << 24)})
 
 
@@ -190,8 +191,8 @@ def _hashes(table: pa.Table) -> np.ndarray:
 def _examples(table: pa.Table, settings: Settings) -> _Examples:
     key, row = np.unique(_hashes(table), return_index=True)  # copies of a text count once
     by = table["cluster"].to_numpy()[row] if "cluster" in table.column_names else key  # near copies stay on one side
-    held_out = mix64(settings.seed + 1, by) < np.uint64(int(settings.held_out * 2**64))
-    return _Examples(table.combine_chunks(), row, mix64(settings.seed, key), held_out)
+    held_out = mix64(stream(settings.seed, "classifier test split"), by) < np.uint64(int(settings.held_out * 2**64))
+    return _Examples(table.combine_chunks(), row, mix64(stream(settings.seed, "classifier line order"), key), held_out)
 
 
 def _training_lines(good: _Examples, rest: _Examples) -> Iterator[str]:

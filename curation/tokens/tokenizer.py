@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 import xxhash
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from curation.document import Batch, mix64
+from curation.document import Batch
+from curation.hashing import mix64, stream
 from curation.tokens import bpe
 from curation.words import utf8_buffer
 
 END_OF_TEXT = "<|endoftext|>"  # id 0; it stands between documents and is never made from text
 MIN_VOCAB = 257  # all bytes and the end of text
-SAMPLE_SEED = 0x70C
 PIECE = 1 << 20  # characters that the library encodes as one; a longer document is cut before a space to bound its memory
 
 
@@ -48,12 +48,13 @@ def train(texts: Iterable[str], vocab_size: int = 4096) -> str:
     return tokenizer.to_str()
 
 
-def sample(tables: Iterable[pa.Table], max_bytes: float, pool_bytes: float, seed: int = SAMPLE_SEED) -> Iterator[str]:
+def sample(tables: Iterable[pa.Table], max_bytes: float, pool_bytes: float, seed: int) -> Iterator[str]:
     """Texts of about `max_bytes` of a pool of `pool_bytes`, from tables with `uid` and `text`: each document is in or out by
     a hash of its uid, so shards, their order and their number do not matter."""
     share = min(max_bytes / max(pool_bytes, 1), 1.0)
     for table in tables:
-        chosen_D = mix64(seed, table["uid"].to_numpy()) <= np.uint64(min(int(share * 2**64), 2**64 - 1))
+        chance_D = mix64(stream(seed, "tokenizer sample"), table["uid"].to_numpy())
+        chosen_D = chance_D <= np.uint64(min(int(share * 2**64), 2**64 - 1))
         yield from table["text"].filter(pa.array(chosen_D)).to_pylist()
 
 

@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.document import mix64
 from curation.duplicates.candidates import Bands, partition_cuts, star_edges
 from curation.duplicates.clusters import forest, survivors
 from curation.duplicates.verify import verified_clusters
+from curation.hashing import mix64
 from pipelines.duplicates.components import label_components
 from pipelines.duplicates.duplicate_shards import (
     SHARDS_PER_RANGE,

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from curation.document import mix64
+from curation.hashing import piece_uid
 from curation.levels import heldout, search
 from curation.levels.heldout import WITHHELD, Heldout
 from curation.tokens import tokenizer
@@ -65,7 +65,7 @@ def passages(frame: pl.DataFrame, length: int) -> pl.DataFrame:
     row = np.repeat(np.arange(len(frame)), count)
     piece = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     n_tokens = np.minimum(frame["n_tokens"].to_numpy()[row].astype(np.int64) - piece * length, length)
-    uid = frame["uid"].to_numpy()[row] ^ mix64(0, piece.astype(np.uint64))  # mix64(0, 0) = 0: a first passage keeps its uid
+    uid = piece_uid(frame["uid"].to_numpy()[row], piece)
     columns = {"row": pl.Series(row), "piece": pl.Series(piece), "uid": pl.Series(uid), "n_tokens": pl.Series(n_tokens)}
     return frame[row].with_columns(**columns)
 

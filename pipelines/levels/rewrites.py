@@ -59,7 +59,7 @@ def near_copies(
     declared = study.levels[name]
     if not declared.duplicate or declared.duplicate_noise is None:
         return None
-    seed, names = study.seed + 3, _edits(study, name)
+    seed, names = study.seed, _edits(study, name)
     config = {"duplicate": declared.duplicate, "noise": declared.duplicate_noise, "seed": seed, "edits": names}
     inputs = {"selection": selection.digest, "tokenizer": pool.tokenizer.digest}
     inputs |= {"edited": edited.digest} if edited is not None else {}

@@ -37,7 +37,7 @@ def build(study: Study, name: str, known: Mapping[str, pl.DataType], kept: Mappi
     for other, declared in study.levels.items():
         control = None
         if declared.random is not None:
-            control = Random(kept.get(declared.random, {}), study.seed + 1, declared.random)
+            control = Random(kept.get(declared.random, {}), study.seed, declared.random)
         top = Top(declared.top.fraction, declared.top.by, declared.top.within) if declared.top else None
         declarations.append(Declaration(other, declared.extends, tuple(declared.drop), tuple(declared.keep), top, control))
     try:

@@ -49,7 +49,7 @@ def _lay_out(
     declared, selection = study.levels[name], selections[name]
     blend = declared.mixture or study.mixture
     seen = parts(
-        context.workdir, pool, selection, edited=edited, copied=copied, duplicate=declared.duplicate or 0.0, seed=study.seed + 3
+        context.workdir, pool, selection, edited=edited, copied=copied, duplicate=declared.duplicate or 0.0, seed=study.seed
     )
     available = selection.summary["tokens"]
     if edited is not None or declared.duplicate:

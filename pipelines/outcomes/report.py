@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from curation.document import mix64
+from curation.hashing import mix64, stream
 from curation.levels.ledger import IN, KEPT
 from pipelines.engine.run_step import Context
 from pipelines.engine.workdir import Manifest, Step, Workdir
@@ -188,7 +188,8 @@ def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
             rows = pl.DataFrame(workdir.read_table(path, ["keep", "reason", "value"])).with_row_index("row")
             frame = shard.frame(["uid"])
             rows = rows.with_columns(
-                pl.col("reason").cast(pl.String).fill_null(KEPT), key=pl.Series(mix64(study.seed + 2, frame["uid"].to_numpy()))
+                pl.col("reason").cast(pl.String).fill_null(KEPT),
+                key=pl.Series(mix64(stream(study.seed, "report samples"), frame["uid"].to_numpy())),
             ).filter(pl.col("reason").is_in(rules))
             rows = rows.with_columns(far=summaries.margin(pl.col("reason"), pl.col("value")))
             few = rows.sort("far", "key").group_by("reason", maintain_order=True).head(SAMPLES_PER_RULE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from curation.document import mix64
+from curation.hashing import mix64, stream
 from curation.levels import search
 from curation.levels.expression import parse
 from pipelines.engine.run_step import Context
@@ -53,7 +53,8 @@ def candidates(sample: Sample, shard: Shard) -> tuple[pl.DataFrame, np.ndarray, 
         group = pl.when(holds).then(pl.lit(name)).otherwise(group)
     group = pl.when(parse(sample.among, Anything()).polars().fill_null(False)).then(group)
     weight = frame[sample.weight].to_numpy() if sample.weight else np.ones(len(frame), np.uint64)
-    return frame, mix64(sample.seed, frame["uid"].to_numpy()), frame.select(g=group).to_series(), weight
+    key = mix64(stream(sample.seed, "classifier examples"), frame["uid"].to_numpy())
+    return frame, key, frame.select(g=group).to_series(), weight
 
 
 def measure(sample: Sample, shard: Shard, state: search.Search) -> pl.DataFrame:

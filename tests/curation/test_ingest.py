@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.document import SCHEMA, uid
+from curation.document import SCHEMA
+from curation.hashing import uid
 from curation.ingest import QUARANTINE, SHARDS_PER_SLICE, Shard, row_groups, shards
 from curation.sources import Malformed, Record, Source
 

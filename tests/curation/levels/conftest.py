@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from curation.document import mix64
+from curation.hashing import mix64
 from curation.levels import heldout, layout, ledger, search, select
 from curation.levels.level import Level
 from curation.levels.mixture import Budget, Mixture, budget

@@ -19,9 +19,10 @@ import pytest
 from datasketch import MinHashLSH
 from rich.console import Console
 
-from curation.document import SCHEMA, Batch, doc_id, uid
+from curation.document import SCHEMA, Batch, doc_id
 from curation.duplicates.candidates import Bands
 from curation.duplicates.clusters import components
+from curation.hashing import uid
 from curation.signals.signatures import exact, minhash, shingle_sets, units, url
 from pipelines.duplicates import components as components_step
 from pipelines.duplicates import duplicate_shards

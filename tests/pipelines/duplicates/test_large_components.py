@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from curation.document import SCHEMA, Batch, doc_id, uid
+from curation.document import SCHEMA, Batch, doc_id
+from curation.hashing import uid
 from curation.signals.signatures import exact, minhash
 from pipelines.duplicates import components, large_components
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from curation.document import SCHEMA, doc_id, uid
+from curation.document import SCHEMA, doc_id
+from curation.hashing import uid
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
 from pipelines.engine.run_step import Context, run_step
