@@ -1,0 +1,67 @@
+"""Frozen dataclasses to plain JSON and back: the declared types of their fields say how to read them."""
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+T = TypeVar("T")
+
+
+def encode(record: object) -> Json:
+    """Plain JSON of a record: dataclasses as objects, tuples as lists. Errors: TypeError for a type JSON does not have."""
+    if record is None or isinstance(record, (str, bool, int, float)):
+        return record
+    if is_dataclass(record) and not isinstance(record, type):
+        return {field.name: encode(getattr(record, field.name)) for field in fields(record)}
+    if isinstance(record, Mapping):
+        return {str(key): encode(value) for key, value in record.items()}
+    if isinstance(record, (tuple, list)):
+        return [encode(item) for item in record]
+    raise TypeError(f"{type(record).__name__} has no JSON form; give dataclasses of text, numbers, tuples and mappings")
+
+
+def decode(kind: type[T], body: Json, place: str) -> T:
+    """The record of type `kind` that `encode` wrote as `body`. Errors: ValueError naming the place that does not fit."""
+    return _decode(kind, body, place)
+
+
+def _decode(kind: Any, body: Any, place: str) -> Any:
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is types.UnionType:  # `X | None`, the only union in use
+        return None if body is None else _decode(next(part for part in parts if part is not types.NoneType), body, place)
+    if origin is Literal:
+        _require(body in parts, body, place, " or ".join(map(repr, parts)))
+        return body
+    if origin is tuple:
+        _require(isinstance(body, list), body, place, "a list")
+        each = parts[:1] * len(body) if parts[-1] is Ellipsis else parts
+        _require(len(each) == len(body), body, place, f"{len(each)} items")
+        return tuple(_decode(one, item, f"{place}[{k}]") for k, (one, item) in enumerate(zip(each, body, strict=True)))
+    if origin is dict:
+        _require(isinstance(body, dict), body, place, "an object")
+        return {key: _decode(parts[1], value, f"{place}.{key}") for key, value in body.items()}
+    if hasattr(kind, "__dataclass_fields__"):
+        _require(isinstance(body, dict), body, place, "an object")
+        types_of = _field_types(kind)
+        for name in sorted(types_of.keys() ^ body.keys()):
+            raise ValueError(f"{place}: field {name!r} is {'missing' if name in types_of else 'not known'}")
+        return kind(**{name: _decode(one, body[name], f"{place}.{name}") for name, one in types_of.items()})
+    if kind is float:
+        _require(type(body) in (int, float), body, place, "a number")
+        return float(body)
+    _require(type(body) is kind, body, place, str(kind.__name__))
+    return body
+
+
+def _require(good: bool, body: object, place: str, wanted: str) -> None:
+    if not good:
+        raise ValueError(f"{place}: {str(body)[:60]!r} is not {wanted}")
+
+
+@cache
+def _field_types(kind: Any) -> dict[str, Any]:
+    types_of = get_type_hints(kind)
+    return {field.name: types_of[field.name] for field in fields(kind)}
