@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -20,7 +19,7 @@ from pydantic_core import PydanticUndefined
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
 
-from pipelines.cli import app  # noqa: E402
+from pipelines.cli import VERBS, assay, command  # noqa: E402
 from pipelines.study.study import Study  # noqa: E402
 from scaling_fit.observations import GUESSES  # noqa: E402
 
@@ -160,29 +159,36 @@ def default(field: FieldInfo) -> str:
 
 
 def cli_page() -> str:
-    """Every verb with its help, arguments and options."""
-    group: Any = typer.main.get_command(app)
+    """Every verb with its help, arguments and options, panel by panel."""
     out = [
-        NOTICE.format("pipelines/cli.py"), "# The command line\n\n", f"{(group.help or '').strip()}\n\n",
-        "`assay VERB --help` says the same. Exit codes: 0 done; 1 a check failed (`assay fit --check`, `assay doctor`); 2 a "
-        "mistake in the study, the table or an option, told in one line; 130 stopped by Ctrl-C: the same command goes on. "
-        "`ASSAY_TRACEBACK=1` shows where in the code an error of the study was raised. `assay --install-completion` sets up "
-        "shell completion.\n",
+        NOTICE.format("pipelines/cli.py"), "# The command line\n\n", f"{_paragraphs(assay.__doc__ or '')}\n",
+        "`assay VERB --help` says the same, `assay --version` the version. Exit codes: 0 done; 1 a check failed (`assay fit "
+        "--check`, `assay doctor`); 2 a mistake in the study, the table or an option, in one line; 130 stopped by Ctrl-C: the "
+        "same command goes on. `ASSAY_TRACEBACK=1` shows where in the code an error of the study was raised. `assay "
+        "--install-completion` sets up shell completion.\n",
     ]  # fmt: skip
-    for name, command in group.commands.items():
-        arguments = [p for p in command.params if p.param_type_name == "argument"]
-        options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
-        usage = " ".join([name, *(_metavar(p) for p in arguments)])
-        out.append(f"\n## `assay {usage}`\n\n{_paragraphs(command.help or '')}\n")
-        if any(getattr(p, "help", None) for p in arguments):
-            out += [f"- `{_metavar(p)}`: {_sentence(p.help)}\n" for p in arguments]
-            out.append("\n")
-        if options:
-            out.append("| option | default | |\n|---|---|---|\n")
-        for option in options:
-            value = "" if option.is_flag else f" {_metavar(option)}"
-            shown = _shown(option.default)
-            out.append(f"| `{', '.join(option.opts)}{value}` | {shown} | {_sentence(option.help)} |\n")
+    panel = ""
+    for verb in VERBS.values():
+        if verb.panel != panel:
+            panel = verb.panel
+            out.append(f"\n## {panel}\n")
+        out.append(_verb(command(verb)))
+    return "".join(out)
+
+
+def _verb(described: Any) -> str:
+    arguments = [p for p in described.params if p.param_type_name == "argument"]
+    options = [p for p in described.params if p.param_type_name == "option" and p.name != "help"]
+    usage = " ".join([described.name, *(_metavar(p) for p in arguments)])
+    out = [f"\n### `assay {usage}`\n\n{_paragraphs(described.help or '')}\n"]
+    if any(getattr(p, "help", None) for p in arguments):
+        out += [f"- `{_metavar(p)}`: {_sentence(p.help)}\n" for p in arguments]
+        out.append("\n")
+    if options:
+        out.append("| option | default | |\n|---|---|---|\n")
+    for option in options:
+        value = "" if option.is_flag else f" {_metavar(option)}"
+        out.append(f"| `{', '.join(option.opts)}{value}` | {_shown(option.default)} | {_sentence(option.help)} |\n")
     return "".join(out)
 
 

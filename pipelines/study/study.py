@@ -1,12 +1,12 @@
 """The study file: YAML in, a validated, frozen declaration out. Every check that needs no data is made here."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from curation.levels.controls import leave_one_out
 from pipelines.study.curation import Classifier, Duplicates, Level, Mixture, Pool, Source
 from pipelines.study.section import Name, Section
 from pipelines.study.training import Checks, Evaluation, Fit, Ladder, Report, Schedule, Tokenizer
@@ -39,6 +39,8 @@ class Study(Section):
     @model_validator(mode="before")
     @classmethod
     def _families_are_levels(cls, data: Any) -> Any:
+        from curation.levels.controls import leave_one_out  # heavy, and `assay init` and `schema` have no use for it
+
         levels: dict[str, Any] = {}
         for name, level in (data.get("levels") or {}).items():
             levels[name] = level
@@ -103,15 +105,24 @@ class Study(Section):
         return [*(self.lineage(parent) if parent else []), name]
 
 
-def load(path: Path, overrides: list[str] = []) -> Study:  # noqa: B006 - never written to
-    """Read a study file, apply `a.b=c` overrides (values are YAML), validate. Raises StudyError that names the place."""
+def load(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """Read a study file. Raises StudyError as `parse` does, and where the file cannot be read."""
     try:
-        body = yaml.safe_load(path.read_text("utf-8"))
+        return parse(path.read_text("utf-8"), path, overrides)
     except FileNotFoundError:
         raise StudyError(
             f"study file {str(path)!r} is not there; give a path to a YAML file such as configs/quickstart.yaml"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not UTF-8: {error}") from None
+
+
+def parse(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
+    """A study from its YAML, with `a.b=c` overrides (values are YAML). Raises StudyError that names the place; `path` is what
+    the file is called in it."""
+    try:
+        body = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise StudyError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(body, dict):
         raise StudyError(f"{path}: a study is a mapping of sections; found {type(body).__name__}")

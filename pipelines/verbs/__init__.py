@@ -1,1 +1,1 @@
-"""Verbs of the command line that need no study."""
+"""The verbs of the command line. What computes is imported when a verb is called, so that help and completion are quick."""

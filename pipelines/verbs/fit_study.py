@@ -1,38 +1,59 @@
-"""`assay fit STUDY.yaml`: the fit of a study that is curated and trained, by its own `fit` section."""
+"""`assay fit STUDY`: the fit of a study that is curated and trained, by its own `fit` section."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import typer
 
-import scaling_fit
-from pipelines import run_study
-from pipelines.outcomes import outcome
-from pipelines.study.study import StudyError
 from pipelines.study.training import Fit
 from pipelines.verbs.opening import opened
+from pipelines.verbs.options import AsJson, Set, StudyFile, WorkdirOption
+from pipelines.verbs.tables import list_faults
 
 
-def overrides_of(given: dict[str, Any]) -> list[str]:
-    """Options of `assay fit` that a study has keys for, as overrides of its `fit` section. Raises StudyError for the others."""
-    for name in given:
-        if name not in Fit.model_fields:
-            raise StudyError(
-                f"--{name.replace('_', '-')} is for tables of runs; a study is fitted by its own `fit` section ("
-                f"{', '.join(Fit.model_fields)}). Its table alone: `assay fit WORKDIR/observations.parquet`"
-            )
-    return [f"fit.{name}={json.dumps(value)}" for name, value in given.items()]
+def _key(name: str, metavar: str) -> typer.models.OptionInfo:
+    """An option that overrides a key of the section `fit`; its help is that key's description."""
+    return typer.Option(help=Fit.model_fields[name].description, metavar=metavar, show_default=False)
 
 
-def fit_study(study_file: Path, overrides: list[str], workdir: str, check: bool, out: Path | None, as_json: bool) -> None:
-    """Fit, or list the faults of the study's table; print the verdict, or the whole fit as JSON."""
-    with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
+def fit(
+    study_file: StudyFile,
+    baseline: Annotated[str | None, _key("baseline", "LEVEL")] = None,
+    eval_set: Annotated[str | None, _key("eval_set", "SET")] = None,
+    replicates: Annotated[int | None, _key("replicates", "N")] = None,
+    test_replicates: Annotated[int | None, _key("test_replicates", "N")] = None,
+    confidence: Annotated[float | None, _key("confidence", "X")] = None,
+    margin: Annotated[float | None, _key("margin", "X")] = None,
+    multiplier_margin: Annotated[float | None, _key("multiplier_margin", "X")] = None,
+    seed: Annotated[int | None, _key("seed", "N")] = None,
+    overrides: Set = [],
+    workdir: WorkdirOption = "",
+    check: Annotated[bool, typer.Option("--check", help="List the faults of the study's table and stop.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to copy fit.json and summary.txt to.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the scaling law of a trained study (or of a table of runs).
+
+    The study's own `fit` section says how; an option overrides the key of its name. `assay fit runs.csv` (a first argument
+    that does not end in .yaml or .yml) is short for `assay fit-table runs.csv`.
+
+    Example: `assay fit configs/quickstart.yaml --confidence 0.9`
+    """
+    keys = {
+        "baseline": baseline, "eval_set": eval_set, "replicates": replicates, "test_replicates": test_replicates,
+        "confidence": confidence, "margin": margin, "multiplier_margin": multiplier_margin, "seed": seed,
+    }  # fmt: skip
+    overrides = overrides + [f"fit.{key}={json.dumps(value)}" for key, value in keys.items() if value is not None]
+    with opened(study_file, overrides, workdir) as (context, study, base):
+        from pipelines import run_study
+        from pipelines.outcomes import outcome
+        from scaling_fit import observations
+
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
         trained = run_study.train_levels(context.only_reading("assay train"), study, curated)
         if check:
-            table = context.workdir.read_table(trained.observations.files(".parquet")[0])
-            list_faults(scaling_fit.observations(table), as_json)
+            list_faults(observations(context.workdir.read_table(trained.observations.files(".parquet")[0])), as_json)
         fitted = run_study.fit_observations(context, study, trained)
         files = {name: context.workdir.read_bytes(fitted.files(name)[0]) for name in ("fit.json", "summary.txt")}
         if as_json:
@@ -44,16 +65,3 @@ def fit_study(study_file: Path, overrides: list[str], workdir: str, check: bool,
         for name, content in files.items():
             (out / name).write_bytes(content)
         typer.secho(f"wrote {out}/fit.json and summary.txt", fg="green", err=True)
-
-
-def list_faults(data: scaling_fit.Observations, as_json: bool) -> None:
-    """What is wrong with the design of a table of runs. Exit code 1 when no law can be fitted to it, else 0."""
-    faults = scaling_fit.check(data)
-    if as_json:
-        rows = [{"severity": fault.severity, "name": fault.name, "message": fault.message} for fault in faults]
-        typer.echo(json.dumps(rows, indent=1))
-    else:
-        for fault in faults:
-            typer.echo(f"{fault.severity}: {fault.name}: {fault.message}")
-        typer.echo(f"{len(faults)} fault(s) in {len(data)} rows")
-    raise typer.Exit(1 if any(fault.severity == "error" for fault in faults) else 0)

@@ -1,6 +1,5 @@
-"""`assay inspect`, `explain`, `diff`: what curation did, document by document. They read, and compute nothing twice."""
+"""`assay inspect`, `explain`, `diff`: what curation did, document by document. They only read."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -8,9 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines import run_study
-from pipelines.outcomes import looking
-from pipelines.verbs.opening import AsJson, Set, StudyFile, WorkdirOption, opened
+from pipelines.verbs.opening import opened
+from pipelines.verbs.options import AsJson, Set, StudyFile, WorkdirOption
+from pipelines.verbs.terminal import print_json
 
 LevelName = Annotated[str, typer.Argument(metavar="LEVEL", help="A level of the study.")]
 
@@ -24,18 +23,23 @@ def inspect(
     overrides: Set = [],
     workdir: WorkdirOption = "",
 ) -> None:
-    """Documents nearest to each rule's threshold, dropped and kept, side by side.
+    """Show the documents nearest to each rule's threshold.
+
+    For each rule, some that it drops and some that it keeps.
 
     Example: `assay inspect configs/quickstart.yaml filtered --rule mean_word_length`
     """
-    with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
+    with opened(study_file, overrides, workdir) as (context, study, base):
+        from pipelines import run_study
+        from pipelines.outcomes import looking
+
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        found = list(looking.at_threshold(context, study, curated, level, rule, samples))
+        documents = list(looking.at_threshold(context, study, curated, level, rule, samples))
     if as_json:
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        print_json(documents)
         return
     console, last = Console(highlight=False), ""
-    for row in found:
+    for row in documents:
         if row["rule"] != last:
             last = row["rule"]
             console.print(f"\n[bold]{escape(last)}[/]")
@@ -51,25 +55,30 @@ def explain(
     overrides: Set = [],
     workdir: WorkdirOption = "",
 ) -> None:
-    """One document's life through all levels: every rule, what it saw, and where the document was dropped.
+    """Show one document's life through all levels.
+
+    Every rule, the value that it saw, its limit, and where the document was dropped.
 
     Example: `assay explain configs/quickstart.yaml 12`
     """
-    with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
+    with opened(study_file, overrides, workdir) as (context, study, base):
+        from pipelines import run_study
+        from pipelines.outcomes import looking
+
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        found = looking.life(context, study, curated, doc_id)
+        life = looking.life(context, study, curated, doc_id)
     if as_json:
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        print_json(life)
         return
     console = Console(highlight=False)
-    alone = "no copy" if found["cluster_size"] == 1 else f"one of {found['cluster_size']} in cluster {found['cluster']}"
-    console.print(f"document {doc_id} of {found['source']} ({found['domain']}), {alone}", markup=False)
-    console.print(_one_line(found["text"]), markup=False, style="dim")
+    alone = "no copy" if life["cluster_size"] == 1 else f"one of {life['cluster_size']} in cluster {life['cluster']}"
+    console.print(f"document {doc_id} of {life['source']} ({life['domain']}), {alone}", markup=False)
+    console.print(_one_line(life["text"]), markup=False, style="dim")
     table = Table(box=None, header_style="bold")
-    for column in ("level", "rule", "saw", "limit", ""):
+    for column in ("level", "rule", "value", "limit", ""):
         table.add_column(column, overflow="fold")
     shown: set[str] = set()
-    for name, level in found["levels"].items():
+    for name, level in life["levels"].items():
         fate = f"[green]kept[/], {level['tokens']:,} tokens" if level["kept"] else f"[red]dropped[/]: {escape(level['reason'])}"
         table.add_row(f"[bold]{escape(name)}[/]", fate)
         for rule in level["rules"]:
@@ -88,22 +97,27 @@ def diff(
     overrides: Set = [],
     workdir: WorkdirOption = "",
 ) -> None:
-    """Where the documents of one level are in another: kept by both, or dropped there and why.
+    """Show where the documents of one level are in another.
+
+    Kept by both, or dropped there, and why.
 
     Example: `assay diff configs/quickstart.yaml raw filtered`
     """
-    with opened(study_file, overrides, workdir, "", None, "in-process") as (context, study, base):
+    with opened(study_file, overrides, workdir) as (context, study, base):
+        from pipelines import run_study
+        from pipelines.outcomes import looking
+
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        found = looking.difference(context, study, curated, a, b)
+        difference = looking.difference(context, study, curated, a, b)
     if as_json:
-        typer.echo(json.dumps(found.to_dicts(), indent=1, ensure_ascii=False))
+        print_json(difference.to_dicts())
         return
     table = Table(box=None, header_style="bold")
     for column in (a, b):
         table.add_column(escape(column), overflow="fold")
     for column in ("documents", "MB", "tokens"):
         table.add_column(column, justify="right")
-    for row in found.iter_rows(named=True):
+    for row in difference.iter_rows(named=True):
         if row["a"] != row["b"] or row["a"] == "kept":
             counts = (f"{row['documents']:,}", f"{row['bytes'] / 1e6:,.2f}", f"{row['tokens']:,}")
             table.add_row(escape(row["a"]), escape(row["b"]), *counts)

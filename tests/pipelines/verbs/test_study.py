@@ -1,5 +1,6 @@
 """run, curate, train, fit and report on a small study: what they say, and what is left when they are stopped."""
 
+import inspect
 import json
 import os
 import signal
@@ -14,6 +15,9 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.study.training import Fit
+from pipelines.verbs.fit_study import fit
+from pipelines.verbs.fit_table import fit_table
+from scaling_fit import analyse
 
 PROGRAM = [sys.executable, "-c", "from pipelines.cli import app; app(prog_name='assay')"]
 
@@ -77,23 +81,21 @@ def test_curate_and_train_answer_in_json(done: Path):
     assert len(rows) == 8
 
 
-def test_fit_of_a_study_takes_the_options_that_it_has_keys_for_and_refuses_the_others(done: Path):
-    found = json.loads(assay("fit", *study(done), "--confidence", 0.8, "--baseline", "dedup", "--json").stdout)
-    assert found["settings"]["confidence"] == 0.8
-    assert found["levels"][0] == "dedup"
-    refused = assay("fit", *study(done), "--law", "data", code=2)
-    assert "--law is for tables of runs" in refused.output
+def test_an_option_of_fit_overrides_a_key_of_the_study(done: Path):
+    fit = json.loads(assay("fit", *study(done), "--confidence", 0.8, "--baseline", "dedup", "--json").stdout)
+    assert fit["settings"]["confidence"] == 0.8
+    assert fit["levels"][0] == "dedup"
+    assert "No such option" in assay("fit", *study(done), "--law", "data", code=2).output
     faults = json.loads(assay("fit", *study(done), "--check", "--json", code=0).stdout)
     assert all(fault.keys() == {"severity", "name", "message"} for fault in faults)
 
 
+def test_fit_has_an_option_for_every_key_of_its_section():
+    assert Fit.model_fields.keys() <= inspect.signature(fit).parameters.keys()
+
+
 def test_a_study_and_a_table_have_the_same_defaults():
-    import inspect
-
-    from pipelines.verbs.fit import fit
-    from scaling_fit import analyse
-
-    options, function = inspect.signature(fit).parameters, inspect.signature(analyse).parameters
+    options, function = inspect.signature(fit_table).parameters, inspect.signature(analyse).parameters
     for name in ("confidence", "margin", "seed"):
         assert options[name].default == Fit.model_fields[name].default == function[name].default, name
     assert options["replicates"].default == Fit.model_fields["replicates"].default
@@ -123,16 +125,3 @@ def test_who_is_stopped_says_how_to_go_on_and_the_same_command_does(study_folder
     later = [json.loads(line) for line in events.read_text().splitlines()[before:]]
     assert {"pool", "tokenizer"} <= {event["step"] for event in later if event["event"] == "cached"}
     assert not any(event["event"] == "finished" and event["step"] in ("pool", "tokenizer") for event in later)
-
-
-def test_the_shell_completes_verbs_and_options():
-    asked = {
-        "_ASSAY_COMPLETE": "complete_bash",
-        "COMP_CWORD": "1",
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    verbs = subprocess.run(PROGRAM, env={**asked, "COMP_WORDS": "assay re"}, capture_output=True, text=True, check=True)
-    assert verbs.stdout.split() == ["report"]
-    option = {**asked, "COMP_WORDS": "assay run --no-", "COMP_CWORD": "2"}
-    assert subprocess.run(PROGRAM, env=option, capture_output=True, text=True, check=True).stdout.split() == ["--no-samples"]

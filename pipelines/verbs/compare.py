@@ -1,17 +1,18 @@
 """`assay compare`: two written reports, side by side, in the terminal."""
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.report.compare import Comparison
-from pipelines.report.compare import compare as compare_facts
-from pipelines.report.facts import read
+from pipelines.verbs.options import AsJson
+from pipelines.verbs.terminal import plain_errors, print_json
+
+if TYPE_CHECKING:
+    from pipelines.report.compare import Comparison
 
 HEADINGS = {
     "settings": "Declared differently",
@@ -26,33 +27,35 @@ ReportPath = Annotated[Path, typer.Argument(metavar="REPORT", help="A report fol
 def compare(
     report_a: ReportPath,
     report_b: ReportPath,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """What differs between two reports: settings, levels, results, software.
+    """Show what differs between two reports.
+
+    Their settings, levels, results, software and machines.
 
     Example: `assay compare work/monday/report work/tuesday/report`
     """
-    try:
-        found = compare_facts(read(report_a), read(report_b))
-    except ValueError as error:
-        Console(stderr=True, highlight=False).print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
+    with plain_errors():
+        from pipelines.report import compare as reports
+        from pipelines.report.facts import read
+
+        comparison = reports.compare(read(report_a), read(report_b))
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=1, ensure_ascii=False))
+        print_json(comparison.to_dict())
     else:
-        show(found, Console(highlight=False))
+        show(comparison, Console(highlight=False))
 
 
-def show(found: Comparison, console: Console) -> None:
+def show(comparison: "Comparison", console: Console) -> None:
     """One short table per kind of difference; nothing but a sentence where there is none."""
-    if not found.changes:
+    if not comparison.changes:
         console.print("The two reports say the same.")
     for kind, heading in HEADINGS.items():
-        rows = found.of(kind)
+        rows = comparison.of(kind)
         if not rows:
             continue
         table = Table(title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 3, 0, 0))
-        for column in ("", found.first, found.second):
+        for column in ("", comparison.first, comparison.second):
             table.add_column(escape(column), overflow="fold")
         for change in rows:
             style = "bold" if kind == "results" and change.certain else ""

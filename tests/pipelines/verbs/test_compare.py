@@ -1,3 +1,5 @@
+"""`assay compare`: what differs is listed, and what is no report is one line."""
+
 import json
 import shutil
 from pathlib import Path
@@ -7,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from pipelines.report.facts import SCHEMA
-from pipelines.verbs.report import compare
+from pipelines.verbs.compare import compare
 
 LEVEL = {"name": "raw", "kind": "level", "extends": None, "declaration": {}, "unique_tokens": 100, "documents": 7, "bytes": 900}
 

@@ -1,0 +1,79 @@
+"""`assay fit-table TABLE`: the fitter on any table of runs, no study needed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.verbs.options import AsJson, Baseline, Columns, Confidence, EvalSet, NoiseTable, Parameters, Table
+from pipelines.verbs.tables import list_faults, read_table
+from pipelines.verbs.terminal import plain_errors
+from scaling_fit.law.laws import LAWS
+
+if TYPE_CHECKING:
+    from scaling_fit import Observations
+
+
+def fit_table(
+    table: Table,
+    law: Annotated[str, typer.Option(help="auto, " + ", ".join(LAWS))] = "auto",
+    objective: Annotated[
+        str, typer.Option(help="huber[:delta], lad, least-squares, linear or likelihood (one level).")
+    ] = "huber",
+    intervals: Annotated[str, typer.Option(help="auto, row, trunk, wild, profile or none (one level).")] = "auto",
+    baseline: Baseline = "",
+    eval_set: EvalSet = "",
+    columns: Columns = [],
+    parameters: Parameters = "auto",
+    replicates: Annotated[int, typer.Option(help="Replicates behind the intervals.", min=0)] = 1000,
+    confidence: Confidence = 0.95,
+    margin: Annotated[float, typer.Option(help="Exponents closer than this count as equal.")] = 0.02,
+    seed: Annotated[int, typer.Option(help="Of the resamples and the simulated tables.")] = 0,
+    check: Annotated[bool, typer.Option("--check", help="List the table's design faults and stop.")] = False,
+    noise: NoiseTable = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for JSON, Markdown, SVG and PNG.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a scaling law to any table of runs; compare its levels.
+
+    One level: the law's parameters with intervals, the exponent under every objective, and what the data cannot identify.
+    Several: per level the verdict (exponent, multiplier, floor, none, or not identifiable with this design).
+
+    `assay fit runs.csv` (a first argument that does not end in .yaml or .yml) is short for `assay fit-table runs.csv`.
+
+    Example: `assay fit-table runs.csv --baseline raw --out result`
+    """
+    with plain_errors():
+        import scaling_fit
+        from scaling_fit import figures
+
+        data = read_table(table, columns, parameters, eval_set)
+        if check:
+            list_faults(data, as_json)
+        if len(data.levels) > 1:
+            result = scaling_fit.analyse(
+                data, baseline=baseline or None, eval_set=eval_set or None, law=law, replicates=max(replicates, 2),
+                confidence=confidence, margin=margin, seed=seed, noise=noise,
+            )  # fmt: skip
+            specs = {"curves": figures.curves(result.content), "forest": figures.forest(result.content)}
+        else:
+            chosen = law if law != "auto" else _law_for(data)
+            result = scaling_fit.fit(
+                data, law=chosen, objective=objective, intervals=intervals if replicates else "none", replicates=replicates,
+                confidence=confidence, seed=seed,
+            )  # fmt: skip
+            specs = {"fit": figures.fitted(result)}
+        typer.echo(result.to_json() if as_json else result.summary())
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "fit.json").write_text(result.to_json())
+            (out / "fit.md").write_text(result.summary() + "\n")
+            for figure, spec in specs.items():
+                for suffix in (".svg", ".png"):
+                    figures.render(spec, out / f"{figure}{suffix}")
+            typer.secho(f"wrote {out}/fit.json, fit.md and " + ", ".join(f"{s}.svg/.png" for s in specs), fg="green", err=True)
+
+
+def _law_for(data: "Observations") -> str:
+    sizes, tokens = len(set(data.N.tolist())), len(set(data.D.tolist()))
+    return "data" if sizes < 3 else "size" if tokens < 3 else "additive"

@@ -1,0 +1,96 @@
+"""`assay init`: a commented study file for text of one's own."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.verbs.options import AsJson
+from pipelines.verbs.terminal import plain_errors, print_json
+
+KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet", ".txt": "text", ".md": "text",
+         ".html": "html", ".htm": "html", ".warc": "warc", ".wet": "warc"}  # fmt: skip
+
+STUDY = """\
+# A study of your own text. Every key is described in docs/reference/study.md; `assay run {name}.yaml --dry-run` shows the plan.
+name: {name}
+
+sources: # read once, in this order
+{sources}
+signals: [gopher_quality, gopher_repetition, c4_tfds, fineweb] # measured on every document, dropped by none
+
+# classifiers: # a fastText quality classifier, trained in the run; its score is the column `quality.score`
+#   quality: {{ positives: "domain == 'good'" }}
+
+levels: # each does what its parent does, and then its own
+  raw: {{}}
+  dedup: {{ extends: raw, drop: [exact, near] }}
+  filtered: {{ extends: dedup, keep: [gopher_quality, gopher_repetition] }}
+  # top: {{ extends: filtered, top: {{ fraction: 0.5, by: quality.score, within: domain }} }}
+
+mixture: {{ kind: pinned, to: dedup }} # every level is trained on the same domain shares
+
+tokenizer: {{ vocab_size: 4096 }}
+
+ladder: # the same runs on every level
+  shapes:
+    nano: {{ width: 64, depth: 3, heads: 2 }}
+    micro: {{ width: 96, depth: 4, heads: 3 }}
+  tokens: [131_072, 262_144, 524_288, 1_048_576, 2_097_152]
+  seeds: 2
+
+evaluation: {{ heldout: 0.02 }} # share of duplicate clusters that no level trains on
+"""
+
+
+def init(
+    source: Annotated[list[str], typer.Option("--source", help="A file, folder, glob or URL of text; may be repeated.")],
+    name: Annotated[str, typer.Option(help="The study's name.")] = "study",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write it (default: NAME.yaml).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a commented study file for your own text.
+
+    Example: `assay init --source 'data/*.jsonl.zst' --source notes/ --name mine`
+    """
+    from pipelines.study.study import parse
+
+    with plain_errors():
+        path = out or Path(f"{name}.yaml")
+        if path.exists():
+            raise ValueError(f"{path} is there already; choose another --out or remove it")
+        sources = [
+            {"kind": _kind(place), "name": f"source{number or ''}", "path": _from_file(place, path)}
+            for number, place in enumerate(source)
+        ]
+        listed = "".join(
+            f"  - kind: {one['kind']}\n    name: {one['name']}\n    path: {json.dumps(one['path'])}\n" for one in sources
+        )
+        text = STUDY.format(name=name, sources=listed)
+        parse(text, path)  # a mistake, such as a name that no study can have, leaves no file
+        path.write_text(text, "utf-8")
+    if as_json:
+        print_json({"study": str(path), "sources": sources})
+        return
+    typer.echo(f"wrote {path}; look it over, then `assay run {path} --dry-run`")
+
+
+def _from_file(place: str, study_file: Path) -> str:
+    """Paths in a study are relative to the study file, those on the command line to the current folder."""
+    if "://" in place or Path(place).is_absolute():
+        return place
+    return os.path.relpath(place, study_file.parent)
+
+
+def _kind(place: str) -> str:
+    """A source's kind by the suffix of its name, or of the first known file in the folder. Raises ValueError for none."""
+    names = (
+        [place] if "://" in place or not Path(place).is_dir() else sorted(str(p) for p in Path(place).rglob("*") if p.is_file())
+    )
+    for name in names:
+        suffixes = [suffix for suffix in Path(name).suffixes if suffix not in (".gz", ".zst")]
+        if suffixes and suffixes[-1] in KINDS:
+            return KINDS[suffixes[-1]]
+    raise ValueError(f"--source {place!r}: its kind is not clear from its name (known: {', '.join(sorted(KINDS))})")

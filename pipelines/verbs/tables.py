@@ -1,0 +1,57 @@
+"""A table of runs as a verb's options name it, and what is wrong with one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pipelines.verbs.terminal import print_json
+
+if TYPE_CHECKING:
+    from scaling_fit import Observations
+
+
+def read_table(table: Path, columns: list[str], parameters: str, eval_set: str) -> "Observations":
+    """The rows of one evaluation set, by default `heldout` where the table has it. Raises ValueError for a wrong option."""
+    from scaling_fit import observations
+
+    data = observations(table, columns=_columns(columns), parameters=parameters)
+    for note in data.notes:
+        typer.secho(f"note: {note}", fg="yellow", err=True)
+    name = eval_set or ("heldout" if "heldout" in data.eval_sets else "")
+    if name and name not in data.eval_sets:
+        raise ValueError(f"--eval-set {name!r} is not in the table; it has {', '.join(data.eval_sets)}")
+    return data.where(data.eval_set == name) if name else data
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise ValueError(f"--column {wrong[0]!r}: write OURS=THEIRS, e.g. N=params")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def assignments(pairs: list[str], option: str, form: str) -> dict[str, float]:
+    """The numbers of options such as `--truth beta=0.3`. Raises ValueError that says the form to write."""
+    numbers = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            numbers[name] = float(value)
+        except ValueError:
+            raise ValueError(f"{option} {pair!r}: write {form}, the second a number") from None
+    return numbers
+
+
+def list_faults(data: "Observations", as_json: bool) -> None:
+    """What is wrong with the design of a table of runs. Exit code 1 when no law can be fitted to it, else 0."""
+    from scaling_fit import check
+
+    faults = check(data)
+    if as_json:
+        print_json([{"severity": fault.severity, "name": fault.name, "message": fault.message} for fault in faults])
+    else:
+        for fault in faults:
+            typer.echo(f"{fault.severity}: {fault.name}: {fault.message}")
+        typer.echo(f"{len(faults)} fault(s) in {len(data)} rows")
+    raise typer.Exit(1 if any(fault.severity == "error" for fault in faults) else 0)

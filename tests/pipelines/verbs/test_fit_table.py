@@ -1,0 +1,59 @@
+"""`assay fit-table`: results to read and to parse, faults listed, mistakes in one line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+
+def test_one_level_is_fitted(assay, tables: Path, tmp_path: Path) -> None:
+    result = assay("fit-table", tables / "one.csv", "--replicates", 50, "--out", tmp_path / "out")
+    assert "N is column 'Model Size' (guessed)" in result.output
+    assert "| all | beta |" in result.output
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit.json", "fit.md", "fit.png", "fit.svg"]
+    assert json.loads((tmp_path / "out" / "fit.json").read_text())["law"]["name"] == "additive"
+
+
+def test_fit_with_a_table_is_fit_table(assay, tables: Path) -> None:
+    options = ["--replicates", 50, "--law", "additive", "--json"]
+    assert assay("fit", *options, tables / "one.csv").stdout == assay("fit-table", tables / "one.csv", *options).stdout
+
+
+def test_several_levels_are_compared(assay, tables: Path, tmp_path: Path) -> None:
+    result = assay("fit-table", tables / "two.csv", "--replicates", 50, "--out", tmp_path)
+    assert "**dedup: " in result.output
+    assert {"curves.svg", "forest.png", "fit.json"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_check_lists_faults_without_fitting(assay, tables: Path, tmp_path: Path) -> None:
+    assert "0 fault(s) in 36 rows" in assay("fit-table", tables / "one.csv", "--check").output
+    bad = pl.read_csv(tables / "one.csv").with_columns(loss=pl.when(pl.col("D") > 1e10).then(-1.0).otherwise("loss"))
+    bad.write_csv(tmp_path / "bad.csv")
+    assert "error: non-positive: loss must be positive" in assay("fit", tmp_path / "bad.csv", "--check", code=1).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["fit-table", "nowhere.csv"], "nowhere.csv does not exist"),
+        (["fit-table", "{one}", "--law", "chinchila"], "law 'chinchila' is not known"),
+        (["fit-table", "{one}", "-c", "N"], "write OURS=THEIRS"),
+        (["fit-table", "{one}", "--eval-set", "web"], "--eval-set 'web' is not in the table; it has loss"),
+        (["power", "--sizes", "1e6:1e7", "--tokens", "1e8"], "LOW:HIGH:COUNT"),
+        (["power", "--sizes", "1e6", "--tokens", "1e8:1e9:6", "--truth", "eps=1"], "the law has E, A, B, alpha, beta"),
+    ],
+)
+def test_a_mistake_is_one_line(assay, tables: Path, arguments: list[str], sentence: str) -> None:
+    result = assay(*(a.format(one=tables / "one.csv") for a in arguments), code=2)
+    assert sentence in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_library_is_light() -> None:
+    """Importing the fitter brings neither torch nor ray nor a dataframe library."""
+    heavy = ("torch", "ray", "polars", "pandas", "pyarrow", "matplotlib", "altair", "numba")
+    code = f"import sys, scaling_fit; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -1,0 +1,47 @@
+"""`assay init`: a study file that loads, and nothing left behind by a mistake."""
+
+import json
+
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from pipelines.study.study import load
+
+runner = CliRunner()
+
+
+def test_init_writes_a_study_that_loads_and_names_each_source(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text("text")
+    result = runner.invoke(app, ["init", "--source", "data/*.jsonl.zst", "--source", "notes", "--name", "mine"])
+    assert result.exit_code == 0, result.output
+    study = load(tmp_path / "mine.yaml")
+    assert [(source.kind, source.name) for source in study.sources] == [("jsonl", "source"), ("text", "source1")]
+
+
+def test_init_overwrites_nothing_and_asks_for_a_known_kind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.yaml").write_text("mine")
+    assert runner.invoke(app, ["init", "--source", "a.jsonl"]).exit_code == 2
+    assert (tmp_path / "study.yaml").read_text() == "mine"
+    result = runner.invoke(app, ["init", "--source", "a.docx", "--name", "other"])
+    assert result.exit_code == 2
+    assert "a.docx" in result.output
+
+
+def test_init_answers_in_json(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["init", "--source", "a.jsonl", "--json"])
+    assert json.loads(result.stdout) == {
+        "study": "study.yaml", "sources": [{"kind": "jsonl", "name": "source", "path": "a.jsonl"}]
+    }  # fmt: skip
+
+
+def test_a_name_that_no_study_can_have_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["init", "--source", "a.jsonl", "--name", "my study"])
+    assert result.exit_code == 2
+    assert "my study" in result.output
+    assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
