@@ -4,7 +4,8 @@ from collections import defaultdict
 
 import altair as alt
 
-from pipelines.report.chart import Chart, panel, table
+from pipelines.report import grammar as draw
+from pipelines.report.chart import Chart
 from pipelines.report.facts import Facts
 from pipelines.report.wording import duration
 
@@ -23,18 +24,24 @@ def seconds(facts: Facts) -> list[Chart]:
         {"step": name, "seconds": value, "label": duration(value) + _speed(name, megabytes / max(value, 1e-9))}
         for name, value in total.items()
     ]
-    y = alt.Y("step:N", sort=list(total), title=None, axis=alt.Axis(grid=False))
+    y = draw.names("step", list(total))
     x = alt.X("seconds:Q", axis=None, scale=alt.Scale(domain=[0, max(total.values()) * 1.3]))
-    base = table("seconds")
-    bars = base.mark_bar(color="var(--accent)", opacity=0.75, height=14).encode(x=x, y=y, tooltip=["step:N", "label:N"])
-    text = base.mark_text(align="left", dx=5).encode(x=x, y=y, text="label:N")
+    text = draw.table("seconds").mark_text(align="left", dx=5).encode(x=x, y=y, text="label:N")
     longest = max(total, key=lambda name: total[name])
-    says = (
-        "How long each kind of step took when it was last made, and at how many MB of the pool's text per second. Signals are "
-        "computed once and training runs once per level, so a changed threshold repeats only the training of its own level."
-    )
-    alt_text = f"The longest is {longest}, {duration(total[longest])} of {duration(sum(total.values()))}."
-    return [Chart("seconds", "Where the time went", says, alt_text, [panel(bars + text, 24 * len(rows))], {"seconds": rows})]
+    return [
+        Chart(
+            id="seconds",
+            title="Where the time went",
+            says="How long each kind of step took when it was last made, and at how many MB of the pool's text per second. "
+            "Signals are computed once and training runs once per level, so a changed threshold repeats only the training of "
+            "its own level.",
+            alt=f"The longest is {longest}, {duration(total[longest])} of {duration(sum(total.values()))}.",
+            panels=[
+                draw.panel(draw.bars(draw.table("seconds"), draw.tips("step", "label"), x, y, height=14) + text, 24 * len(rows))
+            ],
+            tables={"seconds": rows},
+        )
+    ]
 
 
 def _speed(step: str, megabytes_per_second: float) -> str:

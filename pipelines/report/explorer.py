@@ -5,16 +5,19 @@ unique ones; a test holds it to scaling_fit's own predictions.
 """
 
 import math
-from typing import Any, cast
+from typing import Any, Literal
 
 import altair as alt
 
 from pipelines.report import law_tables, verdict
-from pipelines.report.chart import count_axis, level_scales, log_ticks, panel, table
 from pipelines.report.facts import Facts
+from pipelines.report.frames import log_ticks
+from pipelines.report.grammar import count_axis, level_colours, level_names, panel, table
 
 LAWS = {"data", "additive", "cross"}
 """Laws whose formula the script knows."""
+ANCHORS: dict[str, Literal["left", "right"]] = {"right": "left", "left": "right"}
+"""Which side of its line a label stands on, and which of its own ends is there."""
 REACH = 100.0
 """How far past the largest tested D the sliders go."""
 
@@ -67,42 +70,27 @@ def cost(budget: dict[str, Any]) -> dict[str, float]:
 
 def chart(facts: Facts, reach: list[float]) -> dict[str, Any]:
     """Predicted loss over D, from tables that the script sets: lines, band, run (the chosen one), best, frame, twenty."""
-    names = [level["name"] for level in facts.levels]
+    colour, ink = level_colours(level_names(facts)), "var(--ink)"
     x = alt.X("D:Q", scale=alt.Scale(type="log", nice=False), axis=count_axis("training tokens D", values=log_ticks(reach)))
-    y = alt.Y(
-        "loss:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title="predicted loss (nats/token)", tickCount=6, format=".3~g")
-    )
-    colour = alt.Color("level:N", scale=level_scales(names)[0], legend=None)
-    fade = alt.Opacity("opacity:Q", scale=None, legend=None)
+    axis = alt.Axis(title="predicted loss (nats/token)", tickCount=6, format=".3~g")
+    y = alt.Y("loss:Q", scale=alt.Scale(zero=False), axis=axis)
     tested = table("frame").mark_rect(color="var(--wash)", opacity=1).encode(x=alt.X("low:Q"), x2="high:Q")
-    seen = alt.Opacity("seen:Q", scale=None, legend=None)
-    twenty = table("twenty").mark_rule(style="guide").encode(x=alt.X("D:Q"), opacity=seen)
+    twenty = table("twenty").mark_rule(style="guide").encode(x=alt.X("D:Q"), opacity=_opacity("seen"))
     labels = [
         table("twenty")
-        .mark_text(style="note", align=cast("Any", align), baseline="top", dx=dx, text="20 tokens per parameter")
-        .encode(x=alt.X("D:Q"), y=alt.value(2), opacity=alt.Opacity(f"{side}:Q", scale=None, legend=None))
-        for side, align, dx in (("right", "left", 4), ("left", "right", -4))
+        .mark_text(style="note", align=align, baseline="top", dx=4 if align == "left" else -4, text="20 tokens per parameter")
+        .encode(x=alt.X("D:Q"), y=alt.value(2), opacity=_opacity(side))
+        for side, align in ANCHORS.items()
     ]
     band = table("band").mark_area(opacity=0.2, clip=True).encode(x=alt.X("D:Q"), y=alt.Y("low:Q"), y2="high:Q", color=colour)
-    lines = (
-        table("lines")
-        .mark_rule(strokeCap="round")
-        .encode(
-            x=x,
-            x2="D2:Q",
-            y=y,
-            y2="loss2:Q",
-            color=colour,
-            opacity=fade,
-            strokeWidth=alt.StrokeWidth("width:Q", scale=None, legend=None),
-        )
-    )
-    best = (
-        table("best").mark_point(shape="cross", angle=45, size=110, filled=True, opacity=1, color="var(--ink)").encode(x=x, y=y)
-    )
-    run = (
-        table("run")
-        .mark_point(size=120, filled=True, opacity=1, stroke="var(--page)", strokeWidth=1.5)
-        .encode(x=x, y=y, color=colour)
-    )
+    segments = table("lines").mark_rule(strokeCap="round").encode(x=x, x2="D2:Q", y=y, y2="loss2:Q", color=colour)
+    lines = segments.encode(opacity=_opacity("opacity"), strokeWidth=alt.StrokeWidth("width:Q", scale=None, legend=None))
+    best = table("best").mark_point(shape="cross", angle=45, size=110, filled=True, opacity=1, color=ink).encode(x=x, y=y)
+    chosen = table("run").mark_point(size=120, filled=True, opacity=1, stroke="var(--page)", strokeWidth=1.5)
+    run = chosen.encode(x=x, y=y, color=colour)
     return panel(tested + twenty + labels[0] + labels[1] + band + lines + best + run, 360)
+
+
+def _opacity(field: str) -> alt.Opacity:
+    """The script says how visible a mark is."""
+    return alt.Opacity(f"{field}:Q", scale=None, legend=None)

@@ -1,126 +1,43 @@
-"""Charts of losses against tokens: the curves, what is left over, how many tokens a token is worth, and paired differences."""
+"""Charts of losses against tokens: the curves, what the law leaves over, and how many tokens a token is worth."""
 
 import altair as alt
 
+from pipelines.report import grammar as draw
 from pipelines.report import law_tables
-from pipelines.report.chart import (
-    Chart,
-    Rows,
-    count_axis,
-    frame,
-    level_colours,
-    level_scales,
-    limits,
-    log_ticks,
-    panel,
-    signed_axis,
-    table,
-)
+from pipelines.report.chart import Chart
 from pipelines.report.facts import Facts
+from pipelines.report.frames import Rows, by_set, frame
 from pipelines.report.palette import level_colour
-from pipelines.report.wording import count, interval
-
-CHOSEN = "datum.eval_set == eval_set"
-
-
-def selector(facts: Facts) -> dict[str, str]:
-    """The page's evaluation-set selector as a parameter of a chart."""
-    return {"name": "eval_set", "value": law_tables.eval_sets(facts)[0]}
-
-
-def level_names(facts: Facts) -> list[str]:
-    return [level["name"] for level in facts.levels]
-
-
-def tokens_axis(rows: Rows) -> alt.X:
-    tokens = [row["D"] for row in rows] or [1.0, 10.0]
-    scale = alt.Scale(type="log", nice=False, domain=[min(tokens) / 1.12, max(tokens) * 1.12])
-    return alt.X("D:Q", scale=scale, axis=count_axis("training tokens D", values=log_ticks(tokens)))
-
-
-def by_set(
-    facts: Facts,
-    rows: Rows,
-    value: str,
-    ends: tuple[str, ...] = (),
-    extra: tuple[float, ...] = (),
-    reach: float = 0.5,
-    log: bool = False,
-    sane: tuple[float, float] | None = None,
-) -> dict[str, list[float]]:
-    """The frame of an axis per evaluation set; `extra` values (the line of no difference) are always in it."""
-    out = {}
-    for name in law_tables.eval_sets(facts):
-        own = [row for row in rows if row["eval_set"] == name]
-        values = [*(row.get(value) for row in own), *extra]
-        out[name] = limits(values, (row.get(end) for row in own for end in ends), reach, log, sane)
-    return out
-
-
-def shape_title(facts: Facts, name: str) -> str:
-    size = next(shape["N"] for shape in facts.fit["shapes"] if shape["name"] == name)
-    return f"{name}: {count(size)} parameters"
-
-
-def guide(field: str, value: float, y: alt.Y) -> alt.Chart:
-    """A dashed line at a value of the y axis."""
-    return alt.Chart(alt.InlineData(values=[{field: value}])).mark_rule(style="guide", clip=True).encode(y=y)
+from pipelines.report.wording import interval
 
 
 def curves(facts: Facts) -> Chart:
+    """The fitted laws through the runs, a panel for each shape."""
     rows, seen = law_tables.curves(facts), law_tables.points(facts)
-    names, x = level_names(facts), tokens_axis(rows)
-    colour, mark = level_colours(names), alt.Shape("level:N", scale=level_scales(names)[1], legend=None)
-    shown, domain = frame("frame_loss", by_set(facts, seen + rows, "loss", ("low", "high")))
-    y = alt.Y(
-        "loss:Q",
-        title="loss (nats/token)",
-        scale=alt.Scale(domain=domain, nice=False, zero=False),
-        axis=alt.Axis(tickCount=5, format=".3~g"),
-    )
-    panels = []
-    for shape in law_tables.shapes(facts):
-        lines = table("curves").transform_filter(f"{CHOSEN} && datum.shape == {shape!r}")
-        inside = lines.transform_filter("!datum.beyond")
-        band = inside.mark_area(clip=True).encode(x=x, y=alt.Y("low:Q", title="loss (nats/token)"), y2="high:Q", color=colour)
-        line = inside.mark_line(clip=True).encode(x=x, y=y, color=colour)
-        ahead = lines.mark_line(strokeDash=[3, 4], strokeWidth=1.5, opacity=0.55, clip=True).encode(x=x, y=y, color=colour)
-        dots = (
-            table("points")
-            .transform_filter(f"{CHOSEN} && datum.shape == {shape!r}")
-            .mark_point(size=34, strokeWidth=1.2, filled=True, clip=True)
-            .encode(
-                x=x,
-                y=y,
-                color=colour,
-                shape=mark,
-                fillOpacity=alt.condition("datum.used", alt.value(0.9), alt.value(0)),
-                tooltip=[
-                    "level:N",
-                    alt.Tooltip("D:Q", format=",.0f"),
-                    "seed:N",
-                    alt.Tooltip("loss:Q", format=".4f"),
-                    alt.Tooltip("predicted:Q", format=".4f"),
-                    alt.Tooltip("residual_percent:Q", format="+.2f", title="residual, %"),
-                ],
-            )
-        )
-        panels.append(panel(band + ahead + line + dots, 300, title=shape_title(facts, shape)))
-    says = (
-        "Each mark is one trained model: how badly it predicts unseen text (lower is better) after reading so "
-        "many tokens. The lines are the "
-        "fitted laws with their bands, dashed beyond the tested range; hollow marks read some text twice and are "
-        "left out of the fit."
-    )
-    alt_text = _curve_words(facts, rows)
+    names, x, title = draw.level_names(facts), draw.tokens_axis(rows), "loss (nats/token)"
+    shown, domain = frame("frame_loss", by_set(law_tables.eval_sets(facts), seen + rows, "loss", ("low", "high")))
+    axis = alt.Axis(tickCount=5, format=".3~g")
+    at = {"x": x, "y": alt.Y("loss:Q", title=title, scale=draw.scale(domain), axis=axis), "color": draw.level_colours(names)}
+    used = alt.condition("datum.used", alt.value(0.9), alt.value(0))
+    said = draw.tips("level", "D|,.0f", "seed", "loss|.4f", "predicted|.4f", "residual_percent|+.2f|residual, %")
+
+    def of_shape(own: str) -> draw.View:
+        lines = draw.table("curves", own)
+        tested = lines.transform_filter("!datum.beyond")
+        runs = draw.table("points", own).mark_point(size=34, strokeWidth=1.2, filled=True, clip=True)
+        marks = runs.encode(**at, shape=draw.level_marks(names), fillOpacity=used, tooltip=said)
+        return draw.band(tested, x, title, at["color"]) + draw.beyond(lines, **at) + draw.line(tested, **at) + marks
+
     return Chart(
-        "curves",
-        "Loss against training tokens",
-        says,
-        alt_text,
-        panels,
-        {"points": seen, "curves": rows},
-        [selector(facts), shown],
+        id="curves",
+        title="Loss against training tokens",
+        says="Each mark is one trained model: how badly it predicts unseen text (lower is better) after reading so many "
+        "tokens. The lines are the fitted laws with their bands, dashed beyond the tested range; hollow marks read some text "
+        "twice and are left out of the fit.",
+        alt=_curve_words(facts, rows),
+        panels=draw.by_shape(facts, of_shape, 300),
+        tables={"points": seen, "curves": rows},
+        params=[draw.selector(facts), shown],
         min_width=330,
         legend=True,
     )
@@ -129,117 +46,66 @@ def curves(facts: Facts) -> Chart:
 def _curve_words(facts: Facts, rows: Rows) -> str:
     first, shape = law_tables.eval_sets(facts)[0], law_tables.shapes(facts)[-1]
     ends = {r["level"]: r for r in rows if r["eval_set"] == first and r["shape"] == shape and not r["beyond"]}
-    told = ", ".join(f"{level} {row['loss']:.3f}" for level, row in ends.items())
-    return f"Loss falls with tokens on every level. At the largest tested D of shape {shape}, on {first}: {told}."
+    losses = ", ".join(f"{level} {row['loss']:.3f}" for level, row in ends.items())
+    return f"Loss falls with tokens on every level. At the largest tested D of shape {shape}, on {first}: {losses}."
 
 
 def residuals(facts: Facts) -> Chart:
-    names = level_names(facts)
+    """What the law leaves over, a panel for each level."""
     seen = law_tables.points(facts)
     used = [row for row in seen if row["used"]]
-    x = tokens_axis(used)
-    shown, domain = frame("frame_residual", by_set(facts, used, "residual_percent", extra=(0.0,)))
-    y = alt.Y(
-        "residual_percent:Q",
-        scale=alt.Scale(domain=domain, nice=False, zero=False),
-        axis=signed_axis("observed minus fitted (%)"),
-    )
+    shown, domain = frame("frame_residual", by_set(law_tables.eval_sets(facts), used, "residual_percent", null=0.0))
+    y = alt.Y("residual_percent:Q", scale=draw.scale(domain), axis=draw.signed_axis("observed minus fitted (%)"))
+    said = draw.tips("shape", "D|,.0f", "seed", "residual_percent|+.3f", "z|+.2f|in standard deviations")
     panels = []
-    for place, level in enumerate(names):
-        own = table("points").transform_filter(f"{CHOSEN} && datum.used && datum.level == {level!r}")
-        dots = own.mark_point(size=30, filled=True, opacity=0.85, clip=True, color=level_colour(place))
-        marks = dots.encode(
-            x=x,
-            y=y,
-            shape=alt.Shape("shape:N", legend=None),
-            tooltip=[
-                "shape:N",
-                alt.Tooltip("D:Q", format=",.0f"),
-                "seed:N",
-                alt.Tooltip("residual_percent:Q", format="+.3f"),
-                alt.Tooltip("z:Q", format="+.2f", title="in standard deviations"),
-            ],
-        )
-        panels.append(panel(guide("residual_percent", 0, y) + marks, 170, title=level))
+    for place, level in enumerate(draw.level_names(facts)):
+        own = draw.table("points", f"{draw.CHOSEN} && datum.used && datum.level == {level!r}")
+        runs = own.mark_point(size=30, filled=True, opacity=0.85, clip=True, color=level_colour(place))
+        marks = runs.encode(x=draw.tokens_axis(used), y=y, shape=alt.Shape("shape:N", legend=None), tooltip=said)
+        panels.append(draw.panel(draw.guide(0, y) + marks, 170, title=level))
     worst = max((abs(row["z"]) for row in used), default=0.0)
-    says = (
-        "What the law leaves over, for every run. If the marks scatter around the line with no bend or drift, "
-        "the law fits; a smile or a "
-        "frown would mean that its exponent only holds locally."
-    )
     return Chart(
-        "residuals",
-        "Residuals",
-        says,
-        f"Residuals by level; the largest is {worst:.1f} standard deviations.",
-        panels,
-        {"points": seen},
-        [selector(facts), shown],
+        id="residuals",
+        title="Residuals",
+        says="What the law leaves over, for every run. If the marks scatter around the line with no bend or drift, the law "
+        "fits; a smile or a frown would mean that its exponent only holds locally.",
+        alt=f"Residuals by level; the largest is {worst:.1f} standard deviations.",
+        panels=panels,
+        tables={"points": seen},
+        params=[draw.selector(facts), shown],
         min_width=210,
     )
 
 
 def multipliers(facts: Facts) -> Chart:
-    names = level_names(facts)
-    colour = level_colours(names)
-    title = f"{facts.baseline} tokens that one token is worth"
-    tables = {
-        "multiplier_points": law_tables.multiplier_points(facts),
-        "multiplier_curves": law_tables.multiplier_curves(facts),
-    }
-    x = tokens_axis(tables["multiplier_points"] + tables["multiplier_curves"])
-    axis = alt.Axis(tickCount=5, labelExpr="format(datum.value, '.2~g') + '×'")
-    ranges = by_set(
-        facts,
-        tables["multiplier_points"] + tables["multiplier_curves"],
-        "multiplier",
-        ("low", "high"),
-        (1.0,),
-        log=True,
-        sane=(1 / 30, 30.0),
-    )
+    """Baseline tokens per token of a level, measured and by the laws, a panel for each shape."""
+    points, fitted = law_tables.multiplier_points(facts), law_tables.multiplier_curves(facts)
+    x, title = draw.tokens_axis(points + fitted), f"{facts.baseline} tokens that one token is worth"
+    sets, ends, sane = law_tables.eval_sets(facts), ("low", "high"), (1 / 30, 30.0)
+    ranges = by_set(sets, points + fitted, "multiplier", ends, null=1.0, log=True, sane=sane)
     shown, domain = frame("frame_multiplier", ranges)
-    y = alt.Y("multiplier:Q", title=title, scale=alt.Scale(type="log", nice=False, domain=domain), axis=axis)
-    panels = []
-    for shape in law_tables.shapes(facts):
-        own = f"{CHOSEN} && datum.shape == {shape!r}"
-        fitted = table("multiplier_curves").transform_filter(own)
-        band = (
-            fitted.transform_filter("datum.low > 0 && datum.high > 0")
-            .mark_area(opacity=0.12, clip=True)
-            .encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=colour)
-        )
-        line = fitted.mark_line(strokeWidth=1.6, clip=True).encode(x=x, y=y, color=colour)
-        seen = table("multiplier_points").transform_filter(own)
-        bars = seen.mark_rule(clip=True).encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q", color=colour)
-        dots = seen.mark_point(filled=True, size=44, opacity=1, clip=True).encode(
-            x=x,
-            y=y,
-            color=colour,
-            tooltip=[
-                "level:N",
-                alt.Tooltip("D:Q", format=",.0f"),
-                alt.Tooltip("multiplier:Q", format=".3f"),
-                alt.Tooltip("low:Q", format=".3f"),
-                alt.Tooltip("high:Q", format=".3f"),
-            ],
-        )
-        panels.append(panel(guide("multiplier", 1, y) + band + line + bars + dots, 260, title=shape_title(facts, shape)))
-    says = (
-        f"How many tokens of {facts.baseline} one token of a level is worth: at 1.5× the level reaches the same "
-        f"loss with a third fewer tokens. "
-        "A flat line is a constant discount (a prefactor); a line that rises or falls means that the exponent or "
-        "the floor moved."
-    )
-    alt_text = _multiplier_words(facts)
+    axis = alt.Axis(tickCount=5, labelExpr="format(datum.value, '.2~g') + '×'")
+    y = alt.Y("multiplier:Q", title=title, scale=draw.scale(domain, log=True), axis=axis)
+    colour = draw.level_colours(draw.level_names(facts))
+    said = draw.tips("level", "D|,.0f", "multiplier|.3f", "low|.3f", "high|.3f")
+
+    def of_shape(own: str) -> draw.View:
+        laws = draw.table("multiplier_curves", own)
+        bounded = laws.transform_filter("datum.low > 0 && datum.high > 0")
+        measured = draw.interval_dots(draw.table("multiplier_points", own), y, said, x=x, color=colour)
+        lines = draw.band(bounded, x, title, colour, 0.12) + draw.line(laws, 1.6, x=x, y=y, color=colour)
+        return draw.guide(1, y) + lines + measured
+
     return Chart(
-        "multipliers",
-        "What a token is worth",
-        says,
-        alt_text,
-        panels,
-        tables,
-        [selector(facts), shown],
+        id="multipliers",
+        title="What a token is worth",
+        says=f"How many tokens of {facts.baseline} one token of a level is worth: at 1.5× the level reaches the same loss with "
+        "a third fewer tokens. A flat line is a constant discount (a prefactor); a line that rises or falls means that the "
+        "exponent or the floor moved.",
+        alt=_multiplier_words(facts),
+        panels=draw.by_shape(facts, of_shape, 260),
+        tables={"multiplier_points": points, "multiplier_curves": fitted},
+        params=[draw.selector(facts), shown],
         min_width=330,
         legend=True,
     )
@@ -248,5 +114,5 @@ def multipliers(facts: Facts) -> Chart:
 def _multiplier_words(facts: Facts) -> str:
     fit = facts.fit["sets"][law_tables.eval_sets(facts)[0]]
     slopes = {level: both["matched_loss"]["slope"] for level, both in fit["multiplier"].items()}
-    told = [f"{level} {interval(s, '%+.3f')}" for level, s in slopes.items() if s]
-    return "Slope of the log multiplier per log token, by level: " + ("; ".join(told) or "not measured") + "."
+    parts = [f"{level} {interval(slope, '%+.3f')}" for level, slope in slopes.items() if slope]
+    return "Slope of the log multiplier per log token, by level: " + ("; ".join(parts) or "not measured") + "."

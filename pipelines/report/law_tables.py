@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.report.chart import Rows
 from pipelines.report.facts import Facts
+from pipelines.report.frames import Rows
 
 
 def eval_sets(facts: Facts) -> list[str]:

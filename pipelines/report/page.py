@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import vl_convert
 
 from pipelines.report import (
     corpus_charts,
@@ -21,19 +20,21 @@ from pipelines.report import (
     explorer,
     law_charts,
     law_tables,
+    markdown,
     paired_charts,
     palette,
+    plan_charts,
     rule_charts,
     shift_charts,
-    short,
     trust,
     trust_charts,
     verdict,
     wording,
 )
-from pipelines.report.chart import Chart, Rows, standalone
-from pipelines.report.embed import columns, inert_json, packed, policy, vega
+from pipelines.report.chart import Chart, write_figure
 from pipelines.report.facts import Facts
+from pipelines.report.frames import Rows
+from pipelines.report.payload import columns, inert_json, packed, policy, vega
 
 HERE = Path(__file__).parent
 SAMPLE_CHARACTERS = 700
@@ -71,7 +72,7 @@ def make(facts: Facts) -> Made:
             paired_charts.seed_differences(facts),
             *paired_charts.document_differences(facts),
         ]
-        sections["planner"] = [shift_charts.planner(facts)]
+        sections["planner"] = [plan_charts.planner(facts)]
     sections["curation"] = _curation(facts)
     sections["trust"] = [
         *(shift_charts.extrapolation(facts) if fitted else []),
@@ -174,8 +175,7 @@ def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
     """Write index.html, report.json, report.md and figures/ into `folder`; returns the path of the page."""
     facts = facts if samples else facts.without_samples()
     made = make(facts)
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     page = folder / "index.html"
     page.write_text(_render(facts, made), "utf-8")
     sets = law_tables.eval_sets(facts)
@@ -183,11 +183,9 @@ def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
     body = facts.to_dict() | {"words": words(facts), "tables": tables, "explorer": made.explorer}
     parts = [f"{json.dumps(key)}: {_json(value)}" for key, value in body.items()]
     (folder / "report.json").write_text("{\n" + ",\n".join(parts) + "\n}\n", "utf-8")
-    (folder / "report.md").write_text(short.render(facts), "utf-8")
+    (folder / "report.md").write_text(markdown.render(facts), "utf-8")
     for chart in made.charts:
-        spec = standalone(chart, sets[0] if sets else None)
-        (figures / f"{chart.id}.svg").write_text(vl_convert.vegalite_to_svg(spec), "utf-8")
-        (figures / f"{chart.id}.png").write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
+        write_figure(chart, sets[0] if sets else None, folder / "figures")
     return page
 
 

@@ -119,6 +119,7 @@ CHART_CONFIG: dict[str, Any] = {
         "orient": "top",
         "symbolType": "circle",
         "symbolStrokeWidth": 0,
+        "symbolOpacity": 1,
         "offset": 10,
     },
     "text": {"color": "var(--ink)", "fontSize": 11},

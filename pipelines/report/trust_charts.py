@@ -5,10 +5,11 @@ import math
 import altair as alt
 from scipy.special import gammaincinv
 
+from pipelines.report import grammar as draw
 from pipelines.report import law_tables
-from pipelines.report.chart import Chart, Rows, level_colours, log_scale, panel, table
+from pipelines.report.chart import Chart
 from pipelines.report.facts import Facts
-from pipelines.report.law_charts import CHOSEN, selector
+from pipelines.report.frames import Rows
 from pipelines.report.wording import count
 
 SOURCES = {
@@ -45,42 +46,25 @@ def luck(facts: Facts) -> list[Chart]:
     if not rows:
         return []
     cells, labels = list(dict.fromkeys(row["cell"] for row in rows)), list(SOURCES.values())
-    y = alt.Y("cell:N", sort=cells, title=None, axis=alt.Axis(grid=False), scale=alt.Scale(paddingInner=0.3))
-    offset = alt.YOffset("source:N", sort=labels)
-    scale = alt.Scale(domain=labels, range=["var(--accent)", "var(--good)", "var(--soft)"])
-    colour = alt.Color("source:N", scale=scale, legend=alt.Legend(title=None))
+    palette = alt.Scale(domain=labels, range=["var(--accent)", "var(--good)", "var(--soft)"])
+    colour = alt.Color("source:N", scale=palette, legend=alt.Legend(title=None))
     axis = alt.Axis(title="standard deviation (% of loss)", tickCount=6, grid=True)
-    base = table("luck").transform_filter(CHOSEN)
-    bars = base.mark_rule(strokeWidth=2, opacity=0.6).encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=colour)
-    dots = base.mark_point(filled=True, size=55, opacity=1).encode(
-        x=alt.X("percent:Q", axis=axis, scale=alt.Scale(zero=True)),
-        y=y,
-        yOffset=offset,
-        color=colour,
-        tooltip=[
-            "cell:N",
-            alt.Tooltip("source:N", title="drawn again"),
-            alt.Tooltip("percent:Q", format=".3f"),
-            alt.Tooltip("df:Q", title="degrees of freedom"),
-        ],
-    )  # fmt: skip
-    says = (
-        "How much two results differ when nothing of interest does: another seed, the same seed on another level, other "
-        "evaluation documents. Levels are compared at the same seed, so the second is what limits this study; where it is no "
-        "smaller than the first, sharing the seed did not help."
-    )
+    x = alt.X("percent:Q", axis=axis, scale=alt.Scale(zero=True))
+    said = draw.tips("cell", "source||drawn again", "percent|.3f", "df:Q||degrees of freedom")
+    at = {"y": draw.names("cell", cells, 0.3), "yOffset": alt.YOffset("source:N", sort=labels), "color": colour}
     first = law_tables.eval_sets(facts)[0]
-    told = [f"{r['cell']}, {r['source']}: {r['percent']:.2f}%" for r in rows if r["eval_set"] == first]
-    height = len(cells) * 58
+    parts = [f"{r['cell']}, {r['source']}: {r['percent']:.2f}%" for r in rows if r["eval_set"] == first]
     return [
         Chart(
-            "luck",
-            "How large luck is",
-            says,
-            "; ".join(told) + ".",
-            [panel(bars + dots, height)],
-            {"luck": rows},
-            [selector(facts)],
+            id="luck",
+            title="How large luck is",
+            says="How much two results differ when nothing of interest does: another seed, the same seed on another level, "
+            "other evaluation documents. Levels are compared at the same seed, so the second is what limits this study; where "
+            "it is no smaller than the first, sharing the seed did not help.",
+            alt="; ".join(parts) + ".",
+            panels=[draw.panel(draw.interval_dots(draw.table("luck", draw.CHOSEN), x, said, **at), len(cells) * 58)],
+            tables={"luck": rows},
+            params=[draw.selector(facts)],
         )
     ]
 
@@ -89,44 +73,32 @@ def learning_rates(facts: Facts) -> list[Chart]:
     """Loss over learning rates at one cell of the ladder, for the levels that were checked."""
     if not facts.optima:
         return []
-    names = [level["name"] for level in facts.levels]
     rows = [
         {"level": one["level"], "lr": lr, "loss": loss, "excess": loss - min(one["losses"])}
         for one in facts.optima
         for lr, loss in zip(one["lrs"], one["losses"], strict=True)
     ]
     rates = alt.Axis(title="peak learning rate", format=".2~g", values=sorted({row["lr"] for row in rows}))
-    x = alt.X("lr:Q", scale=log_scale(), axis=rates)
-    lines = (
-        table("lr_check")
-        .mark_line(point=alt.OverlayMarkDef(size=45))
-        .encode(
-            x=x,
-            y=alt.Y("excess:Q", title="loss above the level's best (nats/token)", axis=alt.Axis(tickCount=4)),
-            color=level_colours(names),
-            tooltip=["level:N", "lr:Q", alt.Tooltip("loss:Q", format=".4f")],
-        )
-    )
-    optima = [{"level": one["level"], "lr": one["lr"]} for one in facts.optima if one["inside"]]
-    best = table("lr_optima").mark_rule(strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, color=level_colours(names))
-    says = (
-        "Every level was trained with the same learning rate, which is fair only if the best rate is the same for all of them. "
-        "The lines show the loss at other rates, the dashed uprights where each level's parabola is lowest: they should fall "
-        "together."
-    )
-    told = [
+    x, colour = alt.X("lr:Q", scale=draw.log_scale(), axis=rates), draw.level_colours(draw.level_names(facts))
+    y = alt.Y("excess:Q", title="loss above the level's best (nats/token)", axis=alt.Axis(tickCount=4))
+    lines = draw.table("lr_check").mark_line(point=alt.OverlayMarkDef(size=45))
+    drawn = lines.encode(x=x, y=y, color=colour, tooltip=draw.tips("level", "lr:Q", "loss|.4f"))
+    optima: Rows = [{"level": one["level"], "lr": one["lr"]} for one in facts.optima if one["inside"]]
+    if optima:
+        drawn = draw.table("lr_optima").mark_rule(strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, color=colour) + drawn
+    best = [
         f"{one['level']} {one['lr']:.2g}{'' if one['inside'] else ' (at the edge of the rates tried)'}" for one in facts.optima
     ]
-    tables = {"lr_check": rows, "lr_optima": optima}
-    drawn = panel(best + lines if optima else lines, 220)
     return [
         Chart(
-            "lr_check",
-            "Learning-rate check",
-            says,
-            "Best learning rate per level: " + ", ".join(told) + ".",
-            [drawn],
-            tables,
+            id="lr_check",
+            title="Learning-rate check",
+            says="Every level was trained with the same learning rate, which is fair only if the best rate is the same for all "
+            "of them. The lines show the loss at other rates, the dashed uprights where each level's parabola is lowest: they "
+            "should fall together.",
+            alt="Best learning rate per level: " + ", ".join(best) + ".",
+            panels=[draw.panel(drawn, 220)],
+            tables={"lr_check": rows, "lr_optima": optima},
             legend=True,
         )
     ]

@@ -1,21 +1,5 @@
-import copy
-from dataclasses import replace
-
 from pipelines.report import shift_charts
 from pipelines.report.facts import Facts
-
-
-def test_the_planner_tells_where_the_best_level_changes(facts: Facts):
-    fit = copy.deepcopy(facts.fit)
-    plan = fit["sets"]["heldout"]["budget"]["finite"]
-    half = len(plan["budgets"]) // 2
-    plan["winner"] = ["top"] * half + ["raw"] * (len(plan["budgets"]) - half)
-    chart = shift_charts.planner(replace(facts, fit=fit))
-    assert chart.alt.startswith("Best level by budget: top from ")
-    assert f"then raw from {plan['budgets'][half]:.1e} FLOPs" in chart.alt
-    best = [r for r in chart.tables["budget"] if r["best"] and r["eval_set"] == "heldout" and r["pool"] == "finite"]
-    assert [row["level"] for row in sorted(best, key=lambda row: row["flops"])] == plan["winner"]
-    assert set(chart.choices["pool"][1]) == {"finite", "endless"}
 
 
 def test_each_quantity_has_a_frame_of_its_own_for_every_set(facts: Facts):

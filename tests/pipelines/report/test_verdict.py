@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.report import page, short, verdict
+from pipelines.report import markdown, page, verdict
 from pipelines.report.facts import Facts
 
 KINDS = ("exponent", "floor", "exponent and floor", "multiplier", "none", "undetected", "not identifiable")
@@ -43,7 +43,7 @@ def test_every_kind_has_a_finding_with_its_numbers(facts: Facts, kind: str, shif
     assert answer.word == verdict.MOVED[kind]
     assert re.search(r"\d\.\d+", answer.finding)
     assert "p " in answer.finding or kind == "none", "the test is named"
-    page = " ".join(verdict.headline(told)) + short.render(told) + answer.finding + answer.reading
+    page = " ".join(verdict.headline(told)) + markdown.render(told) + answer.finding + answer.reading
     assert not re.search(r"[{}]|None|nan", page)
 
 

@@ -1,11 +1,11 @@
 from dataclasses import replace
 
-from pipelines.report import short
+from pipelines.report import markdown
 from pipelines.report.facts import Facts
 
 
 def test_the_short_form_has_the_verdict_a_row_per_level_and_the_command(facts: Facts):
-    text = short.render(facts)
+    text = markdown.render(facts)
     lines = text.splitlines()
     assert lines[2].startswith("**Train on top")
     rows = [line for line in lines if line.startswith("| ")]
@@ -15,5 +15,5 @@ def test_the_short_form_has_the_verdict_a_row_per_level_and_the_command(facts: F
 
 
 def test_a_title_cannot_become_markup(facts: Facts):
-    first = short.render(replace(facts, title="a | b\n## <script>")).splitlines()[0]
+    first = markdown.render(replace(facts, title="a | b\n## <script>")).splitlines()[0]
     assert first == "## a \\| b ## &lt;script>"

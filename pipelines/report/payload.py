@@ -9,7 +9,7 @@ from typing import Any
 
 import vl_convert
 
-from pipelines.report.chart import Rows
+from pipelines.report.frames import Rows
 
 
 def columns(rows: Rows) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.report.embed import columns, inert_json, packed, policy, vega
+from pipelines.report.payload import columns, inert_json, packed, policy, vega
 
 CELLS = (
     st.none()

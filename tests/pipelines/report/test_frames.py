@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.report.chart import limits, log_ticks
+from pipelines.report.frames import limits, log_ticks
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 
