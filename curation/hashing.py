@@ -21,6 +21,7 @@ Purpose = Literal[
     "held-out clusters",
     "evaluation passages",
     "tokenizer sample",
+    "end of the tokenizer sample",
     "classifier examples",
     "classifier test split",
     "classifier line order",

@@ -51,7 +51,7 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     near, also = _declared(study), study.duplicates.also
     by_url = replace(near, by="url")
     needed = {**study.signal_params, **near.signals(), **(by_url.signals() if "url" in also else {})}
-    known = signals.annotate(context, made, signals.declared(made, needed, base))
+    known = signals.annotate(context, made, [*signals.declared(made, needed, base), tokens.sizes(made)])
     by_name = {name.removeprefix("signals/"): manifest for name, manifest in known.items()}
     by_name["duplicates"] = find_duplicates(context, made, by_name, near)
     if "url" in also:

@@ -29,16 +29,17 @@ KEY_BITS = 64
 class Search:
     """Where a selection stands: how much is wanted, and what of the keys is known.
 
-    `share` (of each group's weight) or `weight` (the same for each group) says what is wanted where no targets are given;
-    the first round then makes a target for every group there is. `targets` has one row per target, several per group
-    allowed: `group` string, `target` float64, in weight; after a round `head` uint64, the key's leading `bits` bits, and
-    `before`, the weight of keys below `head`; once done `key` uint64, the last key taken, and `through`, the weight of the
-    keys up to and including it.
+    Where no targets are given, the first round makes one for every group there is: `share` of the group's weight, `weight` (the
+    same for each group), or `total`, divided among the groups in proportion to their weight. `targets` has one row per target,
+    several per group allowed: `group` string, `target` float64, in weight; after a round `head` uint64, the key's leading
+    `bits` bits, and `before`, the weight of keys below `head`; once done `key` uint64, the last key taken, and `through`, the
+    weight of the keys up to and including it.
     """
 
     targets: pl.DataFrame | None = None
     share: float | None = None
     weight: float | None = None
+    total: float | None = None
     bits: int = 0
     done: bool = False
 
@@ -84,8 +85,7 @@ def narrow(state: Search, bins: pl.DataFrame) -> Search:
     """
     bins = bins.sort("group", "head").with_columns(parent=pl.col("head") // 2**DIGIT_BITS)
     if state.targets is None:
-        wanted = pl.lit(state.weight) if state.weight is not None else state.share * pl.col("weight").sum()
-        targets = bins.group_by("group").agg(target=wanted.cast(pl.Float64)).sort("group")
+        targets = bins.group_by("group").agg(target=_wanted(state, float(bins["weight"].sum())).cast(pl.Float64)).sort("group")
     else:
         targets = state.targets
     within = ["group", "parent"] if state.bits else ["group"]
@@ -102,6 +102,14 @@ def narrow(state: Search, bins: pl.DataFrame) -> Search:
     if done:
         columns += [pl.col("low").alias("key"), (pl.col("below") + pl.col("weight")).alias("through")]
     return Search(chosen.select(columns), bits=state.bits + DIGIT_BITS, done=done)
+
+
+def _wanted(state: Search, whole: float) -> pl.Expr:
+    """The weight wanted of each group, by its bins; `whole` is the weight of all groups."""
+    if state.weight is not None:
+        return pl.lit(state.weight)
+    share = pl.lit(state.share) if state.share is not None else pl.lit(state.total) / max(whole, 1)
+    return share * pl.col("weight").sum()
 
 
 def taken(state: Search, key_N: np.ndarray, group_N: pl.Series) -> np.ndarray:

@@ -17,7 +17,6 @@ import xxhash
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from curation.document import Batch
-from curation.hashing import mix64, stream
 from curation.tokens import bpe
 from curation.words import utf8_buffer
 
@@ -46,16 +45,6 @@ def train(texts: Iterable[str], vocab_size: int = 4096) -> str:
             f"the tokenizer's sample fills only {size} of vocab_size {vocab_size}; enlarge the sample or lower vocab_size"
         )
     return tokenizer.to_str()
-
-
-def sample(tables: Iterable[pa.Table], max_bytes: float, pool_bytes: float, seed: int) -> Iterator[str]:
-    """Texts of about `max_bytes` of a pool of `pool_bytes`, from tables with `uid` and `text`: each document is in or out by
-    a hash of its uid, so shards, their order and their number do not matter."""
-    share = min(max_bytes / max(pool_bytes, 1), 1.0)
-    for table in tables:
-        chance_D = mix64(stream(seed, "tokenizer sample"), table["uid"].to_numpy())
-        chosen_D = chance_D <= np.uint64(min(int(share * 2**64), 2**64 - 1))
-        yield from table["text"].filter(pa.array(chosen_D)).to_pylist()
 
 
 def digest(tokenizer: str) -> str:

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.document import Batch
-from curation.tokens import tokenizer
+from curation.levels.search import Search, merge, narrow
+from curation.tokens import sample, tokenizer
 from pipelines.engine.run_step import Context, run_step
 from pipelines.engine.workdir import Manifest, Output, Step, Workdir
 from pipelines.signals.shards import Shard, shard_file, shards
@@ -18,30 +21,55 @@ from pipelines.study.study import Study, StudyError
 FILE = "tokenizer.json"
 
 
+def sizes(pool: Manifest) -> Signal:
+    """The bytes of every pool document, as a signal still to be computed: what the tokeniser's sample is measured in."""
+    return Signal(Step("signals/sizes", {}, {"pool": pool.digest}), size)
+
+
+def size(batch: Batch) -> pa.Table:
+    """The signal: `n_bytes` of UTF-8 text, uint32."""
+    return pa.table({"n_bytes": pc.binary_length(batch.text).cast(pa.uint32())})  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def train_tokenizer(context: Context, study: Study, pool: Manifest, signals: Mapping[str, Manifest]) -> Manifest:
-    """Train on about `sample_megabytes` of text drawn by hash, whatever its domain or quality, held-out documents excepted."""
+    """Train on `sample_megabytes` of text drawn by hash, whatever its quality, each domain in proportion; nothing withheld."""
     max_bytes = study.tokenizer.sample_megabytes * 1e6
     step = Step(
         "tokenizer/sample",
         {"bytes": max_bytes, "seed": study.seed},
         {"pool": pool.digest, "withheld": signals["withheld"].digest},
     )
-    units = [(shard, max_bytes, pool.total("text_bytes"), study.seed) for shard in shards(context.workdir, pool, signals)]
-    sample = run_step(context, step, draw, units)
-    step = Step("tokenizer", {"vocab_size": study.tokenizer.vocab_size}, {"sample": sample.digest})
-    unit = (context.workdir, sample.files(), study.tokenizer.vocab_size)
+    drawn = context.workdir.manifest(step)
+    if drawn is None:
+        seen = shards(context.workdir, pool, signals)
+        state = Search(total=max_bytes)
+        while not state.done:
+            parts = [part for _, part in context.executor.map(measure, [(shard, state, study.seed) for shard in seen])]
+            state = narrow(state, merge(parts))
+        state = sample.settle_ends(state, study.seed)
+        drawn = run_step(context, step, draw, [(shard, state, study.seed) for shard in seen])
+    step = Step("tokenizer", {"vocab_size": study.tokenizer.vocab_size}, {"sample": drawn.digest})
+    unit = (context.workdir, drawn.files(), study.tokenizer.vocab_size)
     return run_step(context, step, train, [unit], lambda parts: {"tokenizer": parts[0]["tokenizer"]}, unit="tokenisers")
 
 
-def draw(out: Output, shard: Shard, max_bytes: float, pool_bytes: float, seed: int) -> dict[str, Any]:
+def documents(shard: Shard) -> pl.DataFrame:
+    """What `curation.tokens.sample` reads of a shard's documents, and whether each is free."""
+    names = {"uid": "uid", "domain": "domain", "sizes.n_bytes": "n_bytes", "withheld.free": "free"}
+    return shard.frame(list(names)).rename(names)
+
+
+def measure(shard: Shard, state: Search, seed: int) -> pl.DataFrame:
+    """The shard's part of the next round of the search. Runs on a worker."""
+    return sample.measure(state, documents(shard).filter("free"), seed)
+
+
+def draw(out: Output, shard: Shard, state: Search, seed: int) -> dict[str, Any]:
     """The shard's part of the sample. Runs on a worker."""
-    free = shard.frame(["withheld.free"]).to_series()
-    start, texts = 0, []
-    for batch in shard.workdir.batches(shard.pool, ["uid", "text"]):
-        batch, start = batch.filter(free.slice(start, batch.num_rows).to_arrow()), start + batch.num_rows
-        texts += tokenizer.sample([batch], max_bytes, pool_bytes, seed)
-    out.write_table(shard_file(shard.index), pa.table({"text": pa.array(texts, pa.large_string())}))
-    return {"documents": len(texts)}
+    frame = documents(shard)
+    rows = frame["free"] & pl.Series(sample.drawn(state, frame, seed))
+    out.write_table(shard_file(shard.index), shard.text(rows))
+    return {"documents": int(rows.sum()), "bytes": int(frame.filter(rows)["n_bytes"].cast(pl.Int64).sum())}
 
 
 def train(out: Output, workdir: Workdir, files: list[str], vocab_size: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 import random
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -91,15 +90,6 @@ def test_errors_name_value_and_fix() -> None:
         tok.train(TEXTS, 256)
     with pytest.raises(ValueError, match=r"sample fills only .* of vocab_size 60000; enlarge the sample or lower vocab_size"):
         tok.train(TEXTS, 60_000)
-
-
-def test_the_sample_is_by_uid() -> None:
-    uid = np.random.default_rng(0).integers(0, 2**63, 5000, dtype=np.uint64)
-    table = pa.table({"uid": uid, "text": [f"text of {value:020}" for value in uid]})
-    chosen = list(tok.sample([table], 28 * 1000, 28 * 5000, seed=0))
-    assert 850 < len(chosen) < 1150
-    assert sorted(tok.sample([table.slice(3000), table.slice(0, 3000)], 28 * 1000, 28 * 5000, seed=0)) == sorted(chosen)
-    assert len(list(tok.sample([table], 1e9, 28 * 5000, seed=0))) == 5000
 
 
 def test_signal(trained: str) -> None:

@@ -54,6 +54,17 @@ def stream(workdir: Workdir, made, name: str) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(workdir.read_table(path)) for path in made.levels[name].files(".parquet")])
 
 
+def test_the_tokenizers_sample_has_its_bytes_and_nothing_withheld(curated):
+    _, workdir, made = curated
+    (folder,) = Path(workdir.full("tokenizer/sample")).iterdir()
+    texts = pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])["text"]
+    assert abs(texts.str.len_bytes().sum() / 100_000 - 1) < 0.05
+    pool = pl.concat([pl.DataFrame(workdir.read_table(path)) for path in made.pool.manifest.files(".parquet")])
+    files = made.pool.signals["withheld"].files(".parquet")
+    withheld = pl.concat([pl.DataFrame(workdir.read_table(path)) for path in files])
+    assert not set(texts) & set(pool.filter(~withheld["free"])["text"])
+
+
 def test_copies_are_added_laid_and_counted(curated):
     _, workdir, made = curated
     rows = funnel(made, "duplicated")
