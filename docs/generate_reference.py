@@ -26,7 +26,7 @@ from scaling_fit.observations import GUESSES  # noqa: E402
 NOTICE = "<!-- Made by docs/generate_reference.py from {}; do not edit. -->\n\n"
 LIMITS = {"gt": "> {}", "ge": ">= {}", "lt": "< {}", "le": "<= {}", "min_length": "at least {}", "pattern": "of {}"}
 PATTERNS = {r"^[A-Za-z][A-Za-z0-9_-]*$": "letters, digits, `_` and `-`"}
-SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "any value"}
+SCALARS = {str: "text", int: "whole number", float: "number", bool: "true or false", object: "any value"}
 
 
 def study_page() -> str:
@@ -43,17 +43,15 @@ def study_page() -> str:
         out.append(f"\n({anchor(path)})=\n## `{path}`\n\n{prose(model)}")
         out.append("| key | value | default | |\n|---|---|---|---|\n")
         for name, field in model.model_fields.items():
-            described = escaped(description(model, name, field))
+            described = escaped(description(name, field))
             out.append(f"| `{name}` | {kind(field.annotation, field, f'{path}.{name}')} | {default(field)} | {described} |\n")
     return "".join(out)
 
 
-def description(model: type[BaseModel], name: str, field: FieldInfo) -> str:
-    """What the model says of a key; else the words below; for a section, its own first sentence."""
+def description(name: str, field: FieldInfo) -> str:
+    """What the model says of a key; for a section, its own first sentence."""
     if field.description:
         return field.description
-    if told := WORDS.get(f"{model.__name__}.{name}"):
-        return told
     inner = [part for _, part in models(field.annotation, name)]
     return prose(inner[0]).partition(". ")[0].strip().rstrip(".") + "." if inner and prose(inner[0]) else ""
 
@@ -95,7 +93,6 @@ def anchor(path: str) -> str:
 
 def prose(model: type[BaseModel]) -> str:
     text = " ".join((model.__doc__ or "").split()) if "__doc__" in vars(model) else ""
-    text = text.replace(" See docs/reference/study.md for every key.", "")
     return f"{text}\n\n" if text else ""
 
 
@@ -225,52 +222,6 @@ def observations_page() -> str:
     ]
     return f"{before}{mark}\n| column | | found as |\n|---|---|---|\n{''.join(rows)}{end}{after}"
 
-
-WORDS = {
-    "Study.name": "Names the study and its work directory, `work/NAME`.",
-    "Study.sources": "Where documents come from, in order: see [sources](sources.md).",
-    "Study.signals": "Signals to compute: a list of names, or a map from name to parameters.",
-    "Study.classifiers": "Quality classifiers by name: see [classifiers](classifiers.md).",
-    "Study.levels": "Curation levels by name, parents above their children: see [levels](levels.md).",
-    "Study.schedule": "How the learning rate runs, and AdamW's settings.",
-    "Study.fit": "What is compared, and how surely.",
-    "Study.report": "What the page shows.",
-    "PythonEnvironment.kind": "The embedded corpus.",
-    "PythonEnvironment.name": "Name of the source; part of every document's identity.",
-    "FileSource.kind": "How the files are read.",
-    "FileSource.name": "Name of the source; part of every document's identity.",
-    "Duplicates.bands": "Bands of the signature: more bands find more candidates.",
-    "Duplicates.rows": "MinHash values in a band: more rows ask for more similarity.",
-    "Duplicates.seed": "Of the MinHash permutations.",
-    "Duplicates.verify": "What shared shingles are divided by: those of both, those of the smaller; or no check.",
-    "Classifier.dim": "Width of the word vectors.",
-    "Classifier.bucket": "Hash buckets for word n-grams.",
-    "Classifier.word_ngrams": "Longest word n-gram.",
-    "Classifier.epochs": "Passes over the examples.",
-    "Classifier.lr": "fastText's learning rate.",
-    "Classifier.seed": "Of the draw and of the training.",
-    "Level.extends": "A level above; its rules come first.",
-    "Level.drop": "Duplicates to drop; the survivor of each group stays.",
-    "Level.top": "Then keep the best part.",
-    "Top.fraction": "Share of the surviving tokens to keep.",
-    "Top.by": "Signal column or expression; higher is better.",
-    "Top.within": "`domain`: this fraction of each domain, in place of the whole.",
-    "Mixture.kind": "The shares of one level for all; as they fall; as given; flattened.",
-    "Tokenizer.vocab_size": "Tokens, with the 256 bytes and end-of-text.",
-    "Tokenizer.sample_megabytes": "Text to train on, drawn by hash from the whole pool, in MB.",
-    "Shape.width": "Width of the residual stream; a multiple of `heads`.",
-    "Shape.depth": "Layers.",
-    "Shape.heads": "Attention heads; `width / heads` must be even.",
-    "Ladder.seeds": "Runs of each shape and level that differ in initial weights and place in the stream.",
-    "Ladder.context": "Tokens per sequence.",
-    "Ladder.precision": "`auto`: bfloat16 where the device is fast at it, else float32.",
-    "Schedule.kind": "One constant-rate trunk with a cooldown branch to each D; or a run per D.",
-    "Schedule.weight_decay": "Decoupled; none on the embedding.",
-    "Schedule.clip": "Largest gradient norm of a run.",
-    "Fit.seed": "Of the resamples and the simulated tables.",
-    "Report.title": "Title of the page (default: the study's name).",
-}
-"""Said here of keys whose models say nothing (yet); a description in pipelines/study takes precedence."""
 
 OPENS, CLOSES = "<!-- made by docs/generate_reference.py: columns -->", "<!-- end -->"
 MEANING = {

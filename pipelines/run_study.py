@@ -48,7 +48,7 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     made = pool.pool(context, study, base)
     for edit in study.pool.edit:
         made = edits.edited_pool(context, made, edits.EDITS[edit](context, made))
-    near, also = _declared(study), study.duplicates.also
+    near, also = Duplicates.of(study.duplicates), study.duplicates.also
     by_url = replace(near, by="url")
     needed = {**study.signal_params, **near.signals(), **(by_url.signals() if "url" in also else {})}
     known = signals.annotate(context, made, [*signals.declared(made, needed, base), tokens.sizes(made)])
@@ -87,11 +87,3 @@ def check_inputs(curated: Curated) -> checks.Inputs:
 
 def fit_observations(context: Context, study: Study, trained: Trained) -> Manifest:
     return fit.fit(context, study, trained.observations, trained.checks.noise)
-
-
-def _declared(study: Study) -> Duplicates:
-    declared = study.duplicates
-    return Duplicates(
-        ngram=declared.ngram, unit=declared.unit, scope=declared.scope, bands=declared.bands, rows=declared.rows,
-        seed=declared.seed, verify=declared.verify, threshold=declared.threshold, survivor=tuple(declared.survivor),
-    )  # fmt: skip

@@ -118,7 +118,7 @@ def measure(millions: float, folder: str, executor: InProcess) -> None:
     pool = run_step(context, Step("pool", {}), pool_shard, [()] * round(millions * 1e6 / SHARD))
     exact = run_step(context, Step("exact", {}), exact_shard, [(i,) for i in range(len(pool.parts))])
     started, cpu_started = time.perf_counter(), time.process_time()
-    manifest = find_duplicates(context, pool, {"minhash": exact, "exact": exact}, Duplicates(survivor=("n_bytes",)))
+    manifest = find_duplicates(context, pool, {"minhash": exact, "exact": exact}, Duplicates(bands=14, rows=8))
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
     wrong = 0
     for index, file in enumerate(manifest.files()):

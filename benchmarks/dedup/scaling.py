@@ -31,7 +31,7 @@ def stage(folder: Path, executor: OnRay) -> float:
     workdir = Workdir(str(folder))
     context = Context(workdir, executor, Progress(workdir, Console(quiet=True)))
     pool = Manifest.from_bytes(next(folder.glob("pool/*/manifest.json")).read_bytes())
-    declared = Duplicates()
+    declared = Duplicates(bands=14, rows=8)
     started = time.perf_counter()
     wanted = [
         Signal(Step(f"signals/{name}", params, {"pool": pool.digest}), getattr(signatures, name), params)

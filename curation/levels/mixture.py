@@ -4,7 +4,7 @@
 fractions of integers, so the answer is the same everywhere.
 
 Small domains: a level that is filtered hard may keep nothing of a domain with 0.1 % of the tokens, and a pinned share of it
-would then forbid any stream at all. So domains with less than `pool_below` of the pinned level's tokens count together as
+would then forbid any stream at all. So domains with less than `min_share` of the pinned level's tokens count together as
 one domain, `OTHER`; where these hold less than that in total, the next smallest joins them. Their joint share is pinned.
 Natural mixtures count them together too: a pool with a domain for each web host has no use for a hundred thousand places.
 """
@@ -33,7 +33,7 @@ class Mixture:
     temperature: float = 1.0
     max_tokens: int | None = None
     max_epochs: Mapping[str, float] = field(default_factory=dict)
-    pool_below: float = 0.01
+    min_share: float = 0.001
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def budget(level: str, mixture: Mixture, available: Mapping[str, int], pinned: M
     group = {name: name for name in available}
     if mixture.kind in ("pinned", "natural"):
         whole = pinned if mixture.kind == "pinned" else available
-        group |= _groups(whole, mixture.pool_below)
+        group |= _groups(whole, mixture.min_share)
     stock = _by_group(available, group)
     reference = _by_group(pinned, group) if mixture.kind == "pinned" else stock
     shares = {name: share for name, share in sorted(_shares(level, mixture, reference).items()) if share}
@@ -134,9 +134,9 @@ def _epochs(level: str, name: str, mixture: Mixture) -> Fraction:
     return Fraction(str(epochs))
 
 
-def _groups(pinned: Mapping[str, int], pool_below: float) -> dict[str, str]:
+def _groups(pinned: Mapping[str, int], min_share: float) -> dict[str, str]:
     """Each domain's group: itself, or `OTHER` where it is small."""
-    least = pool_below * sum(pinned.values())
+    least = min_share * sum(pinned.values())
     group = {name: name for name in pinned}
     pooled = 0
     for name in sorted(pinned, key=lambda name: (pinned[name], name)):

@@ -14,12 +14,14 @@ import pyarrow.parquet as pq
 import xxhash
 
 from curation.document import Batch
-from curation.duplicates.candidates import Bands, band_keys, exact_keys, optimal_bands
+from curation.duplicates.candidates import Bands, band_keys, exact_keys
 from curation.duplicates.clusters import survivor_column
 from curation.signals.signatures import shingle_sets, units
 from pipelines.engine.workdir import Workdir
 from pipelines.signals.shards import Shard
+from pipelines.study.curation import DuplicatesSection
 
+DEFAULT = DuplicatesSection()  # the study's defaults, the only ones
 SHARDS_PER_RANGE = 64  # pool shards whose labels and rows lie in one file
 
 
@@ -34,22 +36,21 @@ class Duplicates:
     decides at last.
     """
 
-    ngram: int = 5
-    unit: Literal["word", "character"] = "word"
-    bands: int = 14
-    rows: int = 8
-    seed: int = 1
-    verify: Literal["jaccard", "containment", "off"] = "jaccard"
-    threshold: float = 0.7
-    scope: str = "global"
-    survivor: tuple[str, ...] = ("n_bytes",)
+    ngram: int = DEFAULT.ngram
+    unit: Literal["word", "character"] = DEFAULT.unit
+    bands: int = DEFAULT.bands
+    rows: int = DEFAULT.rows
+    seed: int = DEFAULT.seed
+    verify: Literal["jaccard", "containment", "off"] = DEFAULT.verify
+    threshold: float = DEFAULT.threshold
+    scope: str = DEFAULT.scope
+    survivor: tuple[str, ...] = tuple(DEFAULT.survivor)
     by: Literal["text", "url"] = "text"
 
     @classmethod
-    def of_threshold(cls, threshold: float, num_perm: int = 112, **others: Any) -> "Duplicates":
-        """Bands and rows by datasketch's rule for a threshold, at most `num_perm` permutations; `others` are fields."""
-        bands = optimal_bands(threshold, num_perm)
-        return cls(bands=bands.bands, rows=bands.rows, threshold=threshold, **others)
+    def of(cls, section: DuplicatesSection) -> "Duplicates":
+        """As the study declares them, by text."""
+        return cls(**section.model_dump(exclude={"also", "survivor"}), survivor=tuple(section.survivor))
 
     def signals(self) -> dict[str, dict[str, Any]]:
         """The signals that must be there first, with their parameters."""

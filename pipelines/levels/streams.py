@@ -57,7 +57,7 @@ def _lay_out(
         available = _count(context, name, seen, made_from)
     wanted = 0 if study.ladder.repeat else max(study.ladder.tokens)
     shares = mixture.Mixture(
-        blend.kind, blend.shares or {}, blend.temperature, max_epochs=blend.max_epochs, pool_below=blend.min_share
+        blend.kind, blend.shares or {}, blend.temperature, max_epochs=blend.max_epochs, min_share=blend.min_share
     )  # fmt: skip
     try:
         pinned = selections[blend.to or next(iter(study.levels))].summary["tokens"]

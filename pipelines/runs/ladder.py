@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines.study.study import Study, StudyError
-from pipelines.study.training import Shape as DeclaredShape
+from pipelines.study.training import ShapeSection
 from training.plan import Run, Stack
 from training.recipe import recipe
 from training.shapes import SHAPES, Shape
@@ -63,7 +63,7 @@ def rungs(study: Study) -> list[Rung]:
     return made
 
 
-def _shape(name: str, declared: DeclaredShape) -> Shape:
+def _shape(name: str, declared: ShapeSection) -> Shape:
     ff = declared.ff or -(-declared.width * 8 // 3 // 32) * 32
     try:
         return Shape(declared.width, declared.depth, declared.heads, ff)

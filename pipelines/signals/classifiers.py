@@ -20,14 +20,14 @@ from pipelines.engine.workdir import Manifest, Output, Step, Workdir
 from pipelines.signals.sampling import Sample, drawn, settle
 from pipelines.signals.shards import Shard, known_columns, shard_file, shards
 from pipelines.signals.signals import Signal
-from pipelines.study.curation import Classifier
+from pipelines.study.curation import ClassifierSection
 from pipelines.study.study import StudyError
 
 EXAMPLE_CHARACTERS = 10_000  # of a document's start are enough to judge it by, and bound the memory of the training
 
 
 def classifier(
-    context: Context, name: str, declared: Classifier, pool: Manifest, signals: Mapping[str, Manifest], base: Path
+    context: Context, name: str, declared: ClassifierSection, pool: Manifest, signals: Mapping[str, Manifest], base: Path
 ) -> Signal:
     """The score of classifier `name` as a signal still to be computed; trains the model first unless the user brings one."""
     if declared.model is not None:
@@ -37,7 +37,9 @@ def classifier(
     return Signal(step, score, {"workdir": context.workdir, "model": model.files("model.bin")[0]})
 
 
-def train(context: Context, name: str, declared: Classifier, pool: Manifest, signals: Mapping[str, Manifest]) -> Manifest:
+def train(
+    context: Context, name: str, declared: ClassifierSection, pool: Manifest, signals: Mapping[str, Manifest]
+) -> Manifest:
     """Draw both classes among usable survivors of duplicate clusters, so that no cluster is on both sides, and train."""
     sample = Sample(
         groups={"good": declared.positives, "rest": declared.negatives},
@@ -113,7 +115,7 @@ def report(workdir: Workdir, name: str, signal: Manifest) -> dict[str, Any]:
     raise ValueError(f"classifiers/{name}: the model of {signal.step.path} is gone; delete that folder too, and curate again")
 
 
-def _users(name: str, declared: Classifier, pool: Manifest, base: Path) -> Signal:
+def _users(name: str, declared: ClassifierSection, pool: Manifest, base: Path) -> Signal:
     path = declared.model or ""
     located = path if "://" in path else str((base / path).absolute())
     if "://" not in path and not Path(located).is_file():

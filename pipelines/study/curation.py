@@ -1,36 +1,39 @@
 """The sections of a study file that say how text becomes levels."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from pipelines.study.section import Fraction, Name, Section
 
-Role = Literal["pool", "reference", "examples"]
-ROLE: Any = Field(
-    default="pool",
-    description="`pool` feeds the levels; `reference` is only an evaluation set; `examples` only gives classifiers theirs.",
-)
-
-
-LICENCE: Any = Field(default=None, description="Licence of the collection, for the card of `assay export` (`cc-by-sa-4.0`).")
+Role = Annotated[
+    Literal["pool", "reference", "examples"],
+    Field(
+        description="`pool` feeds the levels; `reference` is only an evaluation set; `examples` only gives classifiers theirs."
+    ),
+]
+Licence = Annotated[
+    str | None, Field(description="Licence of the collection, for the card of `assay export` (`cc-by-sa-4.0`).")
+]
+SourceName = Annotated[Name, Field(description="Name of the source; part of every document's identity.")]
 
 
 class PythonEnvironment(Section):
     """The text of the running interpreter: standard library and installed distributions."""
 
-    kind: Literal["python_environment"]
-    name: Name = "python"
-    role: Role = ROLE
-    licence: str | None = LICENCE
+    kind: Literal["python_environment"] = Field(description="The embedded corpus.")
+    name: SourceName = "python"
+    role: Role = "pool"
+    licence: Licence = None
     max_megabytes: float = Field(default=24, gt=0, description="Text to take at most, spread over the domains, in MB.")
 
 
 class FileSource(Section):
     """Files, by path or glob, local or at any fsspec URL."""
 
-    kind: Literal["jsonl", "parquet", "text", "html", "warc"]
-    name: Name
+    kind: Literal["jsonl", "parquet", "text", "html", "warc"] = Field(description="How the files are read.")
+    name: SourceName
     path: str | list[str] = Field(description="A path, glob or URL, or a list of them; relative to the study file.")
     fields: dict[Literal["text", "url", "domain", "date"], str] = Field(
         default_factory=dict, description="Document column: record key."
@@ -38,8 +41,8 @@ class FileSource(Section):
     domain: str | None = Field(
         default=None, description="The domain of every document of this source (else the record's, else the source's name)."
     )
-    role: Role = ROLE
-    licence: str | None = LICENCE
+    role: Role = "pool"
+    licence: Licence = None
     extract: Literal["resiliparse", "trafilatura"] = Field(
         default="resiliparse", description="Main-text extraction for html and warc."
     )
@@ -48,7 +51,7 @@ class FileSource(Section):
 Source = Annotated[PythonEnvironment | FileSource, Field(discriminator="kind")]
 
 
-class Pool(Section):
+class PoolSection(Section):
     """How the sources become shards."""
 
     shard_megabytes: float = Field(default=16, gt=0, le=256, description="Text per pool shard, in MB.")
@@ -62,7 +65,7 @@ class Pool(Section):
     )
 
 
-class Duplicates(Section):
+class DuplicatesSection(Section):
     """MinHash-LSH near-duplicate clusters over word n-gram shingles."""
 
     ngram: int = Field(default=5, ge=1, description="Units per shingle.")
@@ -70,8 +73,10 @@ class Duplicates(Section):
     scope: Literal["global", "source", "domain"] = Field(default="global", description="Seek copies only within one of these.")
     bands: int = Field(default=20, ge=1, description="Bands of the signature. 20 x 6 finds nearly all pairs above 0.7.")
     rows: int = Field(default=6, ge=1, description="Rows per band; a pair is tested with probability 1 - (1 - s^rows)^bands.")
-    seed: int = 1
-    verify: Literal["jaccard", "containment", "off"] = "jaccard"
+    seed: int = Field(default=1, description="Of the MinHash permutations.")
+    verify: Literal["jaccard", "containment", "off"] = Field(
+        default="jaccard", description="What shared shingles are divided by: those of both, those of the smaller; or no check."
+    )
     threshold: Fraction = Field(default=0.7, description="Candidate pairs below this similarity are not duplicates.")
     survivor: list[str] = Field(
         default_factory=lambda: ["n_bytes"],
@@ -84,7 +89,7 @@ class Duplicates(Section):
     )
 
 
-class Classifier(Section):
+class ClassifierSection(Section):
     """A fastText quality classifier trained in the run, or a user's model; its score is the signal column `<name>.score`."""
 
     positives: str | None = Field(default=None, description="Expression over document columns and signals: the good examples.")
@@ -94,15 +99,15 @@ class Classifier(Section):
     model: str | None = Field(default=None, description="Path of a fastText .bin to score with instead of training one.")
     label: str = Field(default="__label__hq", description="The label whose probability is the score.")
     examples: int = Field(default=20_000, ge=50, description="Documents per class, at most.")
-    dim: int = Field(default=16, ge=1, le=300)
-    bucket: int = Field(default=100_000, ge=1)
-    word_ngrams: int = Field(default=2, ge=1)
-    epochs: int = Field(default=5, ge=1)
-    lr: float = Field(default=0.1, gt=0)
-    seed: int = 0
+    dim: int = Field(default=16, ge=1, le=300, description="Width of the word vectors.")
+    bucket: int = Field(default=100_000, ge=1, description="Hash buckets for word n-grams.")
+    word_ngrams: int = Field(default=2, ge=1, description="Longest word n-gram.")
+    epochs: int = Field(default=5, ge=1, description="Passes over the examples.")
+    lr: float = Field(default=0.1, gt=0, description="fastText's learning rate.")
+    seed: int = Field(default=0, description="Of the draw and of the training.")
 
     @model_validator(mode="after")
-    def _one_origin(self) -> "Classifier":
+    def _one_origin(self) -> "ClassifierSection":
         if (self.positives is None) == (self.model is None):
             raise ValueError(
                 "give either `positives` (to train a classifier) or `model` (to use one), not both and not neither"
@@ -113,15 +118,19 @@ class Classifier(Section):
 class Top(Section):
     """Keep the best fraction of the surviving tokens by one signal column."""
 
-    fraction: Fraction
-    by: str
-    within: Literal["domain"] | None = None
+    fraction: Fraction = Field(description="Share of the surviving tokens to keep.")
+    by: str = Field(description="Signal column or expression; higher is better.")
+    within: Literal["domain"] | None = Field(
+        default=None, description="`domain`: this fraction of each domain, in place of the whole."
+    )
 
 
-class Mixture(Section):
+class MixtureSection(Section):
     """Domain shares of a level's training stream."""
 
-    kind: Literal["pinned", "natural", "explicit", "temperature"] = "pinned"
+    kind: Literal["pinned", "natural", "explicit", "temperature"] = Field(
+        default="pinned", description="The shares of one level for all; as they fall; as given; flattened."
+    )
     to: str | None = Field(
         default=None, description="pinned: the level whose natural shares are used (default: the first level)."
     )
@@ -141,7 +150,7 @@ class Mixture(Section):
     )
 
     @model_validator(mode="after")
-    def _shares_fit_kind(self) -> "Mixture":
+    def _shares_fit_kind(self) -> "MixtureSection":
         if (self.kind == "explicit") != (self.shares is not None):
             raise ValueError("`shares` belongs to `kind: explicit`, and that kind needs it")
         if self.shares is not None and abs(sum(self.shares.values()) - 1) > 1e-6:
@@ -149,13 +158,15 @@ class Mixture(Section):
         return self
 
 
-class Level(Section):
+class LevelSection(Section):
     """A curation level: what is dropped, kept and topped, in that order, after everything its parent does."""
 
-    extends: str | None = None
-    drop: list[Literal["exact", "near"]] = Field(default_factory=list)
+    extends: str | None = Field(default=None, description="A level above; its rules come first.")
+    drop: list[Literal["exact", "near"]] = Field(
+        default_factory=list, description="Duplicates to drop; the survivor of each group stays."
+    )
     keep: list[str] = Field(default_factory=list, description="Rule-set names or expressions over signals.")
-    top: Top | None = None
+    top: Top | None = Field(default=None, description="Then keep the best part.")
     edit: list[str] = Field(
         default_factory=list,
         description="Edits of what is kept, before tokens: c4_lines_tfds, c4_lines_datatrove, c4_lines_fineweb, pii, unicode.",
@@ -165,15 +176,17 @@ class Level(Section):
     duplicate_noise: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="Control: make the copies near ones, by replacing this share of each one's words."
     )
-    mixture: Mixture | None = Field(default=None, description="Overrides the study's mixture for this level (a second arm).")
+    mixture: MixtureSection | None = Field(
+        default=None, description="Overrides the study's mixture for this level (a second arm)."
+    )
     leave_one_out: bool = Field(
         default=False, description="Adds levels <name>-without-<rule>, each without one rule of this one."
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _one_expression_is_a_list(cls, data: Any) -> Any:
-        data = {} if data is None else dict(data)
+    def _one_expression_is_a_list(cls, data: Mapping[str, object] | None) -> dict[str, object]:
+        data = dict(data or {})
         return data | {key: [data[key]] for key in ("keep", "drop", "edit") if isinstance(data.get(key), str)}
 
     @property
@@ -182,7 +195,7 @@ class Level(Section):
         return "control" if self.random or self.duplicate else "arm" if self.mixture else "level"
 
     @model_validator(mode="after")
-    def _noise_is_of_copies(self) -> "Level":
+    def _noise_is_of_copies(self) -> "LevelSection":
         if self.duplicate_noise is not None and self.duplicate is None:
             raise ValueError("`duplicate_noise` is of the copies that `duplicate` adds; give that too")
         return self

@@ -7,9 +7,17 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pipelines.study.curation import Classifier, Duplicates, Level, Mixture, Pool, Source
+from pipelines.study.curation import ClassifierSection, DuplicatesSection, LevelSection, MixtureSection, PoolSection, Source
 from pipelines.study.section import Name, Section
-from pipelines.study.training import Checks, Evaluation, Fit, Ladder, Report, Schedule, Tokenizer
+from pipelines.study.training import (
+    ChecksSection,
+    EvaluationSection,
+    FitSection,
+    LadderSection,
+    ReportSection,
+    ScheduleSection,
+    TokenizerSection,
+)
 
 
 class StudyError(ValueError):
@@ -17,28 +25,34 @@ class StudyError(ValueError):
 
 
 class Study(Section):
-    """A whole study. See docs/reference/study.md for every key."""
+    """A whole study."""
 
-    name: Name
+    name: Name = Field(description="Names the study and its work directory, `work/NAME`.")
     seed: int = Field(default=0, description="Orders and samples documents; trains nothing.")
-    sources: list[Source] = Field(min_length=1)
-    pool: Pool = Pool()
-    signals: list[str] | dict[str, dict[str, Any]] = Field(default_factory=list)
-    duplicates: Duplicates = Duplicates()
-    classifiers: dict[Name, Classifier] = Field(default_factory=dict)
-    levels: dict[Name, Level] = Field(min_length=1)
-    mixture: Mixture = Mixture()
-    tokenizer: Tokenizer = Tokenizer()
-    ladder: Ladder
-    schedule: Schedule = Schedule()
-    checks: Checks = Checks()
-    evaluation: Evaluation = Evaluation()
-    fit: Fit = Fit()
-    report: Report = Report()
+    sources: list[Source] = Field(min_length=1, description="Where documents come from, in order: see [sources](sources.md).")
+    pool: PoolSection = PoolSection()
+    signals: list[str] | dict[str, dict[str, object]] = Field(
+        default_factory=list, description="Signals to compute: a list of names, or a map from name to parameters."
+    )
+    duplicates: DuplicatesSection = DuplicatesSection()
+    classifiers: dict[Name, ClassifierSection] = Field(
+        default_factory=dict, description="Quality classifiers by name: see [classifiers](classifiers.md)."
+    )
+    levels: dict[Name, LevelSection] = Field(
+        min_length=1, description="Curation levels by name, parents above their children: see [levels](levels.md)."
+    )
+    mixture: MixtureSection = MixtureSection()
+    tokenizer: TokenizerSection = TokenizerSection()
+    ladder: LadderSection
+    schedule: ScheduleSection = ScheduleSection()
+    checks: ChecksSection = ChecksSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    fit: FitSection = FitSection()
+    report: ReportSection = ReportSection()
 
     @model_validator(mode="before")
     @classmethod
-    def _families_are_levels(cls, data: Any) -> Any:
+    def _families_are_levels(cls, data: dict[str, Any]) -> dict[str, Any]:
         from curation.levels.controls import leave_one_out  # heavy, and `assay init` and `schema` have no use for it
 
         levels: dict[str, Any] = {}
@@ -83,7 +97,7 @@ class Study(Section):
         return [name for name, kind in others.items() if kind == wanted]
 
     @property
-    def signal_params(self) -> dict[str, dict[str, Any]]:
+    def signal_params(self) -> dict[str, dict[str, object]]:
         """Declared signals and their parameters, in order."""
         return {n: {} for n in self.signals} if isinstance(self.signals, list) else dict(self.signals)
 

@@ -7,31 +7,37 @@ from pydantic import Field, field_validator
 from pipelines.study.section import Fraction, Name, Section
 
 
-class Tokenizer(Section):
+class TokenizerSection(Section):
     """Byte-level BPE trained once, on a sample of the whole pool, and shared by every level."""
 
-    vocab_size: int = Field(default=4096, ge=260, le=65_536)
-    sample_megabytes: float = Field(default=8, gt=0)
+    vocab_size: int = Field(default=4096, ge=260, le=65_536, description="Tokens, with the 256 bytes and end-of-text.")
+    sample_megabytes: float = Field(default=8, gt=0, description="Text to train on, drawn by hash from the whole pool, in MB.")
 
 
-class Shape(Section):
-    width: int = Field(ge=8)
-    depth: int = Field(ge=1)
-    heads: int = Field(ge=1)
+class ShapeSection(Section):
+    """A model's size."""
+
+    width: int = Field(ge=8, description="Width of the residual stream; a multiple of `heads`.")
+    depth: int = Field(ge=1, description="Layers.")
+    heads: int = Field(ge=1, description="Attention heads; `width / heads` must be even.")
     ff: int | None = Field(default=None, ge=8, description="Feed-forward width (default: 8/3 of the width, rounded up to 32).")
 
 
-class Ladder(Section):
+class LadderSection(Section):
     """The same runs on every level."""
 
-    shapes: dict[Name, Shape] | list[str] = Field(description="Shapes by size, or names from the ladder table.")
+    shapes: dict[Name, ShapeSection] | list[str] = Field(description="Shapes by size, or names from the ladder table.")
     tokens: list[Annotated[int, Field(gt=0)]] = Field(min_length=1, description="Training tokens D of the branches.")
-    seeds: int = Field(default=1, ge=1)
-    context: int = Field(default=256, ge=8)
+    seeds: int = Field(
+        default=1, ge=1, description="Runs of each shape and level that differ in initial weights and place in the stream."
+    )
+    context: int = Field(default=256, ge=8, description="Tokens per sequence.")
     batch_tokens: int | None = Field(default=None, gt=0, description="Tokens per step (default: by rule of size).")
     lr: float | None = Field(default=None, gt=0, description="Peak learning rate (default: by rule of size).")
     warmup_tokens: int | None = Field(default=None, ge=0, description="Warm-up tokens (default: by rule of size).")
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="`auto`: bfloat16 where the device is fast at it, else float32."
+    )
     repeat: bool = Field(
         default=False, description="Allow runs longer than a level's unique tokens (marked repeated, left out of the fit)."
     )
@@ -50,11 +56,15 @@ class Ladder(Section):
         return gpus
 
 
-class Schedule(Section):
-    kind: Literal["trunk", "cosine"] = "trunk"
+class ScheduleSection(Section):
+    """How the learning rate runs, and AdamW's settings."""
+
+    kind: Literal["trunk", "cosine"] = Field(
+        default="trunk", description="One constant-rate trunk with a cooldown branch to each D; or a run per D."
+    )
     cooldown: Fraction = Field(default=0.2, description="Share of each run's tokens in its 1-sqrt cooldown.")
-    weight_decay: float = Field(default=0.1, ge=0)
-    clip: float = Field(default=1.0, gt=0)
+    weight_decay: float = Field(default=0.1, ge=0, description="Decoupled; none on the embedding.")
+    clip: float = Field(default=1.0, gt=0, description="Largest gradient norm of a run.")
 
 
 class NoiseCheck(Section):
@@ -84,7 +94,7 @@ class ScheduleCheck(Section):
     seeds: int = Field(default=2, ge=1, description="Seeds per level and schedule.")
 
 
-class Checks(Section):
+class ChecksSection(Section):
     """Runs that test the instrument itself, before the ladder."""
 
     levels: list[Name] = Field(
@@ -92,12 +102,14 @@ class Checks(Section):
         max_length=4,
         description="Levels to check on (default: the baseline and the strictest, i.e. the last that is no control or arm).",
     )
-    noise: NoiseCheck | None = None
-    learning_rate: RateCheck | None = None
-    cosine: ScheduleCheck | None = None
+    noise: NoiseCheck | None = Field(default=None, description="Seed-to-seed spread at chosen cells, on the checked levels.")
+    learning_rate: RateCheck | None = Field(default=None, description="Does the best learning rate move with curation?")
+    cosine: ScheduleCheck | None = Field(
+        default=None, description="Does a branch of the trunk say what a whole cosine run says?"
+    )
 
 
-class Evaluation(Section):
+class EvaluationSection(Section):
     """What every run is judged on. Held-out documents are carved from the pool by duplicate cluster before any level."""
 
     heldout: float = Field(default=0.02, gt=0, lt=0.5, description="Share of duplicate clusters held out, by hash.")
@@ -116,7 +128,9 @@ class Evaluation(Section):
     )
 
 
-class Fit(Section):
+class FitSection(Section):
+    """What is compared, and how surely."""
+
     baseline: str | None = Field(default=None, description="The level the others are compared with (default: the first).")
     eval_set: str = Field(default="heldout", description="The evaluation set that the verdict is read from.")
     replicates: int = Field(default=1000, ge=50, description="Bootstrap replicates for intervals.")
@@ -126,9 +140,11 @@ class Fit(Section):
     multiplier_margin: float = Field(
         default=0.1, gt=0, description="Effective-data multipliers within 1 +- this count as equal."
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="Of the resamples and the simulated tables.")
 
 
-class Report(Section):
-    title: str | None = None
+class ReportSection(Section):
+    """What the page shows."""
+
+    title: str | None = Field(default=None, description="Title of the page (default: the study's name).")
     samples: bool = Field(default=True, description="Show samples of kept and dropped text (escaped).")

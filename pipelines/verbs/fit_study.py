@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.study.training import Fit
+from pipelines.study.training import FitSection
 from pipelines.verbs.opening import opened
 from pipelines.verbs.options import AsJson, Set, StudyFile, WorkdirOption
 from pipelines.verbs.tables import list_faults
@@ -14,7 +14,7 @@ from pipelines.verbs.tables import list_faults
 
 def _key(name: str, metavar: str) -> typer.models.OptionInfo:
     """An option that overrides a key of the section `fit`; its help is that key's description."""
-    return typer.Option(help=Fit.model_fields[name].description, metavar=metavar, show_default=False)
+    return typer.Option(help=FitSection.model_fields[name].description, metavar=metavar, show_default=False)
 
 
 def fit(

@@ -14,7 +14,7 @@ AVAILABLE = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 10**12),
 @given(AVAILABLE, st.data())
 def test_pinned_shares_are_exact_and_the_scarcest_domain_is_used_up(pinned, data):
     available = {name: data.draw(st.integers(1, tokens)) for name, tokens in pinned.items()}
-    result = budget("x", Mixture(pool_below=0), available, pinned)
+    result = budget("x", Mixture(min_share=0), available, pinned)
     total = sum(pinned.values())
     length = min(Fraction(available[name] * total, pinned[name]) for name in pinned)
     for name, tokens in result.tokens.items():
@@ -25,8 +25,8 @@ def test_pinned_shares_are_exact_and_the_scarcest_domain_is_used_up(pinned, data
 
 @given(AVAILABLE)
 def test_natural_takes_everything(available):
-    assert budget("x", Mixture("natural", pool_below=0), available, {}).tokens == available
-    pooled = budget("x", Mixture("natural"), available, {})
+    assert budget("x", Mixture("natural", min_share=0), available, {}).tokens == available
+    pooled = budget("x", Mixture("natural", min_share=0.01), available, {})
     assert pooled.total == sum(available.values())
     assert all(OTHER in (pooled.group[d], d) or available[d] >= 0.01 * pooled.total for d in available)
 
@@ -60,11 +60,11 @@ def test_a_cap_and_epochs():
 
 def test_small_domains_are_pinned_together():
     pinned = {"web": 9000, "code": 900, "rare": 60, "odd": 40}
-    result = budget("x", Mixture(), {"web": 4500, "code": 900, "odd": 100}, pinned)
+    result = budget("x", Mixture(min_share=0.01), {"web": 4500, "code": 900, "odd": 100}, pinned)
     assert result.group == {"web": "web", "code": "code", "rare": OTHER, "odd": OTHER}
     assert result.tokens == {"code": 450, "web": 4500, OTHER: 50}
     # together below the limit: the next smallest joins them
-    result = budget("x", Mixture(), pinned, {**pinned, "rare": 5, "odd": 1})
+    result = budget("x", Mixture(min_share=0.01), pinned, {**pinned, "rare": 5, "odd": 1})
     assert result.group["code"] == OTHER
 
 

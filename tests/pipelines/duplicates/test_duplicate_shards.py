@@ -43,7 +43,7 @@ def test_scopes_agree_within_a_source_only(shard):
 
 
 def test_keys_are_those_of_the_signals(shard):
-    key_DB, signed_D, exact_D, named_D = shard_keys(shard, Duplicates())
+    key_DB, signed_D, exact_D, named_D = shard_keys(shard, Duplicates(bands=14, rows=8))
     table = shard.workdir.read_table(shard.signals["minhash"])
     signature_DP = np.array(table["signature"].to_pylist(), np.uint32)
     np.testing.assert_array_equal(key_DB, band_keys(signature_DP, Bands(14, 8), np.zeros(6, np.uint64)))
@@ -51,7 +51,7 @@ def test_keys_are_those_of_the_signals(shard):
     assert named_D.all()
     assert exact_D[0] == exact_D[3]
     assert len(set(exact_D.tolist())) == 5
-    apart = shard_keys(shard, Duplicates(scope="source"))
+    apart = shard_keys(shard, Duplicates(bands=14, rows=8, scope="source"))
     assert apart[2][0] != apart[2][3]
     assert (apart[0][0] != apart[0][3]).all()
 
@@ -97,7 +97,7 @@ def test_text_is_read_only_where_there_is_a_candidate(shard, monkeypatch):
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", recorded)
     none = np.zeros(0, np.int64)
-    hash_S, bounds, n_bytes = candidate_sets(shard, none, none.astype(bool), Duplicates())
+    hash_S, bounds, n_bytes = candidate_sets(shard, none, none.astype(bool), Duplicates(bands=14, rows=8))
     assert (len(hash_S), bounds.tolist(), len(n_bytes), read) == (0, [0], 0, [])
-    candidate_sets(shard, np.array([2, 3]), np.array([True, True]), Duplicates())
+    candidate_sets(shard, np.array([2, 3]), np.array([True, True]), Duplicates(bands=14, rows=8))
     assert read == [1]

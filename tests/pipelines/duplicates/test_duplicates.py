@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from datasketch import MinHashLSH
 from rich.console import Console
 
 from curation.document import SCHEMA, Batch, doc_id
@@ -207,7 +206,7 @@ def test_planted_duplicates_are_found_as_often_as_the_curve_says_and_no_others(t
     ids = documents["uid"].to_numpy().reshape(-1, 2)
     together = {}
     for verify in ("off", "jaccard"):
-        context, declared = context_at(tmp_path / verify), Duplicates(verify=verify, threshold=0.7)
+        context, declared = context_at(tmp_path / verify), Duplicates(bands=14, rows=8, verify=verify, threshold=0.7)
         manifest = find_duplicates(context, *prepare(context, documents, 3, declared), declared)
         rows = result(context, manifest, documents)
         assert all(row["cluster_size"] <= 2 for row in rows.values())
@@ -282,13 +281,6 @@ def test_new_shards_join_as_if_they_had_been_there(tmp_path, reference):
     rows = pa.concat_tables([later.workdir.read_table(file) for file in manifest.files()]).to_pylist()
     listed = [{k: v for k, v in row.items() if k != "doc_id"} for row in rows]
     assert dict(zip(documents["uid"].to_pylist(), listed, strict=True)) == reference
-
-
-def test_bands_by_threshold_are_datasketch_s():
-    declared = Duplicates.of_threshold(0.5, 64, scope="source")
-    lsh = MinHashLSH(threshold=0.5, num_perm=64)
-    assert (declared.bands, declared.rows, declared.threshold, declared.scope) == (lsh.b, lsh.r, 0.5, "source")
-    assert declared.signals()["minhash"]["num_perm"] == lsh.b * lsh.r
 
 
 def test_survivor_of_an_unknown_signal_is_refused_before_anything_runs(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.study.training import Fit
+from pipelines.study.training import FitSection
 from pipelines.verbs.fit_study import fit
 from pipelines.verbs.fit_table import fit_table
 from scaling_fit import analyse
@@ -91,14 +91,14 @@ def test_an_option_of_fit_overrides_a_key_of_the_study(done: Path):
 
 
 def test_fit_has_an_option_for_every_key_of_its_section():
-    assert Fit.model_fields.keys() <= inspect.signature(fit).parameters.keys()
+    assert FitSection.model_fields.keys() <= inspect.signature(fit).parameters.keys()
 
 
 def test_a_study_and_a_table_have_the_same_defaults():
     options, function = inspect.signature(fit_table).parameters, inspect.signature(analyse).parameters
     for name in ("confidence", "margin", "seed"):
-        assert options[name].default == Fit.model_fields[name].default == function[name].default, name
-    assert options["replicates"].default == Fit.model_fields["replicates"].default
+        assert options[name].default == FitSection.model_fields[name].default == function[name].default, name
+    assert options["replicates"].default == FitSection.model_fields["replicates"].default
 
 
 @pytest.mark.slow
