@@ -1,8 +1,17 @@
 """Fixtures that several test folders share."""
 
+import json
 from pathlib import Path
 
 import pytest
+
+SAMPLE = Path(__file__).with_name("data") / "sample.jsonl"
+
+
+@pytest.fixture(scope="session")
+def sample() -> list[str]:
+    """100 KB of text of many kinds, made by tests/data/make_sample.py: prose, code, mail, ten languages, broken text."""
+    return [json.loads(line)["text"] for line in SAMPLE.read_text("ascii").splitlines()]
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import huber as scipy_huber
 from scipy.special import logsumexp
 
-from scaling_fit.law import fit
+from scaling_fit.law.fit import fit
 from scaling_fit.law.solve import N_THREADS, solve
 
 HOFFMANN = np.array([6.0073404, 6.0179186, 0.5267228, 0.33917084, 0.2849083])

@@ -51,17 +51,24 @@ def test_five_megabytes_without_a_space_take_linear_time(piece, expected):
     assert len(segments(pa.array([text])).start_W) == expected
 
 
-@pytest.mark.slow
-def test_real_web_text_is_cut_as_spacy_cuts_it(shared_data):
+@pytest.fixture(params=["sample", "web"])
+def texts(request) -> list[str]:
+    """The sample of our own, and a part of the shared pool where that is."""
+    if request.param == "sample":
+        return request.getfixturevalue("sample")
     import polars as pl
 
+    text = pl.read_ndjson(request.getfixturevalue("shared_data") / "text/pool/web.jsonl.zst")["text"].gather_every(37)
+    return text.filter(text.str.len_bytes() < 60_000).to_list()
+
+
+@pytest.mark.slow
+def test_text_is_cut_as_spacy_cuts_it(texts):
     spacy = pytest.importorskip("spacy", reason="the reference; in the test extra")
     tokenizer = spacy.blank("en").tokenizer
-    text = pl.read_ndjson(shared_data / "text/pool/web.jsonl.zst")["text"].gather_every(37)
-    text = text.filter(text.str.len_bytes() < 60_000)
-    cut = segments(text.to_arrow())
+    cut = segments(pa.array(texts, pa.large_string()))
     boundaries = different = 0
-    for d, document in enumerate(text):
+    for d, document in enumerate(texts):
         theirs = [t.text.strip() for t in tokenizer(document) if t.text.strip()]
         ours_ends, theirs_ends = _ends(cut.spelled(d)), _ends(theirs)
         boundaries += len(theirs_ends)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scaling_fit import analyse, figures
-from scaling_fit.law import fit
+from scaling_fit.law.fit import fit
 from scaling_fit.levels.design import Grid, table_of
 
 SMALL = {"E": 2.2, "A": 60.0, "B": 300.0, "alpha": 0.30, "beta": 0.36}  # CPU scale: losses of 4 to 6

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -56,14 +57,39 @@ def test_equal_to_datasketch_for_any_number_of_shingles_and_permutations(shingle
     assert_equal_to_datasketch(batch("short one", text), num_perm, 1, 5, "word")
 
 
-def test_equal_to_datasketch_on_real_text(shared_data):
+@pytest.fixture(params=["sample", "documentation"])
+def texts(request) -> list[str]:
+    """The sample of our own, and pages of documentation from the shared data where that is."""
+    if request.param == "sample":
+        return request.getfixturevalue("sample")
+    file = request.getfixturevalue("shared_data") / "text/dedup_pairs/docs.jsonl.zst"
+    lines = subprocess.run(["zstdcat", file], capture_output=True, check=True).stdout.splitlines()[:60]
+    return [json.loads(line)["text"] for line in lines]
+
+
+def test_equal_to_datasketch_on_text_of_many_kinds(texts):
     """And a datasketch object made from a row estimates the same similarity."""
-    lines = subprocess.run(["zstdcat", shared_data / "text/dedup_pairs/docs.jsonl.zst"], capture_output=True, check=True).stdout
-    documents = batch(*(json.loads(line)["text"] for line in lines.splitlines()[:60]))
+    documents = batch(*texts)
     assert_equal_to_datasketch(documents, 112, 1, 5, "word")
     signature_DP = rows(minhash(documents))
     left, right = (datasketch.MinHash(hashvalues=row, seed=1, scheme="affine32") for row in signature_DP[:2])
     assert left.jaccard(right) == (signature_DP[0] == signature_DP[1]).mean()
+
+
+def test_sets_measure_the_similarity_of_copies(sample):
+    """Essays of the sample and their near copies, by sets of five words from a regular expression."""
+    texts = [text for text in sample if text.isascii() and 60 < len(text.split()) < 400 and "\n\n" not in text]
+    hash_S, bounds = shingle_sets(units(batch(*texts).words, "word"), 5)
+    mine = [set(hash_S[a:b].tolist()) for a, b in pairwise(bounds.tolist())]
+    words = [re.findall(r"[a-z0-9_]+", text.lower()) for text in texts]
+    plain = [{tuple(w[i : i + 5]) for i in range(len(w) - 4)} for w in words]
+    similar = 0
+    for i in range(len(texts)):
+        for j in range(i):
+            expected = len(plain[i] & plain[j]) / len(plain[i] | plain[j])
+            similar += 0.3 < expected < 1
+            assert len(mine[i] & mine[j]) / len(mine[i] | mine[j]) == pytest.approx(expected, abs=0.02)
+    assert similar >= 2
 
 
 def test_sets_measure_the_similarity_that_others_measured(shared_data):

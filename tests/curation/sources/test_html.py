@@ -58,6 +58,16 @@ def test_a_wrong_charset_and_mixed_bytes_still_give_text() -> None:
     assert decode(b"a\0b") == "ab"
 
 
+def test_pages_of_the_sample_equal_both_libraries(sample: list[str]) -> None:
+    pages = [text.encode() for text in sample if text.startswith("<!DOCTYPE")]
+    assert len(pages) == 5
+    for page in pages:
+        assert main_text(page, "trafilatura") == trafilatura.extract(
+            page.decode(), favor_precision=True, include_comments=False
+        )
+        assert main_text(page, "resiliparse") == extract_plain_text(page.decode(), main_content=True, alt_texts=False)
+
+
 def test_real_pages_equal_trafilatura(shared_data: Path) -> None:
     for page in sorted((shared_data / "text/html/pages").glob("*.html.gz"))[:6]:
         data = gzip.decompress(page.read_bytes())

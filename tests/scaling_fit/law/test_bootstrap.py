@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from scaling_fit.law import fit
 from scaling_fit.law.bootstrap import bootstrap, resample_rows, resample_trunks, wild_targets
+from scaling_fit.law.fit import fit
 from scaling_fit.law.objectives import LEAST_SQUARES
 from scaling_fit.levels.compare import lay_out
 from scaling_fit.levels.design import TRUTH, Grid, table_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scaling_fit.law import fit
+from scaling_fit.law.fit import fit
 from scaling_fit.levels.design import TRUTH, table_of
 
 
