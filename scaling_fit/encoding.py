@@ -1,8 +1,13 @@
-"""Frozen dataclasses to plain JSON and back: the declared types of their fields say how to read them."""
+"""Frozen dataclasses to plain JSON and back: the declared types of their fields say how to read them.
 
+JSON has no infinity: a number that is not finite is written as null. A field whose null stands for such a number says which
+one by `open_as`; every other null is None.
+"""
+
+import math
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
@@ -10,12 +15,19 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 T = TypeVar("T")
 
 
+def open_as(value: float) -> float:
+    """A dataclass field for a number that null stands for where it is `value`, which is not finite."""
+    return field(metadata={"open": value})
+
+
 def encode(record: object) -> Json:
     """Plain JSON of a record: dataclasses as objects, tuples as lists. Errors: TypeError for a type JSON does not have."""
-    if record is None or isinstance(record, (str, bool, int, float)):
+    if isinstance(record, float):
+        return float(record) if math.isfinite(record) else None
+    if record is None or isinstance(record, (str, bool, int)):
         return record
     if is_dataclass(record) and not isinstance(record, type):
-        return {field.name: encode(getattr(record, field.name)) for field in fields(record)}
+        return {one.name: encode(getattr(record, one.name)) for one in fields(record)}
     if isinstance(record, Mapping):
         return {str(key): encode(value) for key, value in record.items()}
     if isinstance(record, (tuple, list)):
@@ -45,10 +57,15 @@ def _decode(kind: Any, body: Any, place: str) -> Any:
         return {key: _decode(parts[1], value, f"{place}.{key}") for key, value in body.items()}
     if hasattr(kind, "__dataclass_fields__"):
         _require(isinstance(body, dict), body, place, "an object")
-        types_of = _field_types(kind)
+        types_of, open_of = _field_types(kind)
         for name in sorted(types_of.keys() ^ body.keys()):
             raise ValueError(f"{place}: field {name!r} is {'missing' if name in types_of else 'not known'}")
-        return kind(**{name: _decode(one, body[name], f"{place}.{name}") for name, one in types_of.items()})
+        return kind(
+            **{
+                name: open_of[name] if body[name] is None and name in open_of else _decode(one, body[name], f"{place}.{name}")
+                for name, one in types_of.items()
+            }
+        )
     if kind is float:
         _require(type(body) in (int, float), body, place, "a number")
         return float(body)
@@ -62,6 +79,7 @@ def _require(good: bool, body: object, place: str, wanted: str) -> None:
 
 
 @cache
-def _field_types(kind: Any) -> dict[str, Any]:
+def _field_types(kind: Any) -> tuple[dict[str, Any], dict[str, float]]:
     types_of = get_type_hints(kind)
-    return {field.name: types_of[field.name] for field in fields(kind)}
+    open_of = {one.name: one.metadata["open"] for one in fields(kind) if "open" in one.metadata}
+    return {one.name: types_of[one.name] for one in fields(kind)}, open_of

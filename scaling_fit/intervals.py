@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr
 
+from scaling_fit.encoding import open_as
+
 Array = np.ndarray
 
 
@@ -15,9 +17,9 @@ Array = np.ndarray
 class Interval:
     """An estimate with its interval; an infinite end means the data do not bound it on that side."""
 
-    value: float
-    low: float
-    high: float
+    value: float = open_as(float("nan"))
+    low: float = open_as(float("-inf"))
+    high: float = open_as(float("inf"))
 
     @property
     def bounded(self) -> bool:
@@ -25,6 +27,9 @@ class Interval:
 
     def to_dict(self) -> dict:
         return {"value": finite(self.value), "low": finite(self.low), "high": finite(self.high)}
+
+
+UNKNOWN = Interval(float("nan"), float("-inf"), float("inf"))
 
 
 def finite(x: float | None) -> float | None:

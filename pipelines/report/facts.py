@@ -156,7 +156,7 @@ class Facts:
     `fit` is fit.json as scaling_fit wrote it; `observations` the rows of observations.parquet. `shapes` maps a name to
     width, depth, heads, ff, params. `quarantine` has records, share and reasons. `near` says how near duplicates were looked
     for: bands, rows, verify, threshold, documents, candidates, tested, joined, and `curve` as (similarity, probability) pairs.
-    `spreads`, `optima`, `gaps` are rows of training.noise.Spread, training.lr_check.Optimum, training.schedule_check.Gap.
+    `spreads`, `optima`, `gaps` are rows of scaling_fit.instrument: Spread, Optimum, Gap.
     """
 
     name: str

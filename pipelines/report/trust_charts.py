@@ -17,7 +17,7 @@ SOURCES = {
     "paired": "same seed, another level",
     "sampling": "other evaluation documents",
 }
-"""Spreads of training.noise, and what a reader should imagine to be drawn again."""
+"""Spreads of scaling_fit.instrument, and what a reader should imagine to be drawn again."""
 
 
 def luck_rows(facts: Facts) -> Rows:

@@ -25,13 +25,17 @@ from pipelines.runs.watching import watching
 from pipelines.signals.shards import shard_file
 from pipelines.study.study import Study, StudyError
 from pipelines.study.training import NoiseCheck
+from scaling_fit.instrument.learning_rate import Optimum
+from scaling_fit.instrument.learning_rate import optima as lr_optima
+from scaling_fit.instrument.schedule import Gap, gaps
+from scaling_fit.instrument.spread import Spread
+from scaling_fit.instrument.spread import spreads as seed_spreads
+from scaling_fit.observations import observations
 from training.certificate import code_digest
-from training.lr_check import Optimum, lr_check_stack, lr_optima
-from training.noise import Spread, noise, noise_stack
+from training.checks import cosine_stack, lr_check_stack, noise_stack
 from training.plan import Plan, PlanError, Run, parse_plan
 from training.run import run_stack
 from training.schedule import tokens_of_ladder
-from training.schedule_check import Gap, cosine_stack, gaps
 
 NOISE_FILE = "noise.parquet"
 
@@ -102,7 +106,7 @@ def _cosine(context: Context, study: Study, inputs: Inputs) -> Manifest:
 
 def spreads(context: Context, manifest: Manifest) -> list[Spread]:
     """Per cell and evaluation set: the spread over seeds, alone and paired between levels."""
-    return noise(table(context, manifest).to_pylist())
+    return seed_spreads(observations(table(context, manifest)))
 
 
 def optima(context: Context, study: Study, manifest: Manifest) -> list[Optimum]:
@@ -110,7 +114,7 @@ def optima(context: Context, study: Study, manifest: Manifest) -> list[Optimum]:
     declared = study.checks.learning_rate
     assert declared is not None
     rung = _rung(study, declared.shape, "checks.learning_rate.shape")
-    return lr_optima(table(context, manifest).to_pylist(), rung.lr, study.fit.eval_set)
+    return lr_optima(observations(table(context, manifest)), rung.lr, study.fit.eval_set)
 
 
 def schedule_gaps(context: Context, study: Study, manifest: Manifest) -> list[Gap]:
@@ -118,7 +122,7 @@ def schedule_gaps(context: Context, study: Study, manifest: Manifest) -> list[Ga
     declared = study.checks.cosine
     assert declared is not None
     rung = _rung(study, declared.shape, "checks.cosine.shape")
-    branches, cosines = (context.workdir.read_table(path).to_pylist() for path in sorted(manifest.files(".parquet")))
+    branches, cosines = (observations(context.workdir.read_table(path)) for path in sorted(manifest.files(".parquet")))
     return gaps(branches, cosines, rung.lr)
 
 

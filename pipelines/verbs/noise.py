@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.study.study import Study
     from pipelines.study.training import NoiseCheck
     from scaling_fit.instrument.repeats import Repeats
-    from training.noise import Spread
+    from scaling_fit.instrument.spread import Spread
 
 Cell = Annotated[
     list[str],

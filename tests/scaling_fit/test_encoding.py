@@ -1,12 +1,14 @@
 """Records to JSON and back: every kind of field, and every kind of mismatch named by its place."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import pytest
 
 from scaling_fit.encoding import decode, encode
+from scaling_fit.intervals import Interval
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,11 @@ def test_what_does_not_fit_is_named_by_its_place(change: dict, message: str) -> 
 def test_what_json_does_not_have_is_refused() -> None:
     with pytest.raises(TypeError, match="set has no JSON form"):
         encode({"a": {1}})
+
+
+def test_an_open_end_is_null_and_comes_back_as_the_infinity_it_was() -> None:
+    open_below, open_above = Interval(1.0, -math.inf, 2.0), Interval(1.0, 0.5, math.inf)
+    assert encode(open_below) == {"value": 1.0, "low": None, "high": 2.0}
+    assert [decode(Interval, encode(one), "x") for one in (open_below, open_above)] == [open_below, open_above]
+    with pytest.raises(ValueError, match=r"x.share: 'None' is not a number"):
+        decode(Inner, {"share": None, "ends": []}, "x")

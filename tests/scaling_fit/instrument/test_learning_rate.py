@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from scaling_fit.instrument.learning_rate import optima
+from scaling_fit.observations import observations
+
+
+def table(best: dict[str, float], rates: list[float]):
+    return observations(
+        [
+            {"level": level, "trunk": f"{level}/s/0/lr={lr:g}", "N": 1e6, "tokens": 10, "eval_set": "heldout", "loss": loss}
+            for level, optimum in best.items()
+            for lr in rates
+            for loss in [3 + 0.1 * np.log(lr / optimum) ** 2]
+        ]
+    )
+
+
+def test_planted_optima_are_found():
+    a, b = optima(table({"a": 0.012, "b": 0.007}, [0.005, 0.01, 0.02]), used=0.01)
+    assert (a.lr, b.lr) == (pytest.approx(0.012), pytest.approx(0.007))
+    assert a.inside
+    assert a.cost_of_used == pytest.approx(0.1 * np.log(1.2) ** 2)
+
+
+def test_an_optimum_outside_is_only_a_bound():
+    (found,) = optima(table({"a": 0.1}, [0.005, 0.01, 0.02, 0.04]), used=0.01)
+    assert not found.inside
+    assert found.lr == 0.04
+
+
+def test_a_table_without_rates_is_refused():
+    with pytest.raises(ValueError, match="several learning rates on evaluation set 'web'"):
+        optima(table({"a": 0.1}, [0.01]), used=0.01, eval_set="web")
