@@ -144,7 +144,7 @@ def render(spec: dict, path: Path) -> Path:
     import vl_convert
 
     if path.suffix == ".svg":
-        path.write_text(vl_convert.vegalite_to_svg(spec))
+        path.write_text(vl_convert.vegalite_to_svg(spec), "utf-8")
     elif path.suffix == ".png":
         path.write_bytes(vl_convert.vegalite_to_png(spec, scale=2))
     else:

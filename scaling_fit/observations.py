@@ -179,7 +179,7 @@ def _read(path: Path) -> dict[str, list]:
         import pyarrow.parquet as pq
 
         return pq.read_table(path).to_pydict()
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         if path.suffix in (".jsonl", ".json"):
             text = file.read().strip()
             return _columns(json.loads(text) if text[:1] in "[" else [json.loads(line) for line in text.splitlines()])

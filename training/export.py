@@ -48,13 +48,15 @@ def export_run(
     architecture = Architecture(plan.shapes[stack.shape], plan.vocab_size)
     out.mkdir(parents=True, exist_ok=True)
     save_file(qwen3_weights(architecture, weights_KP[runs.index([level, seed])]), out / "model.safetensors", {"format": "pt"})
-    (out / "config.json").write_text(json.dumps(qwen3_config(architecture, plan.context, plan.eot), indent=2) + "\n")
+    (out / "config.json").write_text(json.dumps(qwen3_config(architecture, plan.context, plan.eot), indent=2) + "\n", "utf-8")
     if tokenizer is not None:
         shutil.copyfile(tokenizer, out / "tokenizer.json")
-        content = {token["id"]: token["content"] for token in json.loads(tokenizer.read_text())["added_tokens"]}
+        content = {token["id"]: token["content"] for token in json.loads(tokenizer.read_text("utf-8"))["added_tokens"]}
         end = content.get(plan.eot)
         card = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": plan.context}
-        (out / "tokenizer_config.json").write_text(json.dumps(card | {"eos_token": end, "bos_token": end}, indent=2) + "\n")
+        (out / "tokenizer_config.json").write_text(
+            json.dumps(card | {"eos_token": end, "bos_token": end}, indent=2) + "\n", "utf-8"
+        )
     return out
 
 

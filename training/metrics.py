@@ -33,7 +33,7 @@ class Metrics:
         line = {"time": round(time.time(), 3), "stack": self.stack, **line}
         text = json.dumps(line) + "\n"
         try:
-            with self.path.open("a") as file:
+            with self.path.open("a", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
             raise CheckpointError(refused(self.path, len(text), error)) from error
@@ -45,7 +45,7 @@ class Metrics:
         if not self.path.exists():
             return
         kept = []
-        for text in self.path.read_text().splitlines():
+        for text in self.path.read_text("utf-8").splitlines():
             try:
                 line = json.loads(text)
             except json.JSONDecodeError:
@@ -53,7 +53,7 @@ class Metrics:
             if line.get("phase") != phase or line["step"] <= step:
                 kept.append(text)
         aside = self.path.with_suffix(".partial")  # renamed, so that whoever follows the file sees that it is another
-        aside.write_text("".join(f"{text}\n" for text in kept))
+        aside.write_text("".join(f"{text}\n" for text in kept), "utf-8")
         aside.replace(self.path)
 
 

@@ -119,7 +119,7 @@ def load_plan(path: Path | str) -> Plan:
     """Read and check plan.json. Raises PlanError."""
     path = Path(path)
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise PlanError(f"cannot read the plan {path}: {error.strerror}") from error
     except json.JSONDecodeError as error:

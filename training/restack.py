@@ -24,7 +24,7 @@ def restacked(plan: Plan, out: Path, measure: Callable[[Plan, Stack], list[Rate]
     fastest first, none where not even one run fits (then each trains alone, in micro-batches if the plan says so)."""
     kept = out / FILE
     if kept.exists():
-        stacks = [_stack(raw) for raw in json.loads(kept.read_text())]
+        stacks = [_stack(raw) for raw in json.loads(kept.read_text("utf-8"))]
         return replace(plan, stacks=(*stacks, *(stack for stack in plan.stacks if not stack.runs)))
     stacks = []
     for merged in _merged(plan.stacks):
@@ -36,7 +36,7 @@ def restacked(plan: Plan, out: Path, measure: Callable[[Plan, Stack], list[Rate]
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps([asdict(stack) for stack in stacks], indent=1) + "\n"
     with writing(kept, len(text)) as aside:
-        aside.write_text(text)
+        aside.write_text(text, "utf-8")
     return replace(plan, stacks=(*stacks, *(stack for stack in plan.stacks if not stack.runs)))
 
 

@@ -273,7 +273,7 @@ def write_certificate(folder: Path, certificate: dict[str, Any]) -> None:
     """certificate.json beside the stack's tables."""
     text = json.dumps(certificate, indent=1) + "\n"
     with checkpoint.writing(folder / "certificate.json", len(text)) as aside:
-        aside.write_text(text)
+        aside.write_text(text, "utf-8")
 
 
 def _stack_identity(plan: Plan, stack: Stack) -> str:

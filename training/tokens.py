@@ -69,7 +69,7 @@ def load_stream(path: Path, context: int, vocab_size: int, eot: int, scratch: Pa
     card_path = path / "dataset.json"
     if not card_path.is_file():
         raise DatasetError(f"no dataset.json in {path}; a level's token shards come with one")
-    card = json.loads(card_path.read_text())
+    card = json.loads(card_path.read_text("utf-8"))
     if not card["unique_tokens"]:
         raise DatasetError(f"{card_path} counts no tokens: the level kept no documents; loosen its rules")
     dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)

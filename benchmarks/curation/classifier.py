@@ -54,7 +54,7 @@ def main() -> None:
         trained = time.perf_counter() - started
         model = quality.load(str(Path(directory, "model.bin")))
         lines = [text.replace("\n", " ") for text in pool["text"].to_pylist()]
-        Path(directory, "lines").write_text("\n".join(line.replace("\r", " ") for line in lines) + "\n")
+        Path(directory, "lines").write_text("\n".join(line.replace("\r", " ") for line in lines) + "\n", encoding="utf-8")
         sides: dict[str, Callable[[], object]] = {
             "assay": lambda: quality.score(model, pool["text"]),
             "fasttext": lambda: model.predict(lines, k=2),

@@ -79,7 +79,9 @@ class Watch(threading.Thread):
                 try:
                     if not Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::"):
                         continue
-                    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+                    status = dict(
+                        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+                    )
                     self.seen.append((time.time(), int(status["VmRSS"].split()[0])))
                     self.peak[pid] = int(status["VmHWM"].split()[0])
                 except (OSError, KeyError):
@@ -125,7 +127,7 @@ def main() -> None:
 
 def spans(events: Path) -> list[tuple[str, float, float]]:
     """(label, begin, end) of all that was computed, one after the other."""
-    rows = [json.loads(line) for line in events.read_text().splitlines()]
+    rows = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
     begun = [(row["step"], datetime.fromisoformat(row["time"]).timestamp()) for row in rows if row["event"] == "started"]
     return [(label, start, end) for (label, start), (_, end) in pairwise([*begun, ("", time.time())])]
 

@@ -45,7 +45,7 @@ def yardstick(path: str) -> None:
 
 def report(started: float, text_bytes: int, documents: int, malformed: int) -> None:
     taken = time.process_time() - started
-    status = Path("/proc/self/status").read_text()  # ru_maxrss would be the parent's
+    status = Path("/proc/self/status").read_text(encoding="utf-8")  # ru_maxrss would be the parent's
     peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     print(
         f"{documents:8,} documents {text_bytes / 1e6:7.1f} MB {malformed:4} quarantined {text_bytes / 1e6 / taken:7.1f} MB/s "

@@ -171,7 +171,7 @@ def by_datatrove(texts: list[str], folder: str) -> np.ndarray:
 
 def by_text_dedup(texts: list[str], folder: str, python: str) -> np.ndarray:
     """Its command line, one process; clusters from the union-find that --debug leaves."""
-    Path(f"{folder}/in.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    Path(f"{folder}/in.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts), encoding="utf-8")
     command = [python, "-m", "text_dedup.minhash", "--path", "json", "--data_files", f"{folder}/in.jsonl", "--split", "train",
                "--cache_dir", f"{folder}/cache", "--output", f"{folder}/out", "--column", "text", "--batch_size", "10000",
                "--ngram", "5", "--min_length", "5", "--num_perm", "112", "--b", "14", "--r", "8", "--num_proc", "1",

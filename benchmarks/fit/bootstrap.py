@@ -30,7 +30,7 @@ def points(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = np.random.default_rng(0)
         N, D = np.exp(rng.uniform(np.log(6e7), np.log(1e10), 240)), np.exp(rng.uniform(np.log(1e9), np.log(2e11), 240))
         return N, D, (1.8172 + 482.01 / N**0.3478 + 2085.43 / D**0.3658) * np.exp(0.005 * rng.laplace(size=240))
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         rows = [(float(r["Model Size"]), float(r["Training FLOP"]), float(r["loss"])) for r in csv.DictReader(file)]
     cut = sorted(row[2] for row in rows)[-5]
     N, C, loss = np.array([row for row in rows if row[2] < cut]).T

@@ -90,7 +90,7 @@ class Classifier:
         """Write `model.bin`, which any fastText loads, and `report.json`."""
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "model.bin").write_bytes(self.model)
-        (directory / "report.json").write_text(json.dumps(asdict(self.report), indent=1))
+        (directory / "report.json").write_text(json.dumps(asdict(self.report), indent=1), "utf-8")
 
 
 def one_line(text: str) -> str:
@@ -208,7 +208,7 @@ def _fit(lines: Iterable[str], settings: Settings) -> bytes:
     """The bytes of the model file that fastText makes of labelled lines."""
     with tempfile.TemporaryDirectory() as directory:
         examples, file = Path(directory, "examples.txt"), Path(directory, "model.bin")
-        with examples.open("w") as out:
+        with examples.open("w", encoding="utf-8") as out:
             out.writelines(lines)
         arguments = {
             "input": str(examples), "dim": settings.dim, "bucket": settings.bucket, "wordNgrams": settings.word_ngrams,
@@ -216,7 +216,9 @@ def _fit(lines: Iterable[str], settings: Settings) -> bytes:
             "thread": 1, "verbose": 0,
         }  # fmt: skip
         command = [sys.executable, "-c", TRAINER, json.dumps(arguments), str(file)]
-        done = subprocess.run(command, env=os.environ | ZEROED_MEMORY, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=os.environ | ZEROED_MEMORY, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
             fix = f"lower `lr` (it is {settings.lr})" if "NaN" in reason else "see the message"

@@ -283,7 +283,7 @@ def _steps(workdir: Workdir) -> list[Any]:
 def _processor() -> str:
     """The processor's name where Linux tells it, else its architecture."""
     told = Path("/proc/cpuinfo")
-    lines = told.read_text().splitlines() if told.exists() else []
+    lines = told.read_text("utf-8").splitlines() if told.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
 

@@ -71,7 +71,7 @@ def export_plan(
     listed = [name for name, _ in copied]
     plan["files"] = {n: {"bytes": (folder / n).stat().st_size, "blake2b": file_digest(folder / n)} for n in listed}
     parse_plan(plan, folder)
-    (folder / "plan.json").write_text(json.dumps(plan, indent=1) + "\n")
+    (folder / "plan.json").write_text(json.dumps(plan, indent=1) + "\n", "utf-8")
     return plan
 
 
@@ -116,7 +116,7 @@ def import_runs(
 
 def _read_certificate(folder: Path) -> dict[str, Any]:
     try:
-        certificate = json.loads((folder / "certificate.json").read_text())
+        certificate = json.loads((folder / "certificate.json").read_text("utf-8"))
         text = json.dumps(certificate["held_equal"], sort_keys=True, separators=(",", ":"))
         told = certificate["certificate"]
         certificate["recorded"]["stack"]["runs"]

@@ -194,7 +194,7 @@ def train_stack(workdir: Workdir, plan: dict[str, Any], stack: list[Cell]) -> li
 def commit(workdir: Workdir, folder: Path, cells: Sequence[Cell]) -> None:
     """The runs `cells` of a finished stack's `folder` as steps of the study."""
     tables = {path.name: pq.read_table(path) for path in folder.glob("*.parquet")}
-    certificate = json.loads((folder / "certificate.json").read_text())
+    certificate = json.loads((folder / "certificate.json").read_text("utf-8"))
     for cell in cells:
         out = Output(workdir, cell.step, 0)
         own = (pc.field("level") == cell.level) & (pc.field("seed") == cell.seed)

@@ -66,8 +66,8 @@ def fit_table(
         typer.echo(result.to_json() if as_json else result.summary())
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            (out / "fit.json").write_text(result.to_json())
-            (out / "fit.md").write_text(result.summary() + "\n")
+            (out / "fit.json").write_text(result.to_json(), "utf-8")
+            (out / "fit.md").write_text(result.summary() + "\n", "utf-8")
             for figure, spec in specs.items():
                 for suffix in (".svg", ".png"):
                     figures.render(spec, out / f"{figure}{suffix}")

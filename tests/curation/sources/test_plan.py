@@ -11,7 +11,7 @@ from curation.sources import Source, fingerprint, read, slices
 
 def write(path: Path, content: str = '{"text": "hello"}\n') -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     return path
 
 
@@ -26,6 +26,15 @@ def test_directory_glob_and_file(tmp_path: Path) -> None:
     assert paths(Source("s", "jsonl", (f"{tmp_path}/*.jsonl",))) == [["a.jsonl"]]
     assert paths(Source("s", "jsonl", (f"{tmp_path}/**/c.txt",))) == [["c.txt"]]
     assert paths(Source("s", "jsonl", (f"{tmp_path}/sub/b.jsonl.gz", f"{tmp_path}/a.jsonl"))) == [["a.jsonl", "sub/b.jsonl.gz"]]
+
+
+def test_a_file_name_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
+    (tmp_path / "caf\u00e9.txt").write_text("one", "utf-8")
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.txt", "wb") as file:  # noqa: PTH123
+        file.write(b"two")
+    (piece,) = slices(Source("s", "text", (str(tmp_path),)))
+    assert [(record.path, record[2]) for record in read(piece)] == [("caf\u00e9.txt", "one"), ("caf\\xe9.txt", "two")]
+    assert len(fingerprint([pickle.loads(pickle.dumps(piece))])) == 32
 
 
 def test_overlapping_patterns_read_a_file_once(tmp_path: Path) -> None:

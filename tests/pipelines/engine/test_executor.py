@@ -17,7 +17,7 @@ def flaky(path: str) -> str:
 
     marker = Path(path)
     if not marker.exists():
-        marker.write_text("seen")
+        marker.write_text("seen", encoding="utf-8")
         raise OSError("the network went away")
     return "survived"
 

@@ -63,7 +63,7 @@ def _files(folder):
 
 def test_the_card_has_a_config_per_level(exported):
     _, folder, _, study = exported
-    text = Path(folder, "README.md").read_text()
+    text = Path(folder, "README.md").read_text(encoding="utf-8")
     head = yaml.safe_load(text.split("---\n")[1])
     assert [config["config_name"] for config in head["configs"]] == list(study.levels)
     assert "lowest quality.score taken" in text
@@ -74,7 +74,7 @@ def test_the_card_has_a_config_per_level(exported):
 
 def test_the_card_says_what_the_classifiers_are_worth(exported):
     curated, folder, context, _ = exported
-    text = Path(folder, "README.md").read_text()
+    text = Path(folder, "README.md").read_text(encoding="utf-8")
     for name in ("quality", "letters"):
         found = classifiers.report(context.workdir, name, curated.pool.signals[name])
         assert f"| {name} | held-out AUC | {found['auc']:.3f} (" in text

@@ -31,9 +31,9 @@ def edited(made, tmp_path: Path, name: str, change) -> tuple[Path, Path]:
 
 def in_json(change):
     def edit(file: Path) -> None:
-        body = json.loads(file.read_text())
+        body = json.loads(file.read_text(encoding="utf-8"))
         change(body)
-        file.write_text(json.dumps(body))
+        file.write_text(json.dumps(body), encoding="utf-8")
 
     return edit
 
