@@ -22,6 +22,8 @@ QUARANTINE = pa.schema(
 )
 MAX_SHARD_BYTES = 256_000_000  # of text; the declared size of a shard may not exceed it
 SHARDS_PER_SLICE = 1024
+MAX_REASON = 300  # characters
+PLACES = {"jsonl": "byte", "warc": "byte", "parquet": "row"}  # what the number of a record counts
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def shards(
         if isinstance(record, Malformed):
             open_shard.malformed.append(record)
             continue
-        text = _encoded(record, source.max_record_bytes)
+        text = _checked(record, source.kind, source.max_record_bytes)
         if isinstance(text, Malformed):
             open_shard.malformed.append(text)
             continue
@@ -86,24 +88,24 @@ def row_groups(documents: pa.Table, max_bytes: int = 16_000_000) -> Iterator[pa.
         start = stop
 
 
-def _encoded(record: Record, limit: int) -> bytes | Malformed:
-    """The document's text in UTF-8, or why it cannot be one."""
-    try:
-        text = record.text.encode()
-    except UnicodeEncodeError as error:
-        head = record.text[:200].encode(errors="backslashreplace")[:200]
-        return _malformed(record, f", character {error.start}", "half a surrogate pair", head)
+def _checked(record: Record, kind: str, limit: int) -> bytes | Malformed:
+    """The document's text in UTF-8, or why the record cannot become a document: every field must have a UTF-8 form."""
+    place = f"{PLACES.get(kind, 'record')} {record.record}"
+    for name in ("domain", "url", "date", "meta", "text"):
+        try:
+            text = (getattr(record, name) or "").encode()
+        except UnicodeEncodeError as error:
+            head = getattr(record, name)[:200].encode(errors="backslashreplace")[:200]
+            return Malformed(
+                record.path, f"{place}, character {error.start} of its {name}", f"half a surrogate pair in the {name}", head
+            )
     if len(text) > limit:
-        return _malformed(record, "", f"over the record limit of {limit} bytes", text[:200])
+        return Malformed(record.path, place, f"over the record limit of {limit} bytes", text[:200])
     if b"\0" in text:
-        return _malformed(record, f", byte {text.index(0)}", "a NUL byte: not text", text[:200])
+        return Malformed(record.path, f"{place}, byte {text.index(0)} of it", "a NUL byte: not text", text[:200])
     if not text or text.isspace():
-        return _malformed(record, "", "no text", b"")
+        return Malformed(record.path, place, "no text")
     return text
-
-
-def _malformed(record: Record, where: str, reason: str, head: bytes) -> Malformed:
-    return Malformed(record.path, f"record {record.record}{where}", reason, head)
 
 
 @dataclass
@@ -142,7 +144,7 @@ class _Open:
                 "source": self.source.name,
                 "path": bad.path,
                 "place": bad.place,
-                "reason": bad.reason,
+                "reason": bad.reason[:MAX_REASON].encode(errors="backslashreplace").decode(),  # it may quote a field's name
                 "head": bad.head.decode(errors="backslashreplace"),
             }
             for bad in self.malformed

@@ -54,7 +54,12 @@ def _files(source: Source) -> Iterator[Part]:
         raise ValueError(f"source {source.name!r}: all {len(found)} files of {', '.join(source.paths)} are empty")
     common = _common_directory(list(found))
     for location in sorted(found):
-        yield found[location]._replace(path=location[len(common) :])
+        yield found[location]._replace(path=_portable(location[len(common) :]))
+
+
+def _portable(path: str) -> str:
+    """A path as the store holds it, read as UTF-8 whatever the locale; what is not UTF-8 is written as \\xNN."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _list(source: Source, pattern: str) -> list[Part]:

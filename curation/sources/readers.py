@@ -3,7 +3,7 @@
 import codecs
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,20 +116,20 @@ def _from_json(line: bytes, offset: int, place: str, part: Part, source: Source)
         return Malformed(part.path, place, f"not JSON: {reason}", line[:200])
     if not isinstance(value, dict):
         return Malformed(part.path, place, f"a JSON {type(value).__name__}, not an object", line[:200])
-    found = _record(part.path, offset, value, source)
-    return found if isinstance(found, Record) else Malformed(part.path, place, found, line[:200])
+    return _record(part.path, offset, place, value, source, line[:200])
 
 
-def _record(path: str, number: int, value: dict[str, Any], source: Source) -> Record | str:
+def _record(path: str, number: int, place: str, value: dict[str, Any], source: Source, head: bytes) -> Record | Malformed:
     """The record that an object's fields make, or why there is none."""
     fields = source.fields
+    for name, read in value.items():
+        if isinstance(read, Unreadable):
+            return Malformed(path, place, f"field {name!r} {read.reason}", head)
     text = value.get(fields.text)
     if not isinstance(text, str):
-        if isinstance(text, bytes):
-            return f"field {fields.text!r} is not UTF-8"
         if fields.text in value:
-            return f"field {fields.text!r} is {type(text).__name__}, not text"
-        return f"no field {fields.text!r}; it has {', '.join(sorted(value)[:8])}"
+            return Malformed(path, place, f"field {fields.text!r} is {type(text).__name__}, not text", head)
+        return Malformed(path, place, f"no field {fields.text!r}; it has {', '.join(sorted(value)[:8])}", head)
     meta = {name: value[name] for name in fields.meta if name in value}
     return Record(
         path,
@@ -165,10 +165,9 @@ def _parquet(part: Part, source: Source, since: int) -> Records:
             try:
                 _refuse_bomb(file.metadata.row_group(group).total_byte_size, part.size)
                 for batch in file.iter_batches(ROWS, row_groups=[group], columns=columns):
-                    for value in _rows(batch, source.fields.text):
+                    for value in _rows(batch):
                         if row >= since:
-                            found = _record(part.path, row, value, source)
-                            yield found if isinstance(found, Record) else Malformed(part.path, f"row {row}", found)
+                            yield _record(part.path, row, f"row {row}", value, source, b"")
                         row += 1
             except (pa.ArrowException, OSError, storage.BrokenFileError) as error:
                 if stored.failed:
@@ -183,17 +182,36 @@ def _refuse_bomb(n_bytes: int, stored: int) -> None:
         raise storage.BrokenFileError(f"expands over {storage.MAX_EXPANSION}-fold: taken for a decompression bomb")
 
 
-def _rows(batch: pa.RecordBatch, text: str) -> Iterator[dict[str, Any]]:
-    """The batch's rows as dictionaries; text that is not UTF-8 (writers may put anything into a string column) stays bytes."""
-    texts = batch.column(text)
-    if pa.types.is_dictionary(texts.type):
-        texts = texts.dictionary_decode()
-    for raw, value in zip(texts.cast(pa.large_binary()).to_pylist(), batch.drop_columns([text]).to_pylist(), strict=True):
-        try:
-            value[text] = None if raw is None else raw.decode()
-        except UnicodeDecodeError:
-            value[text] = raw
-        yield value
+class Unreadable(NamedTuple):
+    """A value of a Parquet column that has no form in Python: writers may put any bytes into a string column."""
+
+    reason: str
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The batch's rows as dictionaries, what cannot be read as `Unreadable`."""
+    for values in zip(*map(_values, batch.columns), strict=True):
+        yield dict(zip(batch.schema.names, values, strict=True))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # which pyarrow gives to pandas only
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    try:
+        return column.to_pylist()
+    except (ValueError, OverflowError, LookupError):
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return Unreadable("is not UTF-8")
+    except (ValueError, OverflowError, LookupError):
+        return Unreadable(f"holds no readable {scalar.type}")
 
 
 def _columns(schema: pa.Schema, part: Part, source: Source) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from curation.document import SCHEMA
 from curation.hashing import uid
-from curation.ingest import QUARANTINE, SHARDS_PER_SLICE, Shard, row_groups, shards
+from curation.ingest import MAX_REASON, QUARANTINE, SHARDS_PER_SLICE, Shard, row_groups, shards
 from curation.sources import Malformed, Record, Source
 
 SOURCE = Source("web", "jsonl", ("x",), max_record_megabytes=0.001)
@@ -72,13 +72,28 @@ def test_what_is_no_document_is_quarantined_with_place_and_reason() -> None:
     (shard,) = made(["ok", "", " \n\t", "a\0b", "\ud800", "x" * 1001, Malformed("f", "line 2", "not JSON", b"\xff{")])
     assert shard.documents["text"].to_pylist() == ["ok"]
     assert [(row["place"], row["reason"], row["head"]) for row in shard.quarantine.to_pylist()] == [
-        ("record 7", "no text", ""),
-        ("record 14", "no text", ""),
-        ("record 21, byte 1", "a NUL byte: not text", "a\0b"),
-        ("record 28, character 0", "half a surrogate pair", "\\ud800"),
-        ("record 35", "over the record limit of 1000 bytes", "x" * 200),
+        ("byte 7", "no text", ""),
+        ("byte 14", "no text", ""),
+        ("byte 21, byte 1 of it", "a NUL byte: not text", "a\0b"),
+        ("byte 28, character 0 of its text", "half a surrogate pair in the text", "\\ud800"),
+        ("byte 35", "over the record limit of 1000 bytes", "x" * 200),
         ("line 2", "not JSON", "\\xff{"),
     ]
+
+
+@pytest.mark.parametrize("name", ["domain", "url", "date", "meta"])
+def test_every_field_is_guarded(name: str) -> None:
+    good = Record("a.jsonl", 0, "text", "d")
+    (shard,) = shards([good, good._replace(record=9, **{name: "x\ud83d"}), good._replace(record=20)], SOURCE, 0)
+    assert shard.documents["uid"].to_pylist() == uid("web", "a.jsonl", np.array([0, 20])).tolist()
+    (row,) = shard.quarantine.to_pylist()
+    assert (row["path"], row["place"], row["head"]) == ("a.jsonl", f"byte 9, character 1 of its {name}", "x\\ud83d")
+    assert row["reason"] == f"half a surrogate pair in the {name}"
+
+
+def test_a_reason_may_quote_anything() -> None:
+    (shard,) = made([Malformed("f", "line 1", "no field 'text'; it has \ud83d" + "x" * 10_000)])
+    assert shard.quarantine["reason"].to_pylist() == ["no field 'text'; it has \\ud83d" + "x" * (MAX_REASON - 25)]
 
 
 def test_an_empty_slice_is_one_empty_shard() -> None:

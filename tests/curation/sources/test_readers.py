@@ -156,6 +156,34 @@ def test_parquet_text_that_is_not_utf8(tmp_path: Path) -> None:
     assert [type(record).__name__ for record in records(path, "parquet")] == ["Record", "Malformed", "Record"]
 
 
+ODD_COLUMNS = {
+    "bytes": (pa.array([b"good", b"\xff"], pa.binary()).view(pa.string()), "is not UTF-8"),
+    "time": (pa.array([1, 2**62], pa.timestamp("us")), "holds no readable timestamp[us]"),
+    "day": (pa.array([1, 2**31 - 1], pa.date32()), "holds no readable date32[day]"),
+    "list": (pa.array([[b"good"], [b"\xff"]], pa.list_(pa.binary())).view(pa.list_(pa.string())), "is not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_COLUMNS)
+@pytest.mark.parametrize("field", ["url", "domain", "date"])
+def test_a_parquet_field_that_cannot_be_read_is_quarantined(tmp_path: Path, name: str, field: str) -> None:
+    column, reason = ODD_COLUMNS[name]
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a", "b"], field: column}), path)
+    good, bad = records(path, "parquet")
+    assert isinstance(good, Record)
+    assert bad == Malformed("a.parquet", "row 1", f"field {field!r} {reason}")
+
+
+def test_parquet_time_stamps(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    stamp = 1_714_979_289_000_000_001  # 2024-05-06T07:08:09 and a nanosecond, which no datetime holds
+    for unit, value in (("s", stamp // 10**9), ("us", stamp // 1000), ("ns", stamp)):
+        pq.write_table(pa.table({"text": ["a"], "date": pa.array([value], pa.timestamp(unit))}), path)
+        (record,) = records(path, "parquet")
+        assert record[5] == "2024-05-06 07:08:09"
+
+
 def test_parquet_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": [1, 2], "content": ["a", "b"]}), path)
