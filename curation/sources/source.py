@@ -13,7 +13,10 @@ SUFFIXES = {
     "warc": (".warc", ".wet"),
 }
 EXTRACTORS = ("resiliparse", "trafilatura")
-NEEDED = {"html": ("resiliparse",), "warc": ("fastwarc", "resiliparse")}  # packages of the extra `web`
+NEEDED = {
+    "html": ("resiliparse", "charset_normalizer"),
+    "warc": ("fastwarc", "resiliparse", "charset_normalizer"),
+}  # packages of the extra `web`
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 KINDS = ("python_environment", *SUFFIXES)
 

@@ -8,7 +8,7 @@ import io
 import zlib
 from typing import Any
 
-from curation.sources import html, storage
+from curation.sources import encoding, html, storage
 from curation.sources.source import Malformed, Part, Record, Records, Source
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
@@ -88,7 +88,11 @@ def _document(record: Any, part: Part, source: Source) -> Record | Malformed | N
             return Malformed(part.path, f"{place}, byte {error.start} of it", f"not UTF-8: {error.reason}", body[:200])
     else:
         charset = record.http_charset if record.http_headers is not None else None
-        text = html.main_text(body, source.extract, charset) if kind in HTML_TYPES else html.decode(body, charset)
+        text = (
+            html.main_text(body, source.extract, charset)
+            if kind in HTML_TYPES
+            else encoding.decode(body, charset, markup=False)
+        )
     return Record(part.path, record.stream_pos, text, source.domain or source.name, url, record.headers.get("WARC-Date"))
 
 
