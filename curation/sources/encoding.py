@@ -1,9 +1,9 @@
 """The characters of a page: WHATWG's order of claims (HTML standard, 13.2.3.2), each checked against the bytes.
 
 Servers declare Latin-1 by default, editors write UTF-8 under any declaration, and one byte of a long page may be damaged. So a
-byte order mark is believed; else UTF-8 where the bytes have its form, which text in no other encoding has. Else the claims are the
-HTTP header, the page's own meta element and a guess from the bytes (`resiliparse`, after uchardet), and of those that the bytes
-fit the one under which words look least broken (`charset_normalizer`) holds, in that order where they look alike.
+byte order mark is believed; else UTF-8 where the bytes have its form, which text in no other encoding has. Else the claims are
+the HTTP header, the page's own meta element and a guess from the bytes (`resiliparse`, after uchardet), and of those that
+the bytes fit the one under which words look least broken (`charset_normalizer`) holds, in that order where they look alike.
 """
 
 import codecs
@@ -14,9 +14,7 @@ MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_BE: "utf-16-be", codecs.BOM_
 WIDER = {"gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "big5hkscs", "iso8859-11": "cp874"}
 MAX_SAMPLE = 500  # words that tell encodings apart
 NOT_MARKUP = re.compile(rb"<!--(?:.*?-->|.*)|<(script|style)\b(?:.*?</\1|.*)", re.IGNORECASE | re.DOTALL)
-META = re.compile(
-    rb"<(?:meta|\?xml)[\s/]([^<>]{0,1000})", re.IGNORECASE
-)  # bounded, as a page may have thousands without an end
+META = re.compile(rb"<(?:meta|\?xml)[\s/]([^<>]{0,1000})", re.IGNORECASE)  # bounded: a page may have many without an end
 ATTRIBUTE = re.compile(rb"""([^\s"'>/=]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""")
 
 
