@@ -10,6 +10,8 @@ import codecs
 import re
 from itertools import islice
 
+from curation.sources.payload import foreign
+
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_BE: "utf-16-be", codecs.BOM_UTF16_LE: "utf-16-le"}
 WIDER = {"gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "big5hkscs", "iso8859-11": "cp874"}
 MAX_SAMPLE = 500  # words that tell encodings apart
@@ -21,12 +23,13 @@ ATTRIBUTE = re.compile(rb"""([^\s"'>/=]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""")
 def decode(page: bytes, charset: str | None = None, markup: bool = True) -> str:
     """Text of a page (or, without `markup`, a plain text) of which the HTTP header said `charset`, without NULs.
 
-    Bytes that the encoding does not have become U+FFFD.
+    Bytes that the encoding does not have become U+FFFD. Raises ValueError for a PDF, an image or other binary data.
     """
-    for mark, name in MARKS.items():
-        if page.startswith(mark):
-            return _decoded(page[len(mark) :], name)
-    return _decoded(page, encoding(page, charset, markup))
+    mark = next((mark for mark in MARKS if page.startswith(mark)), b"")
+    text = page[len(mark) :].decode(MARKS[mark] if mark else encoding(page, charset, markup), "replace")
+    if reason := foreign(page, text):
+        raise ValueError(reason)
+    return text.replace("\0", "")
 
 
 def encoding(page: bytes, charset: str | None, markup: bool) -> str:
@@ -47,13 +50,9 @@ def encoding(page: bytes, charset: str | None, markup: bool) -> str:
     header, own = _codec(charset or ""), _codec(_declared(page)) if markup else None
     guess = _codec(detect_encoding(sample, from_html_meta=False) or "")
     claims = (own, header, guess) if own == guess else (header, own, guess)
-    texts = {name: _decoded(sample, name) for name in claims if name and not name.startswith("utf")}
+    texts = {name: sample.decode(name, "replace") for name in claims if name and not name.startswith("utf")}
     fitting = [name for name, text in texts.items() if text.count("\ufffd") * 20 <= len(text)]
     return min(fitting, key=lambda name: mess_ratio(texts[name], 1.0), default=next(iter(texts), "utf-8"))
-
-
-def _decoded(page: bytes, name: str) -> str:
-    return page.decode(name, "replace").replace("\0", "")
 
 
 def _codec(label: str) -> str | None:

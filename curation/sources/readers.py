@@ -57,6 +57,8 @@ def _file(part: Part, source: Source) -> Records:
         yield Record(part.path, 0, text, source.domain or source.name)
     except UnicodeDecodeError as error:
         yield Malformed(part.path, f"byte {error.start}", f"not UTF-8: {error.reason}", data[:200])
+    except ValueError as error:
+        yield Malformed(part.path, "file", str(error), data[:200])
 
 
 def _lines(file: storage.Uncompressed, start: int, stop: int | None, limit: int) -> Iterator[tuple[int, bytes, int]]:

@@ -15,7 +15,7 @@ SUFFIXES = {
 EXTRACTORS = ("resiliparse", "trafilatura")
 NEEDED = {
     "html": ("resiliparse", "charset_normalizer"),
-    "warc": ("fastwarc", "resiliparse", "charset_normalizer"),
+    "warc": ("fastwarc", "brotli", "resiliparse", "charset_normalizer"),
 }  # packages of the extra `web`
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 KINDS = ("python_environment", *SUFFIXES)

@@ -4,14 +4,15 @@ Documents are responses with HTTP status 200 (and resources) of type HTML, whose
 conversion records (WET), whose text is taken as it is. Requests, metadata, redirects, errors and images are no documents.
 """
 
-import io
-import zlib
+import re
 from typing import Any
 
-from curation.sources import encoding, html, storage
+from curation.sources import encoding, html, payload, storage
 from curation.sources.source import Malformed, Part, Record, Records, Source
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
+TYPES = (*HTML_TYPES, "text/plain")
+CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
 END_OF_RECORD = b"\r\n\r\n"
 
 
@@ -67,96 +68,32 @@ class _Ending:
 
 
 def _document(record: Any, part: Part, source: Source) -> Record | Malformed | None:
-    kind = _text_type(record)
-    if kind is None:
+    """The document of an archive's record, or why it has none; None where its type is not read."""
+    headers = record.headers if record.http_headers is None else record.http_headers
+    content_type = headers.get("Content-Type") or ""
+    media_type = content_type.partition(";")[0].strip().lower()
+    is_extracted = str(record.record_type) == "conversion"
+    failed = record.http_headers is not None and record.http_headers.status_code != 200
+    if not is_extracted and (failed or media_type not in TYPES):
         return None
     place, url, limit = f"byte {record.stream_pos}", record.headers.get("WARC-Target-URI"), source.max_record_bytes
     body = record.reader.read(limit + 1)
     if len(body) < min(record.content_length, limit):
         return Malformed(part.path, f"{place}, byte {len(body)} of it", "the record ends early", body[:200])
-    if record.http_headers is not None:
-        try:
-            body = decoded(body, record.http_headers, limit + 1)
-        except ValueError as error:
-            return Malformed(part.path, place, str(error), body[:200])
-    if len(body) > limit:
-        return Malformed(part.path, place, f"over the record limit of {limit} bytes", body[:200])
-    if kind == "conversion":
-        try:
+    try:
+        if record.http_headers is not None:
+            body = payload.decoded(body, record.http_headers, limit + 1)
+        if len(body) > limit:
+            raise ValueError(f"over the record limit of {limit} bytes")
+        charset = declared[1] if (declared := CHARSET.search(content_type)) else None
+        if is_extracted:
             text = body.decode()
-        except UnicodeDecodeError as error:
-            return Malformed(part.path, f"{place}, byte {error.start} of it", f"not UTF-8: {error.reason}", body[:200])
-    else:
-        charset = record.http_charset if record.http_headers is not None else None
-        text = (
-            html.main_text(body, source.extract, charset)
-            if kind in HTML_TYPES
-            else encoding.decode(body, charset, markup=False)
-        )
+        elif media_type in HTML_TYPES:
+            text = html.main_text(body, source.extract, charset)
+        else:
+            text = encoding.decode(body, charset, markup=False)
+    except UnicodeDecodeError as error:
+        return Malformed(part.path, f"{place}, byte {error.start} of it", f"not UTF-8: {error.reason}", body[:200])
+    except ValueError as error:
+        return Malformed(part.path, place, str(error), body[:200])
     return Record(part.path, record.stream_pos, text, source.domain or source.name, url, record.headers.get("WARC-Date"))
-
-
-def _text_type(record: Any) -> str | None:
-    """Media type of a record to read; "conversion" for extracted text."""
-    if str(record.record_type) == "conversion":
-        return "conversion"
-    if record.http_headers is not None:
-        if record.http_headers.status_code != 200:
-            return None
-        found = record.http_content_type
-    else:
-        found = record.headers.get("Content-Type")
-    media_type = (found or "").partition(";")[0].strip().lower()
-    return media_type if media_type in (*HTML_TYPES, "text/plain") else None
-
-
-def decoded(body: bytes, headers: Any, limit: int) -> bytes:
-    """A payload without its HTTP transfer and content encoding, at most `limit` bytes of it.
-
-    Archives often keep the headers of encodings that they removed, so a payload that is not encoded is taken as it is. Raises
-    ValueError for one that is encoded and broken.
-    """
-    if "chunked" in (headers.get("Transfer-Encoding") or "").lower():
-        body = _dechunked(body)
-    encoding = (headers.get("Content-Encoding") or "").strip().lower()
-    if encoding in ("gzip", "x-gzip", "deflate") and (body[:2] == b"\x1f\x8b" or encoding == "deflate"):
-        wbits = 47 if body[:2] == b"\x1f\x8b" or body[:1] == b"\x78" else -zlib.MAX_WBITS
-        inflate = zlib.decompressobj(wbits)
-        try:
-            found = inflate.decompress(body, limit)
-        except zlib.error as error:
-            raise ValueError(f"broken {encoding} encoding: {error}") from error
-        if not inflate.eof and len(found) < limit:
-            raise ValueError(f"broken {encoding} encoding: it ends early")
-        return found
-    if encoding == "br":
-        from fastwarc.stream_io import BrotliReader
-
-        try:
-            return BrotliReader(io.BytesIO(body)).read(limit)
-        except OSError as error:
-            raise ValueError(f"broken br encoding: {error}") from error
-    return body
-
-
-def _dechunked(body: bytes) -> bytes:
-    """The data of HTTP chunks (RFC 9112, 7.1); the body itself where it does not begin with a chunk."""
-    pieces, at = [], 0
-    while at < len(body):
-        line_end = body.find(b"\r\n", at, at + 100)
-        try:
-            size = int(body[at:line_end].partition(b";")[0], 16) if line_end >= 0 else -1
-        except ValueError:
-            size = -1
-        if size < 0:
-            if not pieces:
-                return body
-            raise ValueError("broken chunked encoding")
-        if size == 0:
-            break
-        piece = body[line_end + 2 : line_end + 2 + size]
-        if len(piece) < size:
-            raise ValueError("broken chunked encoding: it ends early")
-        pieces.append(piece)
-        at = line_end + 2 + size + 2
-    return b"".join(pieces)

@@ -30,9 +30,9 @@ def test_boilerplate_goes_and_the_text_stays(extract: str) -> None:
 
 
 @pytest.mark.parametrize("extract", EXTRACTORS)
-@pytest.mark.parametrize("page", [b"", b"   ", b"<html></html>", b"\x00\x01\x02", b"<" * 1000])
+@pytest.mark.parametrize("page", [b"", b"   ", b"<html></html>", b"<" * 1000])
 def test_pages_without_text(extract: str, page: bytes) -> None:
-    assert not main_text(page, extract).strip("<\x01\x02 ")
+    assert not main_text(page, extract).strip("< ")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@ import gzip
 import zlib
 from pathlib import Path
 
+import brotli
 import pytest
 
 from curation.sources import Malformed, Record, Source, read, slices
 from curation.sources.storage import PIECE, Stored
-from curation.sources.warc import _dechunked
 
 HTML = b"<html><body><main><p>A paragraph of the page, long enough to be its content.</p></main></body></html>"
 TEXT = "A paragraph of the page, long enough to be its content."
@@ -38,12 +38,19 @@ def test_pages_text_and_nothing_else(tmp_path: Path) -> None:
         page("http://a/3", b"GIF89a", kind="image/gif"),
         page("http://a/4", "caf\u00e9".encode("latin-1"), kind="text/plain; charset=iso-8859-1"),
         record("resource", "http://a/5", HTML, "text/html"),
+        record(
+            "resource",
+            "http://a/6",
+            "caf\u00e9".encode("koi8-r", "replace") + b"\xf0\xd2\xc9\xd7\xc5\xd4",
+            "text/plain; charset=koi8-r",
+        ),
     ]
     found = records(tmp_path / "a.warc", b"".join(archive))
     assert [(r.url, r.text, r.date, r.domain) for r in found if isinstance(r, Record)] == [
         ("http://a/1", TEXT, "2024-05-06T07:08:09Z", "s"),
         ("http://a/4", "caf\u00e9", "2024-05-06T07:08:09Z", "s"),
         ("http://a/5", TEXT, "2024-05-06T07:08:09Z", "s"),
+        ("http://a/6", "caf?\u041f\u0440\u0438\u0432\u0435\u0442", "2024-05-06T07:08:09Z", "s"),
     ]
     assert found[0].record == len(archive[0]) + len(archive[1])  # type: ignore[union-attr]
     packed = b"".join(gzip.compress(one) for one in archive)
@@ -92,15 +99,19 @@ def test_broken_pages_do_not_take_their_neighbours_with_them(tmp_path: Path) -> 
         page("http://a/4", gzip.compress(bytes(9_000_000)), extra="Content-Encoding: gzip\r\n"),
         page("http://a/5", b"x" * 3_000_000),
         page("http://a/6"),
+        page("http://a/7", b"%PDF-1.4 of a server that calls it HTML"),
+        page("http://a/8", brotli.compress(HTML), extra="Content-Encoding: br\r\n"),
     ]
     found = records(tmp_path / "a.warc", b"".join(archive), max_record_megabytes=1)
     assert [r.url if isinstance(r, Record) else r.reason for r in found] == [
         "http://a/1",
         "broken gzip encoding: it ends early",
-        "broken chunked encoding",
+        "broken chunked encoding: a chunk without its size",
         "over the record limit of 1000000 bytes",
         "over the record limit of 1000000 bytes",
         "http://a/6",
+        "application/pdf, not text",
+        "http://a/8",
     ]
 
 
@@ -142,14 +153,6 @@ def test_a_failing_store_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Stored, "read", fail)
     with pytest.raises(OSError, match="connection lost"):
         list(read(slices(Source("s", "warc", (str(path),)))[0]))
-
-
-def test_chunks() -> None:
-    assert _dechunked(chunked(HTML)) == HTML
-    assert _dechunked(b"plain text") == b"plain text"
-    assert _dechunked(b"") == b""
-    with pytest.raises(ValueError, match="broken chunked encoding"):
-        _dechunked(b"3\r\nabc\r\nrubbish")
 
 
 def test_real_archive(shared_data: Path) -> None:
