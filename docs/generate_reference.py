@@ -21,7 +21,7 @@ sys.path.insert(0, str(DOCS.parent))
 
 from pipelines.cli import VERBS, assay, command  # noqa: E402
 from pipelines.study.study import Study  # noqa: E402
-from scaling_fit.observations import GUESSES  # noqa: E402
+from scaling_fit.table.headings import GUESSES  # noqa: E402
 
 NOTICE = "<!-- Made by docs/generate_reference.py from {}; do not edit. -->\n\n"
 LIMITS = {"gt": "> {}", "ge": ">= {}", "lt": "< {}", "le": "<= {}", "min_length": "at least {}", "pattern": "of {}"}

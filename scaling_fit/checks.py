@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_fit.observations import Observations
+from scaling_fit.units import check_units
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`severity` is "error" (no honest fit exists) or "warning"; `rows` index the table as given."""
+    """`severity` is "error" (no honest fit exists) or "warning"; `rows` as a spreadsheet counts (the header is row 1)."""
 
     name: str
     severity: str
@@ -28,8 +29,8 @@ def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
     """All design and data faults of one table (all evaluation sets together). `n_parameters`: of the law to be fitted."""
     faults: list[Fault] = []
 
-    def add(name: str, severity: str, message: str, rows: np.ndarray | None = None) -> None:
-        faults.append(Fault(name, severity, message, () if rows is None else tuple(int(r) for r in rows)))
+    def add(name: str, severity: str, message: str, rows: np.ndarray) -> None:
+        faults.append(Fault(name, severity, message, tuple(rows.tolist())))
 
     for column in ("N", "D", "loss"):
         values = getattr(table, column)
@@ -41,6 +42,7 @@ def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
             add("non-positive", "error", f"{column} must be positive; rows {_list(low)} are not: drop or repair them", low)
     if faults:
         return tuple(faults)
+    check_units(table, add)
     _check_loss(table, add)
     keys = list(zip(table.level, table.eval_set, table.shape, table.seed, table.trunk, table.N, table.D, strict=True))
     named = [key for key in keys if not str(key[4]).startswith("row ")]

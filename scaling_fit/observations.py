@@ -4,40 +4,31 @@ A row is one (run, evaluation set): parameters N, training tokens D, loss in nat
 (which data), shape, seed, trunk (runs that share their constant-rate part share its noise), unique tokens, exact FLOPs.
 """
 
-import csv
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scaling_fit.law.laws import Inputs
+from scaling_fit.table.headings import NUMBERS, match, unfinished
+from scaling_fit.table.numerals import numbers
+from scaling_fit.table.read import Table, label, read_table
+from scaling_fit.table.sweep import settings
 
 Array = np.ndarray
-
-# Names seen in the wild, most specific first; matching ignores case, spaces, dashes and underscores.
-GUESSES: dict[str, tuple[str, ...]] = {
-    "loss": ("loss", "finalloss", "valloss", "evalloss", "validationloss", "testloss", "nats", "losspretrain"),
-    "N": ("n", "params", "nparams", "parameters", "numparams", "modelsize", "paramsactiveprecise", "paramcount", "size"),
-    "D": ("tokens", "d", "ntokens", "trainingtokens", "traintokens", "numtokens", "datasize", "dataset size"),
-    "flops": ("flops", "trainingflop", "trainingflops", "flop", "compute", "c"),
-    "level": ("level", "dataset", "corpus", "data", "group", "curation", "mix"),
-    "shape": ("shape", "model", "architecture", "modelname"),
-    "seed": ("seed", "replicate"),
-    "trunk": ("trunk", "runname", "run"),
-    "unique": ("uniquetokens", "unique", "u", "poolsize"),
-    "eval_set": ("evalset", "evaluation", "task", "valset"),
-    "certificate": ("certificate",),
-    "loss_se": ("lossse", "stderr", "lossstderr"),
-    "repeated": ("repeated",),
+PARTS = {
+    "body": ("params_body",),
+    "body+head": ("params_body", "params_head"),
+    "total": ("params_body", "params_head", "params_embedding"),
 }
 
 
 @dataclass(frozen=True)
 class Observations:
-    """Columns of equal length; `nan` where a number is unknown, "" where a label is. `notes` says what was guessed."""
+    """Columns of equal length; `nan` where a number is unknown, "" where a label is. `row` is a row's number as a spreadsheet
+    counts it (the header is row 1); `setting` what else differs between runs of one cell, e.g. "lr=0.001"; `notes` say what
+    was guessed."""
 
     N: Array
     D: Array
@@ -52,6 +43,7 @@ class Observations:
     certificate: Array
     loss_se: Array
     repeated: Array
+    setting: Array
     row: Array
     notes: tuple[str, ...] = ()
 
@@ -78,131 +70,83 @@ class Observations:
         return replace(self, notes=self.notes + notes)
 
 
-def observations(table: Any, *, columns: Mapping[str, str] | None = None, parameters: str = "auto") -> Observations:
+def observations(
+    table: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    parameters: str = "auto",
+    where: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> Observations:
     """Read a table of runs.
 
-    table: a path (.csv, .tsv, .json, .jsonl, .parquet), a dict of columns, a list of rows, a polars, pandas or pyarrow table.
-    columns: our name -> the table's name, for columns whose name is not guessed (see `GUESSES`).
+    table: anything `read_table` reads. columns: our name -> the table's name, for columns whose name is not guessed (see
+        `GUESSES`). where: conditions such as "dataset=c4", all of which a row must meet. ignore: columns to leave unread.
     parameters: "auto" counts body + head when the table has `params_body` and `params_head` (what the FLOPs see), or
         "body", "body+head", "total" (with embeddings).
     D missing is filled from FLOPs as C/(6N), noted. Errors: ValueError naming the missing column and those found.
     """
     if isinstance(table, Observations):
         return table
-    raw = _columns(table)
-    found, notes = _match(raw, dict(columns or {}))
-    n = len(next(iter(raw.values()))) if raw else 0
+    raw = _kept(read_table(table).without(ignore), where)
+    headings, notes = match(raw.columns, columns or {})
+    n = len(raw.rows)
     if n == 0:
         raise ValueError("the table has no rows; give one row per run with its parameters, tokens and loss")
-    parts = {"body": ["params_body"], "body+head": ["params_body", "params_head"]}
-    parts["total"] = ["params_body", "params_head", "params_embedding"]
     rule = "body+head" if parameters == "auto" else parameters
-    if rule not in parts:
+    if rule not in PARTS:
         raise ValueError(f"parameters={parameters!r} is not known; use auto, body, body+head or total")
-    if "N" not in found and all(name in raw for name in parts[rule]):
-        values = {"N": np.sum([_numbers(raw, name) for name in parts[rule]], axis=0)}
-        notes.append(f"N is {rule} parameters ({' + '.join(parts[rule])})")
-    elif "N" in found:
-        values = {"N": _numbers(raw, found["N"])}
-    else:
-        raise ValueError(f"no column for parameters (N) among {', '.join(raw)}; name it with columns={{'N': ...}}")
-    if "loss" not in found:
-        raise ValueError(f"no column for the loss among {', '.join(raw)}; name it with columns={{'loss': ...}}")
-    for name in ("loss", "D", "flops", "unique", "loss_se"):
-        values[name] = _numbers(raw, found[name]) if name in found else np.full(n, np.nan)
-    if "D" not in found:
-        if "flops" not in found:
-            raise ValueError(f"no column for tokens (D) among {', '.join(raw)}; name it with columns={{'D': ...}}")
+    parts = PARTS[rule] if "N" not in headings and set(PARTS[rule]) <= set(raw.columns) else ()
+    read = {name: raw.columns[one.name] for name, one in headings.items() if name in NUMBERS}
+    cells = numbers({headings[name].name: column for name, column in read.items()} | {p: raw.columns[p] for p in parts},
+                    raw.rows, raw.semicolons)  # fmt: skip
+    values = {name: np.full(n, np.nan) for name in NUMBERS}
+    for name in read:
+        plain, convert = cells[headings[name].name], headings[name].convert
+        values[name] = plain if convert is None else convert(plain)
+    if parts:
+        values["N"] = np.sum([cells[part] for part in parts], axis=0)
+        notes.append(f"N is {rule} parameters ({' + '.join(parts)})")
+    for name, what in (("N", "parameters (N)"), ("loss", "the loss"), ("D", "tokens (D)")):
+        if name not in headings and not (name == "N" and parts) and not (name == "D" and "flops" in headings):
+            raise ValueError(f"no column for {what} among {', '.join(raw.columns)}; name it with --column {name}=...")
+    if "D" not in headings:
         values["D"] = values["flops"] / (6.0 * values["N"])
         notes.append("D is FLOPs / (6 N): the table has no tokens column")
-    for name, default in (("level", "all"), ("eval_set", "loss"), ("certificate", ""), ("seed", "0")):
-        values[name] = _labels(raw, found[name]) if name in found else np.full(n, default, dtype=object)
-    sizes = np.array([f"{size:.4g}" for size in values["N"]], dtype=object)
-    values["shape"] = _labels(raw, found["shape"]) if "shape" in found else sizes
-    if "trunk" in found:
-        values["trunk"] = _labels(raw, found["trunk"])
-    elif "seed" in found:
-        values["trunk"] = np.array(
-            ["/".join(key) for key in zip(values["level"], values["shape"], values["seed"], strict=True)], dtype=object
-        )
-        notes.append("trunk is level/shape/seed: the table does not say which runs share one")
-    else:
-        values["trunk"] = np.array([f"row {k}" for k in range(n)], dtype=object)
+    labels = {name: np.array([label(cell) for cell in raw.columns[one.name]], dtype=object)
+              for name, one in headings.items() if name not in NUMBERS}  # fmt: skip
     repeated = values["D"] > values["unique"] * (1 + 1e-9)
-    if "repeated" in found:
-        repeated |= np.array([str(v).lower() in ("1", "true") for v in raw[found["repeated"]]])
-    return Observations(**values, repeated=repeated, row=np.arange(n), notes=tuple(notes))
+    if "repeated" in labels:
+        repeated |= np.isin([text.lower() for text in labels.pop("repeated")], ("1", "true"))
+    labels.setdefault("shape", np.array([f"{size:.4g}" for size in values["N"]], dtype=object))
+    for name, default in (("level", "all"), ("eval_set", "loss"), ("certificate", "")):
+        labels.setdefault(name, np.full(n, default, dtype=object))
+    if "trunk" not in labels and "seed" in labels:
+        keys = zip(labels["level"], labels["shape"], labels["seed"], strict=True)
+        labels["trunk"] = np.array(["/".join(key) for key in keys], dtype=object)
+        notes.append("trunk is level/shape/seed: the table does not say which runs share one")
+    labels.setdefault("trunk", np.array([f"row {k}" for k in range(n)], dtype=object))
+    labels.setdefault("seed", np.full(n, "0", dtype=object))
+    keys = (labels["level"], labels["eval_set"], labels["seed"], values["N"], values["D"], values["unique"])
+    cells_KN = np.stack([np.unique(key, return_inverse=True)[1] for key in keys])
+    cell_N = np.unique(cells_KN, axis=1, return_inverse=True)[1].ravel()
+    setting = settings(raw.columns, {one.name for one in headings.values()} | set(parts), cell_N, values["loss"])
+    return Observations(
+        **values, **labels, repeated=repeated, setting=setting, row=np.array(raw.rows), notes=(*raw.notes, *notes)
+    )
 
 
-def _match(raw: dict[str, list], told: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    plain = {"".join(c for c in name.lower() if c.isalnum()): name for name in reversed(raw)}
-    found, notes = {}, []
-    for name, column in told.items():
-        if name not in GUESSES:
-            raise ValueError(f"columns={{{name!r}: ...}} is not a column we use; use {', '.join(GUESSES)}")
-        if column not in raw:
-            raise ValueError(f"column {column!r} (for {name}) is not in the table; it has {', '.join(raw)}")
-        found[name] = column
-    for name, guesses in GUESSES.items():
-        if name in found:
-            continue
-        hit = next((plain[guess] for guess in guesses if guess in plain and plain[guess] not in found.values()), None)
-        if hit is not None:
-            found[name] = hit
-            if hit != name:
-                notes.append(f"{name} is column {hit!r} (guessed)")
-    return found, notes
-
-
-def _columns(table: Any) -> dict[str, list]:
-    if isinstance(table, (str, Path)):
-        return _read(Path(table))
-    if isinstance(table, Mapping):
-        return {str(name): list(values) for name, values in table.items()}
-    if isinstance(table, list):
-        return {name: [row.get(name) for row in table] for name in (table[0] if table else {})}
-    if hasattr(table, "to_pydict"):  # pyarrow
-        return table.to_pydict()
-    if hasattr(table, "collect"):  # a lazy polars frame
-        table = table.collect()
-    if hasattr(table, "to_dicts"):  # polars
-        return {name: table[name].to_list() for name in table.columns}
-    if hasattr(table, "to_dict"):  # pandas
-        return {str(name): values for name, values in table.to_dict("list").items()}
-    raise ValueError(f"cannot read a table from {type(table).__name__}; give a path, a dict of columns or a dataframe")
-
-
-def _read(path: Path) -> dict[str, list]:
-    if not path.exists():
-        raise ValueError(f"{path} does not exist; give a CSV, JSON lines or Parquet table of runs")
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        return pq.read_table(path).to_pydict()
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        if path.suffix in (".jsonl", ".json"):
-            text = file.read().strip()
-            return _columns(json.loads(text) if text[:1] in "[" else [json.loads(line) for line in text.splitlines()])
-        reader = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
-        header = next(reader, None)
-        if header is None:
-            raise ValueError(f"{path} is empty; its first line must name the columns")
-        rows = [row for row in reader if row]
-    short = [k for k, row in enumerate(rows) if len(row) != len(header)]
-    if short:
-        raise ValueError(f"{path}, rows {short[:5]}: not {len(header)} fields; check quoting and delimiters")
-    return {name: [row[k] for row in rows] for k, name in enumerate(header)}
-
-
-def _numbers(raw: dict[str, list], name: str) -> Array:
-    out = np.empty(len(raw[name]))
-    for k, value in enumerate(raw[name]):
-        try:
-            out[k] = np.nan if value is None or value == "" else float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"row {k}, column {name!r}: {value!r} is not a number") from None
-    return out
-
-
-def _labels(raw: dict[str, list], name: str) -> Array:
-    return np.array(["" if value is None else str(value) for value in raw[name]], dtype=object)
+def _kept(raw: Table, where: Sequence[str]) -> Table:
+    """The rows that meet all conditions, of runs that finished."""
+    ended = unfinished(raw.columns)
+    if ended is not None and ended[1].any() and not any(text.startswith(ended[0]) for text in where):
+        name, lost_N = ended
+        raw = raw.where(
+            ~lost_N, f"{lost_N.sum()} rows left out, of runs that did not finish ({name}; --ignore {name!r} keeps them)"
+        )
+    if not where:
+        return raw
+    keep_N = np.logical_and.reduce([raw.condition(text) for text in where])
+    if not keep_N.any():
+        raise ValueError(f"--where {' --where '.join(where)}: no row of {len(keep_N)} is left")
+    return raw.where(keep_N, f"{keep_N.sum()} of {len(keep_N)} rows, where {' and '.join(where)}")

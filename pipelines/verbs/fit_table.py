@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.verbs.options import AsJson, Baseline, Columns, Confidence, EvalSet, NoiseTable, Parameters, Table
-from pipelines.verbs.tables import list_faults, read_table
+from pipelines.verbs.options import AsJson, Baseline, Columns, Confidence, EvalSet, Ignore, NoiseTable, Parameters, Table, Where
+from pipelines.verbs.tables import TableOptions, list_faults, read_table
 from pipelines.verbs.terminal import plain_errors
 from scaling_fit.law.laws import LAWS
 
@@ -25,6 +25,8 @@ def fit_table(
     eval_set: EvalSet = "",
     columns: Columns = [],
     parameters: Parameters = "auto",
+    where: Where = [],
+    ignore: Ignore = [],
     replicates: Annotated[int, typer.Option(help="Replicates behind the intervals.", min=0)] = 1000,
     confidence: Confidence = 0.95,
     margin: Annotated[float, typer.Option(help="Exponents closer than this count as equal.")] = 0.02,
@@ -47,7 +49,7 @@ def fit_table(
         import scaling_fit
         from scaling_fit import figures
 
-        data = read_table(table, columns, parameters, eval_set)
+        data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore))
         if check:
             list_faults(data, as_json)
         if len(data.levels) > 1:

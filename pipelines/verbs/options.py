@@ -20,12 +20,17 @@ NoSamples = Annotated[bool, typer.Option("--no-samples", help="Leave all corpus 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 Table = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="Runs: CSV, TSV, JSON lines or Parquet, a row per run (and evaluation set).")
+    Path, typer.Argument(metavar="TABLE", help="Runs: CSV, JSON, Parquet or Excel, a row per run (and evaluation set).")
 ]
 Columns = Annotated[
     list[str],
     typer.Option("--column", "-c", metavar="OURS=THEIRS", help="Name a column, e.g. N='Model Size'."),
 ]
+Where = Annotated[
+    list[str],
+    typer.Option("--where", metavar="CONDITION", help="Rows to read, e.g. dataset=c4 or 'lr<=0.001'; may be repeated."),
+]
+Ignore = Annotated[list[str], typer.Option("--ignore", metavar="COLUMN", help="Leave a column unread; may be repeated.")]
 Parameters = Annotated[str, typer.Option(help="What N counts where the table splits it: body, body+head or total.")]
 EvalSet = Annotated[str, typer.Option(help="Evaluation set to fit (default: heldout, else the first).")]
 Baseline = Annotated[str, typer.Option(help="Level the others are compared with (default: raw, else the first).")]

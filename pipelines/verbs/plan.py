@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.verbs.options import AsJson, Baseline, Columns, Confidence, EvalSet, Parameters, Table
-from pipelines.verbs.tables import assignments, read_table
+from pipelines.verbs.options import AsJson, Baseline, Columns, Confidence, EvalSet, Ignore, Parameters, Table, Where
+from pipelines.verbs.tables import TableOptions, assignments, read_table
 from pipelines.verbs.terminal import plain_errors, print_json
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def plan(
     eval_set: EvalSet = "",
     columns: Columns = [],
     parameters: Parameters = "auto",
+    where: Where = [],
+    ignore: Ignore = [],
     confidence: Confidence = 0.95,
     as_json: AsJson = False,
 ) -> None:
@@ -66,7 +68,7 @@ def plan(
         from scaling_fit.levels.budget import price
 
         points, pools = [_point(text) for text in at], assignments(unique, "--unique", "LEVEL=TOKENS")
-        data = read_table(table, columns, parameters, eval_set)
+        data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore))
         name = eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
         analysis = scaling_fit.analyse(
             data, baseline=baseline or None, eval_set=name, eval_sets=[name], confidence=confidence, test_replicates=0

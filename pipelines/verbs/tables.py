@@ -1,5 +1,6 @@
 """A table of runs as a verb's options name it, and what is wrong with one."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,27 @@ if TYPE_CHECKING:
     from scaling_fit import Observations
 
 
-def read_table(table: Path, columns: list[str], parameters: str, eval_set: str) -> "Observations":
+@dataclass(frozen=True)
+class TableOptions:
+    """How a table is to be read, in the words of the command line."""
+
+    columns: list[str]
+    parameters: str
+    eval_set: str
+    where: list[str]
+    ignore: list[str]
+
+
+def read_table(table: Path, options: TableOptions) -> "Observations":
     """The rows of one evaluation set, by default `heldout` where the table has it. Raises ValueError for a wrong option."""
     from scaling_fit import observations
 
-    data = observations(table, columns=_columns(columns), parameters=parameters)
+    data = observations(
+        table, columns=_columns(options.columns), parameters=options.parameters, where=options.where, ignore=options.ignore
+    )
     for note in data.notes:
         typer.secho(f"note: {note}", fg="yellow", err=True)
-    name = eval_set or ("heldout" if "heldout" in data.eval_sets else "")
+    name = options.eval_set or ("heldout" if "heldout" in data.eval_sets else "")
     if name and name not in data.eval_sets:
         raise ValueError(f"--eval-set {name!r} is not in the table; it has {', '.join(data.eval_sets)}")
     return data.where(data.eval_set == name) if name else data

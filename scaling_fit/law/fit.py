@@ -223,7 +223,7 @@ def fit(
         errors,
         found.certificate(),
         _sensitivity(laid, theta_P),
-        _flags(laid, theta_P, theta_RP, found),
+        _flags(laid, theta_P, theta_RP, found, data.row[laid.rows]),
         faults,
         tuple(notes),
     )
@@ -264,7 +264,7 @@ def _sensitivity(laid: Grouped, theta_P: Array) -> tuple[dict, ...]:
     return tuple(rows)
 
 
-def _flags(laid: Grouped, theta_P: Array, theta_RP: Array | None, found: Search) -> tuple[str, ...]:
+def _flags(laid: Grouped, theta_P: Array, theta_RP: Array | None, found: Search, row_N: Array) -> tuple[str, ...]:
     flags = []
     J = laid.problem.jacobian(theta_P)
     s = np.linalg.svd(J / np.maximum(np.linalg.norm(J, axis=0), 1e-12), compute_uv=False)
@@ -275,7 +275,7 @@ def _flags(laid: Grouped, theta_P: Array, theta_RP: Array | None, found: Search)
         )
     residual_N = np.log(laid.problem.loss_N) - laid.problem.predict(theta_P[None])[0]
     spread = 1.4826 * np.median(np.abs(residual_N))
-    far = laid.rows[np.abs(residual_N) > OUTLIER * spread]
+    far = row_N[np.abs(residual_N) > OUTLIER * spread]
     if 0 < len(far) <= 0.1 * len(residual_N):
         flags.append(
             f"rows {', '.join(str(r) for r in sorted(far)[:8])} lie over {OUTLIER} robust standard deviations off the law "

@@ -33,13 +33,13 @@ def test_a_sound_table_has_no_fault() -> None:
 @pytest.mark.parametrize(
     ("changes", "name", "rows"),
     [
-        (at("loss", 3, float("nan")), "non-finite", (3,)),
-        (at("D", 4, float("inf")), "non-finite", (4,)),
-        (at("loss", 2, -1.0), "non-positive", (2,)),
+        (at("loss", 3, float("nan")), "non-finite", (5,)),
+        (at("D", 4, float("inf")), "non-finite", (6,)),
+        (at("loss", 2, -1.0), "non-positive", (4,)),
         ({"certificate": lambda c: ["a"] * 15 + ["b"] * 15}, "mixed-certificates", None),
         ({"loss": lambda c: [1 - x / 10 for x in c["loss"]]}, "accuracy-like", None),
         ({"loss": lambda c: [float(np.exp(x)) for x in c["loss"]]}, "perplexity-like", None),
-        ({"D": lambda c: [c["D"][0], c["D"][0], *c["D"][2:]]}, "duplicate-run", (1,)),
+        ({"D": lambda c: [c["D"][0], c["D"][0], *c["D"][2:]]}, "duplicate-run", (3,)),
     ],
 )
 def test_errors(changes: dict, name: str, rows) -> None:
@@ -77,4 +77,4 @@ def test_copies_without_trunk_names_are_warned_of() -> None:
     raw = {"N": np.append(N, N[2]), "D": np.append(D, D[2]), "loss": np.append(loss, loss[2])}
     fault = next(f for f in check(observations(raw)) if f.name == "duplicate-row")
     assert fault.severity == "warning"
-    assert fault.rows == (16,)
+    assert fault.rows == (18,)

@@ -1,8 +1,5 @@
 """Tables in from everywhere, with columns guessed, told or refused."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -23,20 +20,6 @@ def test_every_table_reads_the_same(make) -> None:
     np.testing.assert_array_equal(table.loss, ROWS["final_loss"])
     assert table.levels == ("raw", "dedup")
     assert "loss is column 'final_loss' (guessed)" in table.notes
-
-
-@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "json", "parquet"])
-def test_every_file_reads_the_same(tmp_path: Path, suffix: str) -> None:
-    frame, path = pl.DataFrame(ROWS), tmp_path / f"runs.{suffix}"
-    if suffix == "parquet":
-        frame.write_parquet(path)
-    elif suffix == "json":
-        path.write_text(json.dumps(frame.to_dicts()))
-    elif suffix == "jsonl":
-        frame.write_ndjson(path)
-    else:
-        frame.write_csv(path, separator="\t" if suffix == "tsv" else ",")
-    np.testing.assert_allclose(observations(path).D, ROWS["tokens"])
 
 
 def test_the_contract_of_the_pipeline_is_understood() -> None:
@@ -70,11 +53,40 @@ def test_tokens_come_from_flops_where_they_must() -> None:
         ({"tokens": [1.0], "loss": [2.0]}, None, r"no column for parameters.*tokens, loss"),
         ({"N": [1.0], "D": [2.0]}, None, r"no column for the loss"),
         ({"N": [1.0], "loss": [2.0]}, None, r"no column for tokens"),
-        ({"N": ["many"], "D": [1.0], "loss": [2.0]}, None, r"row 0, column 'N': 'many' is not a number"),
-        ({"N": [1.0], "D": [1.0], "loss": [2.0]}, {"loss": "ppl"}, r"column 'ppl' \(for loss\) is not in the table"),
+        ({"N": ["many", "1e6"], "D": [1.0, 1.0], "loss": [2.0, 2.0]}, None, r"row 2, column 'N': 'many' is not a number"),
+        ({"N": [1.0], "D": [1.0], "loss": [2.0]}, {"loss": "ppl"}, r"--column loss=ppl: no column 'ppl' in the table"),
         ({"N": [], "D": [], "loss": []}, None, "no rows"),
     ],
 )
 def test_what_is_missing_is_named(table, told, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         observations(table, columns=told)
+
+
+def test_rows_are_chosen_and_columns_ignored() -> None:
+    table = {"N": [1e6] * 4, "D": [1e7, 2e7, 4e7, 8e7], "loss": [4.0, 3.8, 3.6, 3.5]}
+    table |= {"data": ["c4", "web", "web", "web"], "lr": [1, 1, 2, 2]}
+    read = observations(table, where=["data=web", "lr>1"])
+    assert read.loss.tolist() == [3.6, 3.5]
+    assert read.row.tolist() == [4, 5]
+    assert "2 of 4 rows, where data=web and lr>1" in read.notes
+    assert observations(table, ignore=["data"]).levels == ("all",)
+    with pytest.raises(ValueError, match="--where lr>2: no row of 4 is left"):
+        observations(table, where=["lr>2"])
+    with pytest.raises(ValueError, match="--ignore: no column 'rate'"):
+        observations(table, ignore=["rate"])
+
+
+def test_runs_that_crashed_are_left_out_and_said() -> None:
+    table = {"State": ["finished", "crashed", "finished"], "config.n_params": [1e6] * 3, "config.max_tokens": [1e7, 2e7, 4e7]}
+    table |= {"eval/loss": [4.0, 9.9, 3.6], "config.dataset": ["web"] * 3}
+    read = observations(table)
+    assert (read.loss.tolist(), read.levels) == ([4.0, 3.6], ("web",))
+    assert "1 rows left out, of runs that did not finish (State; --ignore 'State' keeps them)" in read.notes
+    assert len(observations(table, ignore=["State"])) == 3
+    assert observations(table, where=["State=crashed"]).loss.tolist() == [9.9]
+
+
+def test_labels_of_a_spreadsheet_are_whole_numbers() -> None:
+    read = observations({"N": [1e6, 1e6], "D": [1e7, 1e7], "loss": [4.0, 4.1], "seed": [1.0, 2.0]})
+    assert read.seed.tolist() == ["1", "2"]

@@ -35,12 +35,20 @@ def test_check_lists_faults_without_fitting(assay, tables: Path, tmp_path: Path)
     assert "error: non-positive: loss must be positive" in assay("fit", tmp_path / "bad.csv", "--check", code=1).output
 
 
+def test_rows_are_chosen_and_guesses_undone(assay, tables: Path) -> None:
+    result = assay("fit", tables / "two.csv", "--where", "level=raw", "--ignore", "seed", "--check")
+    assert "note: 36 of 72 rows, where level=raw" in result.output
+    assert "level/shape/seed" not in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["fit-table", "nowhere.csv"], "nowhere.csv does not exist"),
         (["fit-table", "{one}", "--law", "chinchila"], "law 'chinchila' is not known"),
         (["fit-table", "{one}", "-c", "N"], "write OURS=THEIRS"),
+        (["fit-table", "{one}", "--where", "level"], "--where 'level': write COLUMN=VALUE"),
+        (["plan", "{one}", "--ignore", "lr"], "--ignore: no column 'lr' in the table"),
         (["fit-table", "{one}", "--eval-set", "web"], "--eval-set 'web' is not in the table; it has loss"),
         (["power", "--sizes", "1e6:1e7", "--tokens", "1e8"], "LOW:HIGH:COUNT"),
         (["power", "--sizes", "1e6", "--tokens", "1e8:1e9:6", "--truth", "eps=1"], "the law has E, A, B, alpha, beta"),
