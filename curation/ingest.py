@@ -18,6 +18,7 @@ QUARANTINE = pa.schema(
         pa.field("place", pa.string(), nullable=False),  # "line 7", "row 12", "file"
         pa.field("reason", pa.string(), nullable=False),
         pa.field("head", pa.string(), nullable=False),  # the first 200 bytes; what is not UTF-8 is written as \\xNN
+        pa.field("lost", pa.int64(), nullable=False),  # stored bytes that were not read, beside the record itself
     ]
 )
 MAX_SHARD_BYTES = 256_000_000  # of text; the declared size of a shard may not exceed it
@@ -146,6 +147,7 @@ class _Open:
                 "place": bad.place,
                 "reason": bad.reason[:MAX_REASON].encode(errors="backslashreplace").decode(),  # it may quote a field's name
                 "head": bad.head.decode(errors="backslashreplace"),
+                "lost": bad.lost,
             }
             for bad in self.malformed
         ]

@@ -92,10 +92,9 @@ def _lines(file: storage.Uncompressed, start: int, stop: int | None, limit: int)
 
 
 def _json_lines(part: Part, source: Source, since: int) -> Records:
-    limit = source.max_record_bytes
-    number = 0
-    try:
-        with storage.Uncompressed(part.location, storage.stored(part.path)[1]) as file:
+    limit, number = source.max_record_bytes, 0
+    with storage.Uncompressed(part.location, storage.stored(part.path)[1]) as file:
+        try:
             for number, (offset, line, length) in enumerate(_lines(file, part.start, part.stop, limit), start=1):
                 if offset < since:
                     continue
@@ -103,9 +102,14 @@ def _json_lines(part: Part, source: Source, since: int) -> Records:
                 if length > limit:
                     yield Malformed(part.path, place, f"over the record limit of {limit} bytes", line[:200])
                 elif line and not line.isspace():
-                    yield _from_json(line, offset, place, part, source)
-    except storage.BrokenFileError as error:
-        yield Malformed(part.path, f"after line {number}", f"{error}; the rest of the file is not read")
+                    found = _from_json(line, offset, place, part, source)
+                    ends_file = offset + length == max(part.start - 1, 0) + file.tell()  # without a newline, that is
+                    if ends_file and isinstance(found, Malformed) and found.reason.startswith("not "):
+                        found = found._replace(reason=f"{found.reason}; the file ends inside it", lost=part.size)
+                    yield found
+        except storage.BrokenFileError as error:
+            reason = f"{error}; the rest of the file is not read"
+            yield Malformed(part.path, f"after line {number}", reason, lost=file.lost(part.size))
 
 
 def _from_json(line: bytes, offset: int, place: str, part: Part, source: Source) -> Record | Malformed:
@@ -155,7 +159,7 @@ def _parquet(part: Part, source: Source, since: int) -> Records:
         except (pa.ArrowException, OSError) as error:
             if stored.failed:
                 raise
-            yield Malformed(part.path, "file", f"not Parquet: {error}")
+            yield Malformed(part.path, "file", f"not Parquet: {error}", lost=part.size)
             return
         columns = _columns(file.schema_arrow, part, source)
         row = sum(file.metadata.row_group(group).num_rows for group in range(part.start))
@@ -174,7 +178,8 @@ def _parquet(part: Part, source: Source, since: int) -> Records:
             except (pa.ArrowException, OSError, storage.BrokenFileError) as error:
                 if stored.failed:
                     raise
-                yield Malformed(part.path, f"rows {row} to {after - 1}", f"broken Parquet: {error}")
+                lost = part.size * (after - row) // max(file.metadata.num_rows, 1)
+                yield Malformed(part.path, f"rows {row} to {after - 1}", f"broken Parquet: {error}", lost=lost)
             row = after
 
 

@@ -17,7 +17,7 @@ NEEDED = {
     "html": ("resiliparse", "charset_normalizer"),
     "warc": ("fastwarc", "brotli", "resiliparse", "charset_normalizer"),
 }  # packages of the extra `web`
-COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 KINDS = ("python_environment", *SUFFIXES)
 
 
@@ -110,6 +110,11 @@ class Slice:
     index: int
     parts: tuple[Part, ...]
 
+    @property
+    def stored_bytes(self) -> int:
+        """Of the files that begin in this slice, so that the slices of a source have the bytes of its files."""
+        return sum(part.size for part in self.parts if part.start == 0)
+
 
 class Record(NamedTuple):
     """A document as found. `record` is its number in the file: the byte offset of its line in the uncompressed file
@@ -126,12 +131,13 @@ class Record(NamedTuple):
 
 class Malformed(NamedTuple):
     """What could not become a document. `place` says where in words ("line 7"); `reason` has no numbers of its own, so that
-    reasons can be counted; `head` is the first bytes."""
+    reasons can be counted; `head` is the first bytes; `lost` are stored bytes that were not read, beside the record itself."""
 
     path: str
     place: str
     reason: str
     head: bytes = b""
+    lost: int = 0
 
 
 class Place(NamedTuple):

@@ -6,16 +6,23 @@ taken for a broken or missing file.
 """
 
 import io
+import lzma
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import has_magic
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import fsspec
 import pyarrow as pa
 
 from curation.sources.source import COMPRESSED
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 TIMEOUT = 30.0  # seconds that a store may be silent
 MAX_EXPANSION = 200  # text compresses 3- to 30-fold, server logs up to 100-fold; a bomb starts at 1000
@@ -104,7 +111,7 @@ class Stored(io.RawIOBase):
 
 
 class Uncompressed:
-    """Reads a file's content in blocks, from its plain, gzip or zstd bytes (several members or frames are one content).
+    """Reads a file's content in blocks, from its plain or compressed bytes; several members, frames or streams are one content.
 
     Raises BrokenFileError where the file is damaged, ends early, or expands more than `MAX_EXPANSION`-fold, after all but the
     last `PIECE` bytes of what can be read.
@@ -113,7 +120,11 @@ class Uncompressed:
     def __init__(self, location: str, codec: str | None) -> None:
         self.file = Stored(location)
         self.stream: Any = self.file
-        if codec is not None:
+        if codec == "zstd":  # Arrow refuses the windows over 128 MB of `zstd --long`; these are of up to 2 GB
+            self.stream = zstd.ZstdFile(cast(BinaryIO, self.file), options={zstd.DecompressionParameter.window_log_max: 31})
+        elif codec == "xz":
+            self.stream = lzma.LZMAFile(cast(BinaryIO, self.file))  # noqa: SIM115
+        elif codec is not None:
             self.stream = pa.CompressedInputStream(pa.PythonFile(self.file, mode="r"), codec)
         self.codec = codec
         self.n_out = 0
@@ -133,6 +144,11 @@ class Uncompressed:
         """Bytes of content read so far."""
         return self.n_out
 
+    def lost(self, size: int) -> int:
+        """Bytes that were not read of a broken file of `size` bytes as stored: all of one that ends early, as nobody knows how
+        much is missing."""
+        return size - self.file.n_read if self.file.n_read < size else self.file.n_read
+
     def read(self, size: int) -> bytes:
         """At most `size` bytes; empty at the end."""
         if self.codec is None:
@@ -144,10 +160,11 @@ class Uncompressed:
         while wanted and self.broken is None:
             try:
                 piece = self.stream.read(min(wanted, PIECE))
-            except OSError as error:
+            except (OSError, EOFError, lzma.LZMAError, zstd.ZstdError) as error:
                 if self.file.failed:
                     raise
-                self.broken = BrokenFileError(f"broken {self.codec} file: {error}")
+                reason = "Truncated compressed stream" if isinstance(error, EOFError) else error
+                self.broken = BrokenFileError(f"broken {self.codec} file: {reason}")
                 break
             if not piece:
                 break

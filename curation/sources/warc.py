@@ -42,8 +42,9 @@ def read(part: Part, source: Source, since: int = 0) -> Records:
             raise file.error
         elif not reason and content.tell() and file.tail != END_OF_RECORD:
             reason = "the archive ends inside a record"
-    if reason:
-        yield Malformed(part.path, f"after byte {offset}", f"{reason}; the rest of the file is not read")
+        if reason:
+            reason = f"{reason}; the rest of the file is not read"
+            yield Malformed(part.path, f"after byte {offset}", reason, lost=content.lost(part.size))
 
 
 class _Ending:

@@ -71,6 +71,8 @@ def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> dict[
     return {
         "source": piece.source.name, "documents": sum(shard["documents"] for shard in made),
         "text_bytes": sum(shard["text_bytes"] for shard in made), "malformed": len(quarantined),
+        "lost_bytes": sum(row["lost"] for row in quarantined),
+        "stored_bytes": piece.stored_bytes,
         "reasons": dict(reasons.most_common(20)), "domains": dict(sorted(domains.items())),
     }  # fmt: skip
 
@@ -92,22 +94,29 @@ def summarise(parts: list[dict[str, Any]], names: list[str], max_malformed: floa
     sources = {name: {"documents": 0, "malformed": 0} for name in names}
     domains: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    lost, stored = Counter[str](), Counter[str]()
     for part in parts:
+        lost[part["source"]] += part["lost_bytes"]
+        stored[part["source"]] += part["stored_bytes"]
         for key in ("documents", "malformed"):
             sources[part["source"]][key] += part[key]
         domains.update(part["domains"])
         reasons.update(part["reasons"])
     for name, counts in sources.items():
-        share = counts["malformed"] / max(1, sum(counts.values()))
+        n_records = sum(counts.values())
+        shares = {
+            f"{counts['malformed']} of {n_records} records are malformed": counts["malformed"] / max(1, n_records),
+            f"{lost[name]} of {stored[name]} stored bytes are lost with broken files": lost[name] / max(1, stored[name]),
+        }
         common = "; ".join(f"{reason} ({n})" for reason, n in reasons.most_common(3))
         if not counts["documents"]:
             raise StudyError(
                 f"source {name!r}: no readable document ({counts['malformed']} malformed: {common or 'it is empty'})"
             )
-        if share > max_malformed:
-            raise StudyError(
-                f"source {name!r}: {counts['malformed']} of {sum(counts.values())} records are malformed ({share:.1%}), over "
-                f"pool.max_malformed = {max_malformed:.1%}: {common}. See the quarantine files in the pool folder; mend the "
-                "input or raise the limit"
-            )
+        for loss, share in shares.items():
+            if share > max_malformed:
+                raise StudyError(
+                    f"source {name!r}: {loss} ({share:.1%}), over pool.max_malformed = {max_malformed:.1%}: {common}. See the "
+                    "quarantine files in the pool folder; mend the input or raise the limit"
+                )
     return {"sources": sources, "domain_bytes": dict(sorted(domains.items())), "reasons": dict(reasons.most_common(50))}

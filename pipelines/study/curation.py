@@ -57,7 +57,10 @@ class PoolSection(Section):
     shard_megabytes: float = Field(default=16, gt=0, le=256, description="Text per pool shard, in MB.")
     record_megabytes: float = Field(default=16, gt=0, le=256, description="A record larger than this is quarantined.")
     max_malformed: float = Field(
-        default=0.01, ge=0, le=1, description="Share of malformed records above which the pool is refused."
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Share of malformed records, or of stored bytes lost with broken files, above which the pool is refused.",
     )
     edit: list[Literal["lines", "substrings"]] = Field(
         default_factory=list,

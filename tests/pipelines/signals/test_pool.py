@@ -12,7 +12,7 @@ from pipelines.engine.progress import Progress
 from pipelines.engine.run_step import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.signals import pool
-from pipelines.study.study import load
+from pipelines.study.study import StudyError, load
 
 SHARD = 20_000  # bytes
 SOURCES = "sources=[{kind: jsonl, name: small, path: corpus/a.jsonl.gz}]"
@@ -61,6 +61,12 @@ def test_a_truncated_file_counts_in_the_pool(study, tmp_path):
     declared, folder = study
     path = folder / "corpus" / "a.jsonl.gz"
     path.write_bytes(path.read_bytes()[:-3000])
+    size = path.stat().st_size
+    with pytest.raises(
+        StudyError, match=rf"{size} of {size} stored bytes are lost with broken files \(100.0%\), over pool.max"
+    ):
+        pool.pool(context(tmp_path / "work"), declared, folder)
+    declared = load(folder / "study.yaml", [f"pool.shard_megabytes={SHARD / 1e6}", "pool.max_malformed=1", SOURCES])
     made = pool.pool(context(tmp_path / "work"), declared, folder)
     counts = made.summary["sources"]["small"]
     assert 1000 < counts["documents"] < 2850
