@@ -32,6 +32,7 @@ Purpose = Literal[
     "replaced words",
     "replacement words",
     "training order",
+    "order of windows",
     "report samples",
 ]
 """What a study draws by chance. A new draw gets a name of its own here."""

@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _measure(plan: Plan, stack: Stack) -> list[Rate]:
-    budget = USABLE * device_bytes(torch.device("cuda")) - token_bytes(plan, {run.level for run in stack.runs})
+    budget = USABLE * device_bytes(torch.device("cuda")) - token_bytes(plan.vocab_size, stack.tokens[-1], len(stack.runs))
     rates = best_stack(
         plan.shapes[stack.shape], plan.vocab_size, plan.context, stack.batch_tokens, len(stack.runs), budget,
         plan.precision, plan.threads, document_mask=plan.document_mask,

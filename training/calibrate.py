@@ -19,7 +19,7 @@ from training.plan import Optimizer, Plan, Stack
 from training.schedule import tokens_of_ladder
 from training.shapes import Shape
 from training.step import Trainer, keep_freed_memory, resolve_precision
-from training.tokens import Batches, Stream
+from training.tokens import Batches
 
 EVALUATION_SHARE = 0.5  # of a training step per token: a forward pass, its head in float32 (measured on a CPU: 0.4 to 0.55)
 
@@ -62,13 +62,13 @@ def calibrate(
     torch.set_num_threads(threads)
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    values = np.random.default_rng(0).integers(0, vocab_size, max(4 * batch_tokens, 2 * context)).astype(np.uint32)
-    stream = Stream(values, np.array([0, len(values)]), np.zeros(1, dtype=np.uint64), context)
+    sequences = batch_tokens // context
+    windows = np.random.default_rng(0).integers(0, vocab_size, (4 * sequences, context + 1)).astype(np.uint32)
     architecture = Architecture(shape, vocab_size)
     dtype = resolve_precision(precision, device)
     trainer = Trainer(
         architecture,
-        Batches([stream] * runs, list(range(runs)), batch_tokens // context, device),
+        Batches([windows] * runs, sequences, device),
         torch.stack([architecture.initial(seed) for seed in range(runs)]),
         (1e-3,) * runs,
         Optimizer(),

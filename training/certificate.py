@@ -2,8 +2,8 @@
 
 Runs may be pooled in one fit only where their certificates are the same hex. It covers everything of a plan that must
 not differ between levels, seeds, shapes and D: the code, the kind of device, the dtype, tokenizer, vocabulary, context,
-optimizer, schedule, evaluation documents and, per shape, learning rate, batch and warm-up. What differs on purpose
-(level, seed, D) and what only rounds (threads, stack size, ranks) is recorded beside it, not hashed.
+the order's rule and key, optimizer, schedule, evaluation documents and, per shape, learning rate, batch and warm-up. What
+differs on purpose (level, seed, D) and what only rounds (threads, stack size, ranks) is recorded beside it, not hashed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from typing import Any
 import torch
 
 from training.model import Architecture
+from training.order import RULE as ORDER_RULE
+from training.order import run_key
 from training.plan import Plan, Stack
 
-ARITHMETIC = ("kernels", "model", "step", "schedule", "tokens", "evaluate")
+ARITHMETIC = ("kernels", "model", "step", "schedule", "order", "tokens", "evaluate")
 
 
 def code_digest() -> str:
@@ -49,6 +51,7 @@ def certify(plan: Plan, stack: Stack, device: torch.device, dtype: torch.dtype) 
         "eot": plan.eot,
         "context": plan.context,
         "evaluation": plan.evaluation.digest,
+        "order": {"rule": ORDER_RULE, "key": plan.order_key},
         "optimizer": asdict(plan.optimizer),
         "schedule": asdict(plan.schedule),
         "document_mask": plan.document_mask,
@@ -64,6 +67,7 @@ def certify(plan: Plan, stack: Stack, device: torch.device, dtype: torch.dtype) 
         "recorded": {
             "stack": asdict(stack),
             "datasets": {run.level: plan.datasets[run.level].digest for run in stack.runs},
+            "orders": {str(seed): f"{run_key(plan.order_key, stack.shape, seed):016x}" for seed in seeds},
             "initial_weights": {str(seed): _tensor_digest(architecture.initial(seed)) for seed in seeds},
             "threads": plan.threads,
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

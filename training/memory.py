@@ -7,12 +7,10 @@ all the same trains the stack in halves (training/run.py).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 import torch
 
 from training.kernels import HEAD_ELEMENTS_CPU, HEAD_ELEMENTS_GPU
-from training.plan import Plan
 from training.shapes import Shape
 
 USABLE = 0.8  # of a device's memory, for training: the rest is for evaluation, fragments and the CUDA context
@@ -42,9 +40,9 @@ def device_bytes(device: torch.device) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def token_bytes(plan: Plan, levels: Iterable[str]) -> int:
-    """Bytes of the token streams of `levels`, which lie on the device."""
-    return (2 if plan.vocab_size <= 1 << 16 else 4) * sum(plan.datasets[level].unique_tokens for level in levels)
+def token_bytes(vocab_size: int, tokens: int, runs: int) -> int:
+    """Bytes of what `runs` runs to `tokens` read, each in its own order; it lies on the device."""
+    return (2 if vocab_size <= 1 << 16 else 4) * tokens * runs
 
 
 def stack_size(

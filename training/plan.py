@@ -92,6 +92,7 @@ class Plan:
     vocab_size: int
     eot: int
     tokenizer: str
+    order_key: int  # of the study; each (shape, seed) derives the order in which it reads its levels (training/order.py)
     datasets: dict[str, Dataset]
     evaluation: Evaluation
     shapes: dict[str, Shape]

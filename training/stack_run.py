@@ -21,9 +21,10 @@ from training.evaluate import Evaluator, load_documents
 from training.metrics import Metrics, Report, peak_flops
 from training.model import Architecture
 from training.observations import OBSERVATIONS, losses_table, observation_rows, write_table
-from training.plan import Plan, Stack
+from training.order import Order, Rows, run_key
+from training.plan import Plan, Run, Stack
 from training.step import RECORD_STEPS, Snapshot, Trainer, resolve_precision
-from training.tokens import Batches, Stream, load_stream
+from training.tokens import Batches, load_rows
 
 
 class NonFiniteError(ValueError):
@@ -43,9 +44,9 @@ class StackRun:
         dtype = resolve_precision(plan.precision, device)
         self.certificate = certify(plan, stack, device, dtype)
         self.identity = f"{self.certificate['certificate']} {_stack_identity(plan, stack)}"
-        self.streams = load_streams(plan, stack, folder)
         seeds = [run.seed for run in stack.runs]
-        batches = Batches(self.streams, seeds, stack.batch_tokens // plan.context, device)
+        self.batch = stack.batch_tokens // plan.context
+        batches = Batches(windows(plan, stack, folder), self.batch, device)
         initial_KP = torch.stack([architecture.initial(seed) for seed in seeds])
         eot = plan.eot if plan.document_mask else None
         self.trainer = Trainer(architecture, batches, initial_KP, stack.lr_K, plan.optimizer, dtype, eot, plan.micro_batch)
@@ -178,8 +179,9 @@ class StackRun:
         if not bad_SK.any():
             return
         s, k = (int(i) for i in np.argwhere(bad_SK)[0])
-        run, stream = self.stack.runs[k], self.streams[k]
-        documents = stream.documents(stream.windows(run.seed, first + s, self.stack.batch_tokens // self.plan.context))
+        run = self.stack.runs[k]
+        order = order_of(self.plan, self.stack, run, _rows(self.plan, run.level, self.folder))
+        documents = order.documents((first + s) * self.batch + np.arange(self.batch))
         good = f"the last good checkpoint is {path}" if path.exists() else "no checkpoint was written yet"
         shown = f"{documents[:20]}" + (f" and {len(documents) - 20} more" if len(documents) > 20 else "")
         message = (
@@ -259,14 +261,24 @@ class StackRun:
             self.metrics.log(line)
 
 
-def load_streams(plan: Plan, stack: Stack, scratch: Path | None = None) -> list[Stream]:
-    """The stream of each run, laid out in `scratch`; runs of one level share one object."""
-    streams: dict[str, Stream] = {}
-    for run in stack.runs:
-        if run.level not in streams:
-            path = plan.datasets[run.level].path
-            streams[run.level] = load_stream(path, plan.context, plan.vocab_size, plan.eot, scratch)
-    return [streams[run.level] for run in stack.runs]
+def windows(plan: Plan, stack: Stack, scratch: Path | None = None) -> list[np.ndarray]:
+    """The windows [W, U] that each run reads, in its order, up to the longest D; runs of one level and seed share one array.
+    A level is laid out in `scratch` while its windows are cut."""
+    most = stack.steps(stack.tokens[-1]) * stack.batch_tokens // plan.context
+    cut: dict[Run, np.ndarray] = {}
+    for level in dict.fromkeys(run.level for run in stack.runs):
+        rows = _rows(plan, level, scratch)
+        cut |= {run: order_of(plan, stack, run, rows).windows(most) for run in {*stack.runs} if run.level == level}
+    return [cut[run] for run in stack.runs]
+
+
+def order_of(plan: Plan, stack: Stack, run: Run, rows: Rows) -> Order:
+    """The order in which `run` reads its level, whose rows are given."""
+    return Order.of(rows, run_key(plan.order_key, stack.shape, run.seed), plan.context)
+
+
+def _rows(plan: Plan, level: str, scratch: Path | None) -> Rows:
+    return load_rows(plan.datasets[level].path, plan.context, plan.vocab_size, plan.eot, scratch)
 
 
 def write_certificate(folder: Path, certificate: dict[str, Any]) -> None:

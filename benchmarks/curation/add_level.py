@@ -113,7 +113,7 @@ def add_level(paths: list[Path], out: Path) -> tuple[dict[str, float], pl.DataFr
             for keep, tokens in ((decided["keep"], available), (why.is_null(), pinned)):
                 for domain, n in rows.filter(keep).group_by("domain").agg(pl.col("n_tokens").sum()).iter_rows():
                     tokens[domain] = tokens.get(domain, 0) + n
-    amount, cut = budget("best", Mixture(), available, pinned), layout.Cut(7)
+    amount, cut = budget("best", Mixture(), available, pinned), layout.Cut(7, 2048)
     n_partitions = -(-amount.total // 2**24)
     with phase("boundaries", seconds):
         state = layout.boundary_search(amount, n_partitions)

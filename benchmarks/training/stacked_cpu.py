@@ -20,15 +20,15 @@ from training.model import Architecture
 from training.plan import Optimizer
 from training.shapes import SHAPES
 from training.step import Trainer, keep_freed_memory, resolve_precision
-from training.tokens import Batches, Stream
+from training.tokens import Batches
 
 RUNS, CPU = 4, torch.device("cpu")
 
 
 def stacked(shape_name: str, vocab: int, context: int, batch: int, tokens: np.ndarray, precision: str) -> Trainer:
-    stream = Stream(tokens, np.array([0, len(tokens)]), np.array([1], dtype=np.uint64), context)
     architecture = Architecture(SHAPES[shape_name], vocab)
-    batches = Batches([stream] * RUNS, list(range(RUNS)), batch, CPU)
+    windows = np.lib.stride_tricks.sliding_window_view(tokens, context + 1)[::context].copy()
+    batches = Batches([windows] * RUNS, batch, CPU)
     initial = torch.stack([architecture.initial(seed) for seed in range(RUNS)])
     dtype = resolve_precision(precision, CPU)
     trainer = Trainer(architecture, batches, initial, (1e-3,) * RUNS, Optimizer(), dtype)

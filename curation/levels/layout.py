@@ -37,7 +37,12 @@ class Cut:
     """How documents become ordered pieces: of at most `piece_tokens` tokens, ordered by `order_seed`."""
 
     order_seed: int
-    piece_tokens: int = 2048
+    piece_tokens: int
+
+    @classmethod
+    def of(cls, order_seed: int, context: int) -> "Cut":
+        """Pieces of whole contexts, of some 2,048 tokens or one context: a run reads whole ones (`training.order`)."""
+        return cls(order_seed, context * max(1, 2048 // context))
 
 
 @dataclass(frozen=True)

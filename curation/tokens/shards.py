@@ -1,7 +1,8 @@
-"""Token shards: a level's training data as Parquet, rows in training order across files by name.
+"""Token shards: a level's training data as Parquet, rows in the stream's order across files by name.
 
-The training stream is the rows in order, with an end-of-text token, which is not stored, after each row that is its document's
-`last` (its pieces may stand apart). Files written from the same rows have the same bytes: the writer's options are fixed here.
+An end-of-text token, which is not stored, follows each row that is its document's `last` (its pieces may stand apart); runs
+read windows of the rows in orders of their own (`training.order`). Files written from the same rows have the same bytes: the
+writer's options are fixed here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ def schema(token_type: pa.DataType) -> pa.Schema:
     return pa.schema(
         [
             pa.field("doc_id", pa.uint64(), nullable=False),
+            pa.field("uid", pa.uint64(), nullable=False),  # what a run's order is drawn from: the same on any shards
             pa.field("piece", pa.uint32(), nullable=False),  # number of the piece within its document
             pa.field("last", pa.bool_(), nullable=False),  # the document ends here
             pa.field("domain", pa.string(), nullable=False),
@@ -74,6 +76,7 @@ def dataset(
     eot: int,
     tokenizer: str,
     order_seed: int,
+    piece_tokens: int,
 ) -> dict[str, Any]:
     """The content of a level's `dataset.json`, from the facts of its shards and the `kept` row of its funnel.
 
@@ -95,5 +98,6 @@ def dataset(
         "eot": eot,
         "tokenizer": tokenizer,
         "order_seed": order_seed,
+        "piece_tokens": piece_tokens,
         "shards": [{"path": name(index), **shard} for index, shard in enumerate(shards)],
     }

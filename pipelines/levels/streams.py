@@ -64,7 +64,7 @@ def _lay_out(
         budget = mixture.budget(name, shares, available, pinned, wanted)
     except ValueError as error:
         raise StudyError(f"levels.{name}: {error}") from None
-    cut = layout.Cut(study.seed, blend.piece_tokens)
+    cut = layout.Cut.of(study.seed, study.ladder.context)
     partitions = -(-budget.total // TOKENS_PER_SHARD)
     config = {
         "length": str(budget.length), "shares": {group: str(share) for group, share in sorted(budget.shares.items())},
@@ -75,7 +75,7 @@ def _lay_out(
     inputs |= {"edited": edited.digest} if edited is not None else {}
     inputs |= {"copies": copied.digest} if copied is not None else {}
     facts = {
-        "vocab_size": study.tokenizer.vocab_size, "eot": EOT, "order_seed": cut.order_seed,
+        "vocab_size": study.tokenizer.vocab_size, "eot": EOT, "order_seed": cut.order_seed, "piece_tokens": cut.piece_tokens,
         "tokenizer": pool.tokenizer.summary["tokenizer"],
     }  # fmt: skip
     ledgers_step, step = Step(f"ledgers/{name}", config, inputs), Step(f"levels/{name}", config | facts, inputs)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from curation.hashing import stream
 from pipelines.study.study import Study, StudyError
 from pipelines.study.training import ShapeSection
 from training.plan import Run, Stack
@@ -86,6 +87,7 @@ def plan_body(
         "vocab_size": study.tokenizer.vocab_size,
         "eot": 0,
         "tokenizer": evaluation["tokenizer"],
+        "order_key": stream(study.seed, "order of windows"),
         "datasets": paths,
         "evaluation": {"path": evaluation["path"], "digest": evaluation["digest"]},
         "shapes": {rung.name: asdict(rung.shape) for rung in made},

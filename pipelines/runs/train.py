@@ -25,7 +25,7 @@ from pipelines.runs.stacking import Sizing, gpu, sizings
 from pipelines.runs.watching import watching
 from pipelines.study.study import Study, StudyError
 from training.certificate import code_digest
-from training.memory import evenly
+from training.memory import evenly, token_bytes
 from training.plan import Run, parse_plan
 from training.run import run_stack
 
@@ -72,8 +72,9 @@ def train(
     if missing := [cell for cell in all_cells if cell.step.name not in done]:
         if isinstance(context.executor, NotMade):
             raise context.executor.missing(missing[0].step.name)
-        token_bytes = 2 * sum(manifest.summary["unique_tokens"] for manifest in levels.values())
-        sized = sizings(context.executor, study, Counter(cell.rung.name for cell in missing), token_bytes)
+        wanted = Counter(cell.rung.name for cell in missing)
+        held = token_bytes(study.tokenizer.vocab_size, max(study.ladder.tokens), max(wanted.values()))
+        sized = sizings(context.executor, study, wanted, held)
         stacks = stacks_of(missing, sized, merged=study.ladder.gpus > 0)
         stacks.sort(key=lambda stack: -_cost(study, stack))  # longest first, so that no worker is left with it at the end
         sizes = [sized[stack[0].rung.name] for stack in stacks]

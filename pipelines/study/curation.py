@@ -139,9 +139,6 @@ class MixtureSection(Section):
     )
     shares: dict[str, float] | None = Field(default=None, description="explicit: share per domain; must sum to 1.")
     temperature: float = Field(default=1.0, gt=0, description="temperature: shares ~ natural ** (1 / temperature).")
-    piece_tokens: int = Field(
-        default=2048, ge=16, description="Documents longer than this are laid as pieces of this many tokens."
-    )
     max_epochs: dict[str, Annotated[float, Field(ge=1)]] = Field(
         default_factory=dict, description="How often a domain may be gone through, by domain; 1 where it is not named."
     )

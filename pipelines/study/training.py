@@ -29,7 +29,7 @@ class LadderSection(Section):
     shapes: dict[Name, ShapeSection] | list[str] = Field(description="Shapes by size, or names from the ladder table.")
     tokens: list[Annotated[int, Field(gt=0)]] = Field(min_length=1, description="Training tokens D of the branches.")
     seeds: int = Field(
-        default=1, ge=1, description="Runs of each shape and level that differ in initial weights and place in the stream."
+        default=1, ge=1, description="Runs of each shape and level that differ in initial weights and order of the data."
     )
     context: int = Field(default=256, ge=8, description="Tokens per sequence.")
     batch_tokens: int | None = Field(default=None, gt=0, description="Tokens per step (default: by rule of size).")

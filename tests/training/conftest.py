@@ -19,7 +19,7 @@ import torch
 VOCAB = 96
 EOT = 0
 CONTEXT = 32
-PIECE = 50
+PIECE = 64
 
 
 def markov_documents(n: int, noise: float, seed: int) -> list[np.ndarray]:
@@ -43,6 +43,7 @@ def write_level(path: Path, documents: list[np.ndarray], shards: int = 2) -> int
     rows = [
         {
             "doc_id": doc,
+            "uid": 0x9E3779B97F4A7C15 * (doc + 1) % 2**64,
             "piece": p,
             "last": i + PIECE >= len(text),
             "domain": "web",
@@ -55,6 +56,7 @@ def write_level(path: Path, documents: list[np.ndarray], shards: int = 2) -> int
     schema = pa.schema(
         [
             ("doc_id", pa.uint64()),
+            ("uid", pa.uint64()),
             ("piece", pa.uint32()),
             ("last", pa.bool_()),
             ("domain", pa.string()),
@@ -79,6 +81,7 @@ def write_level(path: Path, documents: list[np.ndarray], shards: int = 2) -> int
         "eot": EOT,
         "tokenizer": "t0",
         "order_seed": 0,
+        "piece_tokens": PIECE,
         "shards": facts,
     }
     (path / "dataset.json").write_text(json.dumps(card))
@@ -147,6 +150,7 @@ def make_plan(study: Path) -> Callable[..., dict[str, Any]]:
             "vocab_size": VOCAB,
             "eot": EOT,
             "tokenizer": "t0",
+            "order_key": 11,
             "datasets": {
                 level: {"path": str(study / "levels" / level), "digest": level, "unique_tokens": unique[level]}
                 for level in ("clean", "noisy")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from training.certificate import certify
+from training.order import RULE, run_key
 from training.plan import Optimizer, parse_plan
 
 CPU = torch.device("cpu")
@@ -35,6 +36,7 @@ def test_all_runs_of_a_plan_carry_one_certificate(plan):
         {"optimizer": Optimizer(weight_decay=0.2)},
         {"document_mask": True},
         {"eot": 5},
+        {"order_key": 12},
     ],
 )
 def test_what_must_be_equal_changes_it(plan, change):
@@ -58,6 +60,14 @@ def test_another_learning_rate_of_one_shape_is_told_apart(plan):
         replace(plan, stacks=(first, replace(second, lr=0.05), third)), replace(second, lr=0.05), CPU, torch.float32
     )
     assert changed["certificate"] != hexes(plan)[1]
+
+
+def test_it_says_the_order(plan):
+    first, second, third = (certify(plan, stack, CPU, torch.float32) for stack in plan.stacks)
+    assert first["held_equal"]["order"] == {"rule": RULE, "key": plan.order_key}
+    assert first["recorded"]["orders"] == {"0": f"{run_key(plan.order_key, 'tiny', 0):016x}"}
+    told = [order for made in (first, second, third) for order in made["recorded"]["orders"].values()]
+    assert len(set(told)) == 3  # of seed 0, of seed 1, and of another shape at seed 0
 
 
 def test_initial_weights_are_recorded_per_seed(plan):

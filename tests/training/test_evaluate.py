@@ -5,10 +5,11 @@ import torch
 
 from training.evaluate import Evaluator, load_documents, set_loss
 from training.model import Architecture, token_losses
+from training.order import Order
 from training.plan import Optimizer
 from training.shapes import Shape
 from training.step import Trainer
-from training.tokens import Batches, DatasetError, load_stream
+from training.tokens import Batches, DatasetError, load_rows
 
 SHAPE, CONTEXT, VOCAB, CPU = Shape(16, 1, 2, 32), 32, 96, torch.device("cpu")
 ARCHITECTURE = Architecture(SHAPE, VOCAB)
@@ -16,9 +17,9 @@ ARCHITECTURE = Architecture(SHAPE, VOCAB)
 
 @pytest.fixture(scope="module")
 def trainer(study):
-    stream = load_stream(study / "levels" / "clean", CONTEXT, VOCAB, 0)
+    windows = Order.of(load_rows(study / "levels" / "clean", CONTEXT, VOCAB, 0), 0, CONTEXT).windows(300)
     initial = torch.stack([ARCHITECTURE.initial(seed) for seed in (0, 1)])
-    return Trainer(ARCHITECTURE, Batches([stream] * 2, [0, 1], 4, CPU), initial, (0.1, 0.1), Optimizer(), torch.float32)
+    return Trainer(ARCHITECTURE, Batches([windows] * 2, 4, CPU), initial, (0.1, 0.1), Optimizer(), torch.float32)
 
 
 def test_losses_equal_documents_scored_one_by_one(study, trainer):

@@ -1,12 +1,13 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from training.memory import device_bytes, evenly, ranks_or_micro_batch, stack_size, step_bytes, token_bytes
-from training.plan import parse_plan
 from training.shapes import SHAPES
+from training.tokens import Batches
 
 CELL = SHAPES["2m"], 4096, 256, 4096  # shape, vocabulary, context, tokens per batch
 
@@ -36,9 +37,11 @@ def test_a_gpu_keeps_no_attention_odds():
     assert bytes_of(1, 1 << 20, "cuda") < 0.8 * bytes_of(1, 1 << 20, "cpu")
 
 
-def test_tokens_count_once_per_level(make_plan, tmp_path):
-    plan = parse_plan(make_plan(), tmp_path)
-    assert token_bytes(plan, {"clean"}) == 2 * plan.datasets["clean"].unique_tokens
+def test_each_run_holds_what_it_reads():
+    windows = [np.zeros((10, 33), np.uint16), np.zeros((10, 33), np.uint16)]
+    held = sum(tokens.nbytes for tokens, _ in Batches(windows, 2, torch.device("cpu")).held)
+    assert token_bytes(96, 10 * 32, 2) <= held <= 1.04 * token_bytes(96, 10 * 32, 2)
+    assert token_bytes(1 << 17, 320, 1) == 4 * 320
 
 
 def test_this_machine_has_memory():

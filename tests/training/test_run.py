@@ -13,8 +13,9 @@ from training.observations import LOSSES, OBSERVATIONS
 from training.plan import parse_plan
 from training.run import run_stack
 from training.schedule import tokens_of_ladder
-from training.stack_run import NonFiniteError, load_streams
+from training.stack_run import NonFiniteError, order_of
 from training.step import Trainer
+from training.tokens import load_rows
 
 
 @pytest.fixture
@@ -169,8 +170,9 @@ def test_a_diverging_run_stops_with_its_step_and_documents(make_plan, tmp_path):
     plan = parse_plan(make_plan(lr=[0.01, 1e30]), tmp_path)
     with pytest.raises(NonFiniteError, match=r"level 'noisy' seed 0 .* at step 1; its batch holds documents") as caught:
         run_stack(plan, "s0", tmp_path)
-    stream = load_streams(plan, plan.stacks[0])[1]
-    assert str(stream.documents(stream.windows(0, 1, 4))) in str(caught.value)
+    stack = plan.stacks[0]
+    rows = load_rows(plan.datasets["noisy"].path, plan.context, plan.vocab_size, plan.eot)
+    assert str(order_of(plan, stack, stack.runs[1], rows).documents(np.arange(4, 8))) in str(caught.value)
     assert "no checkpoint was written yet" in str(caught.value)
     assert not (tmp_path / "s0" / "observations.parquet").exists()
 

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from training.tokens import Batches, DatasetError, load_stream
+from training.order import Order
+from training.tokens import Batches, DatasetError, load_rows
 
 
 @pytest.fixture
@@ -18,56 +19,36 @@ CONTEXT, VOCAB, EOT = 32, 96, 0  # of the synthetic study
 
 
 def load(path, **changes):
-    return load_stream(path, **{"context": CONTEXT, "vocab_size": VOCAB, "eot": EOT, **changes})
+    return load_rows(path, **{"context": CONTEXT, "vocab_size": VOCAB, "eot": EOT, **changes})
 
 
-def test_stream_is_the_documents_each_followed_by_end_of_text(synthetic, study):
-    documents = synthetic.markov_documents(500, 0.0, 1)  # what the fixture wrote, most in several pieces
-    expected = np.concatenate([np.append(text, EOT) for text in documents])
-    np.testing.assert_array_equal(load(study / "levels" / "clean").tokens, expected)
-
-
-def test_scattered_pieces_get_their_end_of_text_at_the_last(synthetic, tmp_path):
+def test_rows_are_laid_out_between_ends_of_text(synthetic, tmp_path):
     synthetic.write_level(tmp_path / "level", [np.arange(1, 91, dtype=np.uint16), np.array([7, 7], dtype=np.uint16)], shards=1)
     file = tmp_path / "level" / "tokens-00000.parquet"
     table = pq.read_table(file)
     pq.write_table(table.take([0, 2, 1]), file)  # piece 0 of the first, the second document, piece 1 of the first
-    stream = load(tmp_path / "level")
-    expected = np.concatenate([np.arange(1, 51), [7, 7, EOT], np.arange(51, 91), [EOT]])
-    np.testing.assert_array_equal(stream.tokens, expected)
+    rows = load(tmp_path / "level")
+    expected = np.concatenate([[EOT], np.arange(1, 65), [EOT, 7, 7, EOT], [EOT], np.arange(65, 91), [EOT]])
+    np.testing.assert_array_equal(rows.tokens, expected)
+    assert rows.start_R.tolist() == [0, 65, 69, 97]
+    assert (rows.doc_id_R.tolist(), rows.piece_R.tolist()) == ([0, 1, 0], [0, 0, 1])
+    assert rows.uid_R[0] == rows.uid_R[2] != rows.uid_R[1]
+    assert (rows.domains, rows.domain_R.tolist()) == (("web",), [0, 0, 0])
 
 
-def test_batches_equal_the_windows_of_the_contract(study):
-    """Window i is stream[i*T : i*T+T+1]; seed s starts at floor(frac(s * 0.618...) * n) and wraps."""
-    clean, noisy = load(study / "levels" / "clean"), load(study / "levels" / "noisy")
-    streams, seeds, batch = [clean, noisy, clean], [0, 1, 5], 4
-    batches = Batches(streams, seeds, batch, torch.device("cpu"))
-    assert sum(len(tokens) for tokens, _ in batches.levels) == len(clean.tokens) + len(noisy.tokens)  # a shared level once
-    for step in (0, 1, 1000):  # 1000 steps wrap around
-        ids_KBU = batches(torch.tensor(step)).numpy()
-        for k, (stream, seed) in enumerate(zip(streams, seeds, strict=True)):
-            n = (len(stream.tokens) - 1) // CONTEXT
-            first = int((seed * 0.6180339887498949 % 1) * n)
-            for b in range(batch):
-                i = (first + step * batch + b) % n
-                np.testing.assert_array_equal(ids_KBU[k, b], stream.tokens[i * CONTEXT : i * CONTEXT + CONTEXT + 1])
-            np.testing.assert_array_equal(
-                stream.windows(seed, step, batch), [(first + step * batch + b) % n for b in range(batch)]
-            )
-
-
-def test_documents_of_a_window_are_those_it_covers(study):
-    stream = load(study / "levels" / "clean")
-    owner = np.repeat(stream.doc_id_R, np.diff(stream.start_R))
-    for window in (0, 3, 17, stream.n_windows - 1):
-        covered = owner[window * CONTEXT : window * CONTEXT + CONTEXT + 1]
-        assert stream.documents(np.array([window])) == list(dict.fromkeys(covered.tolist()))
+def test_batches_are_consecutive_windows_of_each_run():
+    one, other = (np.arange(n * 9, dtype=np.uint16).reshape(n, 9) for n in (20, 30))
+    batches = Batches([one, other, one], 4, torch.device("cpu"))
+    assert sum(len(held) for held, _ in batches.held) == 50  # shared windows are held once
+    for step in (0, 1, 1000):  # 1000 steps go round
+        for windows, ids_BU in zip((one, other, one), batches(torch.tensor(step)).numpy(), strict=True):
+            np.testing.assert_array_equal(ids_BU, windows[(4 * step + np.arange(4)) % len(windows)])
 
 
 def test_wide_vocabularies_keep_their_ids(synthetic, tmp_path):
     synthetic.write_level(tmp_path / "level", [np.array([1, 40_000, 65_535] * 30, dtype=np.uint16)])
-    stream = load(tmp_path / "level", vocab_size=65_536)
-    ids = Batches([stream], [0], 1, torch.device("cpu"))(0)
+    windows = Order.of(load(tmp_path / "level", vocab_size=65_536), 0, CONTEXT).windows(2)
+    ids = Batches([windows], 1, torch.device("cpu"))(0)
     assert ids.max() == 65_535
     assert ids.min() >= 0
 
@@ -103,3 +84,8 @@ def test_a_level_shorter_than_one_window_is_refused(synthetic, tmp_path):
     synthetic.write_level(tmp_path / "level", [np.array([1, 2, 3], dtype=np.uint16)], shards=1)
     with pytest.raises(DatasetError, match="lower the context"):
         load(tmp_path / "level")
+
+
+def test_a_level_of_another_context_is_refused(level):
+    with pytest.raises(DatasetError, match="in pieces of 64 tokens, which windows of 48 do not divide"):
+        load(level, context=48)

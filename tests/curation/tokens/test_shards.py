@@ -19,6 +19,7 @@ def rows(token_type: pa.DataType = UINT16, n: int = 500) -> pa.Table:
     return pa.table(
         {
             "doc_id": pa.array(rng.integers(0, 2**63, n), pa.uint64()),
+            "uid": pa.array(rng.integers(0, 2**63, n), pa.uint64()),
             "piece": pa.array(rng.integers(0, 2, n), pa.uint32()),
             "last": pa.array(rng.random(n) < 0.8),
             "domain": pa.array(rng.choice(["web", "code"], n), pa.large_string()),
@@ -65,7 +66,7 @@ def test_the_files_are_in_order_by_name():
 def test_dataset_json(tmp_path):
     facts = [shards.write(tmp_path / shards.name(index), rows()) for index in range(2)]
     kept = {"documents": 700, "bytes": 1000, "tokens": 2 * facts[0]["tokens"]}
-    content = shards.dataset("best", facts, kept, vocab_size=8192, eot=0, tokenizer="abc", order_seed=3)
+    content = shards.dataset("best", facts, kept, vocab_size=8192, eot=0, tokenizer="abc", order_seed=3, piece_tokens=4)
     assert content["unique_tokens"] == kept["tokens"]
     assert sum(content["domains"].values()) == kept["tokens"]
     assert [shard["path"] for shard in content["shards"]] == ["tokens-00000.parquet", "tokens-00001.parquet"]
@@ -79,6 +80,7 @@ def test_training_reads_the_stream_that_the_facts_promise(tmp_path):
     table = pa.table(
         {
             "doc_id": pa.array([5, 6, 5], pa.uint64()),
+            "uid": pa.array([50, 60, 50], pa.uint64()),
             "piece": pa.array([0, 0, 1], pa.uint32()),
             "last": [False, True, True],
             "domain": ["a", "a", "a"],
@@ -88,8 +90,8 @@ def test_training_reads_the_stream_that_the_facts_promise(tmp_path):
     )
     facts = shards.write(tmp_path / shards.name(0), table)
     kept = {"documents": 2, "bytes": 6, "tokens": 6}
-    content = shards.dataset("x", [facts], kept, vocab_size=8, eot=7, tokenizer="abc", order_seed=3)
+    content = shards.dataset("x", [facts], kept, vocab_size=8, eot=7, tokenizer="abc", order_seed=3, piece_tokens=4)
     (tmp_path / "dataset.json").write_text(json.dumps(content))
-    stream = tokens.load_stream(tmp_path, 2, 8, 7)
-    assert np.asarray(stream.tokens).tolist() == [1, 2, 3, 4, 7, 5, 6, 7]
+    read = tokens.load_rows(tmp_path, 2, 8, 7)
+    assert np.asarray(read.tokens).tolist() == [7, 1, 2, 3, 7, 4, 7, 7, 5, 6, 7]
     assert content["unique_tokens"] == 6
