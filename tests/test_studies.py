@@ -13,6 +13,8 @@ from pipelines.report import facts
 from pipelines.study.study import load
 from scaling_fit import analyse
 
+RETIRED = {"piece_tokens"}  # keys of published studies that there are no more
+
 FOLDERS = sorted(path.parent for path in Path(__file__).parents[1].glob("docs/studies/*/report.json"))
 
 assert FOLDERS, "no study is published: parametrised over nothing, every test here would be skipped"
@@ -62,10 +64,13 @@ def test_every_evaluation_set_gives_the_published_verdicts(folder: Path) -> None
         assert_same(found["sets"][name]["verdicts"], one["verdicts"])
 
 
-def test_the_published_study_file_is_the_one_that_made_the_report(folder: Path) -> None:
+def test_the_published_study_file_is_the_one_that_made_the_report(folder: Path, tmp_path: Path) -> None:
     made = facts.read(folder)
     assert yaml.safe_load((folder / "study.yaml").read_text()) == yaml.safe_load(made.provenance["study_file"])
-    assert list(load(folder / "study.yaml").levels) == [level["name"] for level in made.levels]
+    lines = (folder / "study.yaml").read_text(encoding="utf-8").splitlines()
+    current = tmp_path / "study.yaml"
+    current.write_text("\n".join(line for line in lines if line.split(":")[0].strip() not in RETIRED), encoding="utf-8")
+    assert list(load(current).levels) == [level["name"] for level in made.levels]
 
 
 def test_no_text_of_the_pool_is_published(folder: Path) -> None:
