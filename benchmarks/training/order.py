@@ -37,7 +37,7 @@ from training.step import Trainer, keep_freed_memory, resolve_precision
 from training.tokens import Batches
 
 EOT, CPU, SPACING, COOLDOWN = 0, torch.device("cpu"), 64, 0.2
-HELDOUT_PER_DOMAIN = 8_000  # tokens
+HELDOUT_PER_DOMAIN = 4_000  # tokens
 NANO = Shape(width=64, depth=3, heads=2, ff=192)
 
 
