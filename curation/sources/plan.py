@@ -1,6 +1,7 @@
 """Which files a source has, and how they are cut into slices: big ones split, small ones read together."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,21 +11,29 @@ import pyarrow.parquet as pq
 import xxhash
 
 from curation.sources import python_environment, storage
-from curation.sources.source import SUFFIXES, Part, Slice, Source
+from curation.sources.source import COMPRESSED, SUFFIXES, Part, Slice, Source
 
 MAX_PARTS = 20_000  # files in one slice, so that a slice of tiny files stays a small message
 
 
 def slices(source: Source) -> list[Slice]:
-    """Cut a source into slices, in the order of its paths: the same input gives the same slices on every machine.
+    """The slices of a source: `survey` without the files that are not read."""
+    return survey(source)[0]
+
+
+def survey(source: Source) -> tuple[list[Slice], dict[str, int]]:
+    """Cut a source into slices, in the order of its paths: the same input gives the same slices on every machine. Beside them
+    the number of files that were come across and are not read, by reason.
 
     Raises ValueError for a path that is not there, holds no file of the source's kind, or only empty ones.
     """
+    unread: Counter[str] = Counter()
     if source.kind == "python_environment":
         parts = python_environment.parts(source)
     else:
-        parts = [piece for part in _files(source) for piece in _split(source, part)]
-    return [Slice(source, index, group) for index, group in enumerate(_merge(parts, source.slice_megabytes * 1e6))]
+        parts = [piece for part in _files(source, unread) for piece in _split(source, part)]
+    groups = _merge(parts, source.slice_megabytes * 1e6)
+    return [Slice(source, index, group) for index, group in enumerate(groups)], dict(sorted(unread.items()))
 
 
 def fingerprint(plan: Iterable[Slice]) -> str:
@@ -41,20 +50,38 @@ def fingerprint(plan: Iterable[Slice]) -> str:
     return digest.hexdigest()
 
 
-def _files(source: Source) -> Iterator[Part]:
-    found: dict[str, Part] = {}
+def _files(source: Source, unread: Counter[str]) -> Iterator[Part]:
+    """The files of all paths by location; `unread` counts, by reason, those that are left out."""
+    parts: dict[str, Part] = {}  # by the file that a link leads to
     for pattern in source.paths:
-        listed = _list(source, pattern)
-        if not listed:
-            wanted = " ".join(f"{suffix}[.gz|.zst]" for suffix in SUFFIXES[source.kind])
-            raise ValueError(f"source {source.name!r}: {pattern} holds no file of kind {source.kind} ({wanted})")
-        for part in listed:
-            found[part.location] = part
-    if not any(part.size or storage.is_remote(part.location) for part in found.values()):  # some stores tell no size
-        raise ValueError(f"source {source.name!r}: all {len(found)} files of {', '.join(source.paths)} are empty")
-    common = _common_directory(list(found))
-    for location in sorted(found):
-        yield found[location]._replace(path=_portable(location[len(common) :]))
+        listed = storage.listing(pattern)
+        if listed is None:
+            raise ValueError(f"source {source.name!r}: {pattern} does not exist; check `paths`")
+        directory, infos = listed
+        n_of_kind = 0
+        for info in infos:
+            name = info["name"]
+            part = Part("", name, info.get("size") or 0, _stamp(info))
+            if reason := info.get("unread") or (_unread(source, directory, name) if directory else None):
+                unread[reason] += 1
+                continue
+            n_of_kind += 1
+            other = parts.setdefault(info.get("real", name), part)
+            unread["link to a file that is read"] += other.location != name
+        if not n_of_kind:
+            wanted = f"{' '.join(SUFFIXES[source.kind])}, plain or with {' '.join(COMPRESSED)}"
+            others = ", ".join(f"{n} {reason}" for reason, n in unread.most_common(8))
+            raise ValueError(
+                f"source {source.name!r}: {pattern} holds no file of kind {source.kind} ({wanted})"
+                + (f"; it holds {others}" if others else "")
+            )
+    if not any(part.size or storage.is_remote(part.location) for part in parts.values()):  # some stores tell no size
+        raise ValueError(f"source {source.name!r}: all {len(parts)} files of {', '.join(source.paths)} are empty")
+    unread -= Counter()  # without zeros
+    ordered = sorted(parts.values(), key=lambda part: part.location)
+    common = _common_directory([part.location for part in ordered])
+    for part in ordered:
+        yield part._replace(path=_portable(part.location[len(common) :]))
 
 
 def _portable(path: str) -> str:
@@ -62,20 +89,14 @@ def _portable(path: str) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
-def _list(source: Source, pattern: str) -> list[Part]:
-    """The files that a path, directory or glob stands for; of a directory those of the source's kind."""
-    found = storage.listing(pattern)
-    if found is None:
-        raise ValueError(f"source {source.name!r}: {pattern} does not exist; check `paths`")
-    directory, infos = found
-    if directory:
-        infos = [info for info in infos if _is_of_kind(source, directory, info["name"])]
-    return [Part("", info["name"], info.get("size") or 0, _stamp(info)) for info in infos]
-
-
-def _is_of_kind(source: Source, directory: str, name: str) -> bool:
-    hidden = any(piece.startswith((".", "_")) for piece in PurePosixPath(name[len(directory) :]).parts)
-    return storage.stored(name)[0] in SUFFIXES[source.kind] and not hidden
+def _unread(source: Source, directory: str, name: str) -> str | None:
+    """Why a file in a folder that is searched is not read."""
+    if any(piece.startswith((".", "_")) for piece in PurePosixPath(name[len(directory) :]).parts):
+        return "hidden"
+    suffix, codec = storage.stored(name)
+    if suffix in SUFFIXES[source.kind]:
+        return None
+    return "".join(PurePosixPath(name).suffixes[-2 if codec else -1 :]) or "without a suffix"
 
 
 def _stamp(info: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, cast
 import fsspec
 import pyarrow as pa
 
+from curation.sources import folders
 from curation.sources.source import COMPRESSED
 
 if sys.version_info >= (3, 14):
@@ -43,25 +44,21 @@ def stored(path: str) -> tuple[str, str | None]:
 
 
 def listing(pattern: str) -> tuple[str, list[dict[str, Any]]] | None:
-    """The files that a path, directory, glob or URL stands for, as (directory searched or "", fsspec's description of each, its
-    `name` something to open); None where nothing is there. Hidden files are listed too."""
+    """The files that a path, directory, glob or URL stands for, as (directory searched or "", description of each, its `name`
+    something to open, see `folders.listing`); None where nothing is there. Hidden files are listed too."""
     if not is_remote(pattern):
-        pattern = str(Path(pattern).expanduser().absolute())
+        return folders.listing(str(Path(pattern).expanduser().absolute()))
     fs, path = _filesystem(pattern)
     with _naming(pattern):
         fs.invalidate_cache()
-        if has_magic(path):
-            directory, infos = "", _glob(fs, path)
-        elif (info := _info(fs, path)) is None:
-            return None
+        info = None if has_magic(path) and "[" not in path else _info(fs, path)  # a name may have brackets
+        if info is None:
+            directory, infos = "", _glob(fs, path) if has_magic(path) else None
         elif info["type"] == "directory":
-            directory, infos = path, list(fs.find(path, detail=True).values())
+            directory, infos = fs.unstrip_protocol(path), list(fs.find(path, detail=True).values())
         else:
             directory, infos = "", [info]
-    if is_remote(pattern):
-        directory = directory and fs.unstrip_protocol(directory)
-        infos = [info | {"name": fs.unstrip_protocol(info["name"])} for info in infos]
-    return directory, infos
+    return None if infos is None else (directory, [info | {"name": fs.unstrip_protocol(info["name"])} for info in infos])
 
 
 def is_remote(location: str) -> bool:

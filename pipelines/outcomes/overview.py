@@ -36,6 +36,10 @@ def funnel(context: Context, study: Study, curated: Curated) -> None:
             table.add_row(shown, row["reason"] or KEPT, *counts, style=style)
             shown = ""
     context.progress.console.print(table)
+    for name, reasons in curated.pool.manifest.summary["unread"].items():
+        if reasons:
+            files = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+            context.progress.say(f"source {name}: {sum(reasons.values())} files are not read: {files}")
     malformed = sum(source["malformed"] for source in curated.pool.manifest.summary["sources"].values())
     if malformed:
         context.progress.say(

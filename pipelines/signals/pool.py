@@ -36,9 +36,9 @@ def source_of(declared: Any, study: Study, base: Path) -> Source:
 def pool(context: Context, study: Study, base: Path) -> Manifest:
     """Read all sources. Raises StudyError for a source without a readable document and for too many malformed records."""
     slices: list[Slice] = []
-    fingerprints = {}
+    fingerprints, unread = {}, {}
     for declared in study.sources:
-        planned = plan.slices(source_of(declared, study, base))
+        planned, unread[declared.name] = plan.survey(source_of(declared, study, base))
         fingerprints[declared.name] = plan.fingerprint(planned)
         slices += planned
     shard_bytes = round(study.pool.shard_megabytes * 1e6)
@@ -48,7 +48,8 @@ def pool(context: Context, study: Study, base: Path) -> Manifest:
     names = [source.name for source in study.sources]
     return run_step(
         context, step, read_slice, [(piece, index, shard_bytes) for index, piece in enumerate(slices)],
-        lambda parts: summarise(parts, names, study.pool.max_malformed), weight=weights.__getitem__, unit="MB stored",
+        lambda parts: summarise(parts, names, study.pool.max_malformed) | {"unread": unread},
+        weight=weights.__getitem__, unit="MB stored",
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.sources import Source, fingerprint, read, slices
+from curation.sources.plan import survey
 
 
 def write(path: Path, content: str = '{"text": "hello"}\n') -> Path:
@@ -26,6 +27,54 @@ def test_directory_glob_and_file(tmp_path: Path) -> None:
     assert paths(Source("s", "jsonl", (f"{tmp_path}/*.jsonl",))) == [["a.jsonl"]]
     assert paths(Source("s", "jsonl", (f"{tmp_path}/**/c.txt",))) == [["c.txt"]]
     assert paths(Source("s", "jsonl", (f"{tmp_path}/sub/b.jsonl.gz", f"{tmp_path}/a.jsonl"))) == [["a.jsonl", "sub/b.jsonl.gz"]]
+
+
+def contents(path: str, kind: str = "jsonl") -> list[str]:
+    return [record[0] for piece in slices(Source("s", kind, (path,))) for record in read(piece)]
+
+
+def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
+    """As in a Hugging Face cache: blobs without a suffix, and links to them."""
+    write(tmp_path / "blobs" / "abc")
+    write(tmp_path / "other" / "b.jsonl")
+    snapshot = tmp_path / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    (snapshot / "a.jsonl").symlink_to("../../blobs/abc")
+    (snapshot / "more").symlink_to("../../other")
+    assert contents(str(snapshot)) == contents(f"{snapshot}/**/*.jsonl") == ["a.jsonl", "more/b.jsonl"]
+    assert contents(f"{snapshot}/*.jsonl") == contents(f"{snapshot}/a.jsonl") == ["a.jsonl"]
+    assert contents(f"{tmp_path}/snap*/*/[ab].jsonl") == ["a.jsonl"]
+
+
+def test_a_loop_of_links_ends_and_a_file_is_read_once_by_its_own_name(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "z.jsonl")
+    (tmp_path / "data" / "a.jsonl").symlink_to("z.jsonl")
+    for name in ("again", "data/up", "data/here"):
+        (tmp_path / name).symlink_to(tmp_path if name == "data/up" else tmp_path / "data")
+    for path in (str(tmp_path), f"{tmp_path}/**", f"{tmp_path}/**/*.jsonl"):
+        (piece,), unread = survey(Source("s", "jsonl", (path,)))
+        assert [part.location for part in piece.parts] == [str(tmp_path / "data" / "z.jsonl")]
+        assert unread == {"link to a file that is read": 1}
+
+
+def test_files_that_are_not_read_are_counted_by_reason(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "README.md", "b.csv.gz", "c.csv.gz", "LICENSE", ".git/x.jsonl", "d.jsonl.bz2"):
+        write(tmp_path / name)
+    (tmp_path / "e.jsonl").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "f.jsonl")
+    _, unread = survey(Source("s", "jsonl", (str(tmp_path),)))
+    assert unread == {
+        ".csv.gz": 2, ".md": 1, "hidden": 1, "link to nothing": 1, "no regular file": 1, "without a suffix": 1,
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"no file of kind warc .*; it holds 2 .csv.gz, "):
+        survey(Source("s", "warc", (str(tmp_path),)))
+
+
+def test_a_path_with_brackets_is_a_path_where_it_is_there(tmp_path: Path) -> None:
+    write(tmp_path / "pool [v1]" / "a.jsonl")
+    write(tmp_path / "pool v" / "b.jsonl")
+    assert contents(f"{tmp_path}/pool [v1]") == contents(f"{tmp_path}/pool [v1]/a.jsonl") == ["a.jsonl"]
+    assert contents(f"{tmp_path}/pool [v1]/*.jsonl") == ["a.jsonl"]
 
 
 def test_a_file_name_that_is_not_utf8_is_escaped(tmp_path: Path) -> None:
@@ -72,7 +121,7 @@ def test_the_size_of_slices_changes_no_record(tmp_path: Path) -> None:
 def test_errors_name_path_and_fix(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"source 's': .*/none does not exist; check `paths`"):
         slices(Source("s", "jsonl", (str(tmp_path / "none"),)))
-    with pytest.raises(ValueError, match=r"holds no file of kind jsonl \(.jsonl\[.gz\|.zst\]"):
+    with pytest.raises(ValueError, match=r"holds no file of kind jsonl \(.jsonl .ndjson .json, plain or with .gz"):
         slices(Source("s", "jsonl", (str(tmp_path),)))
     with pytest.raises(ValueError, match=r"\*.jsonl holds no file"):
         slices(Source("s", "jsonl", (f"{tmp_path}/*.jsonl",)))
