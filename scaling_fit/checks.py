@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scaling_fit.instrument.shoulder import shoulders
 from scaling_fit.observations import Observations
 from scaling_fit.units import check_units
 
@@ -85,6 +86,15 @@ def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
             f"{len(rows)} rows use more tokens than their unique ones; a law of fresh data "
             "leaves them out (use law=repetition or law=overfitting to keep them)",
             rows,
+        )
+    for shape in shoulders(table):
+        slopes = " ".join(f"{slope:.3f}" for slope in shape.slope_G)
+        add(
+            "on-the-shoulder",
+            "warning",
+            f"shape {shape.shape}: the ladder begins on the shoulder, where the loss falls ever faster and no law can follow "
+            f"(-d ln L / d ln D is {slopes}); begin it at D {shape.begin:,.0f} or leave out what is below",
+            np.array(shape.rows),
         )
     for level in table.levels:
         for name in table.eval_sets:
