@@ -3,20 +3,25 @@
 from scaling_fit.checks import Fault, check
 from scaling_fit.law.fit import Fit, fit
 from scaling_fit.law.laws import LAWS, Law, law_named
-from scaling_fit.levels.analysis import Analysis, analyse, faults_of
+from scaling_fit.levels.analysis import analyse, faults_of
+from scaling_fit.levels.summary import summary
 from scaling_fit.observations import Observations, observations
+from scaling_fit.result import Result
+from scaling_fit.settings import Settings
 
 __all__ = [
     "LAWS",
-    "Analysis",
     "Fault",
     "Fit",
     "Law",
     "Observations",
+    "Result",
+    "Settings",
     "analyse",
     "check",
     "faults_of",
     "fit",
     "law_named",
     "observations",
+    "summary",
 ]

@@ -9,7 +9,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass
 from functools import cache
-from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def decode(kind: type[T], body: Json, place: str) -> T:
 
 def _decode(kind: Any, body: Any, place: str) -> Any:
     origin, parts = get_origin(kind), get_args(kind)
-    if origin is types.UnionType:  # `X | None`, the only union in use
+    if origin in (types.UnionType, Union):  # `X | None`, the only union in use
         return None if body is None else _decode(next(part for part in parts if part is not types.NoneType), body, place)
     if origin is Literal:
         _require(body in parts, body, place, " or ".join(map(repr, parts)))

@@ -1,8 +1,6 @@
 """Published studies: the fitter gives their verdicts again from their tables alone, and no text of a pool is in them."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +9,8 @@ from typer.testing import CliRunner
 from pipelines.cli import app
 from pipelines.report import facts
 from pipelines.study.study import load
-from scaling_fit import analyse
+from scaling_fit import Result, analyse
+from scaling_fit.levels.answer import Answer
 
 RETIRED = {"piece_tokens"}  # keys of published studies that there are no more
 
@@ -21,13 +20,13 @@ assert FOLDERS, "no study is published: parametrised over nothing, every test he
 pytestmark = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
-def assert_same(found: dict[str, dict[str, Any]], published: dict[str, dict[str, Any]]) -> None:
+def assert_same(found: Answer, published: Answer) -> None:
     """The verdicts of one evaluation set; what rests on simulation must agree to the digits that are read of it."""
-    assert found.keys() == published.keys()
-    for level, verdict in published.items():
-        one = found[level]
-        assert (one["kind"], one["direction"]) == (verdict["kind"], verdict["direction"]), level
-        assert one["difference_percent"] == pytest.approx(verdict["difference_percent"], abs=0.02), level
+    assert found.verdicts.keys() == published.verdicts.keys()
+    for level, verdict in published.verdicts.items():
+        one = found.verdicts[level]
+        assert (one.kind, one.direction) == (verdict.kind, verdict.direction), level
+        assert vars(one.gap.mean) == pytest.approx(vars(verdict.gap.mean), abs=0.02), level
 
 
 def test_a_study_is_published(folder: Path) -> None:
@@ -39,29 +38,21 @@ def test_a_study_is_published(folder: Path) -> None:
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_assay_fit_gives_the_published_verdicts(folder: Path) -> None:
     published = facts.read(folder).fit
-    settings = published["settings"]
-    given = ["--baseline", published["baseline"], "--eval-set", published["primary"], "--noise", folder / "noise.parquet"]
-    given += [x for name in ("replicates", "confidence", "margin", "seed") for x in (f"--{name}", settings[name])]
+    given = ["--baseline", published.baseline, "--eval-set", published.primary, "--noise", folder / "noise.parquet"]
+    given += [
+        x for name in ("replicates", "confidence", "margin", "seed") for x in (f"--{name}", getattr(published.settings, name))
+    ]
     run = CliRunner().invoke(app, ["fit", *map(str, [folder / "observations.parquet", *given]), "--json"])
     assert run.exit_code == 0, run.output
-    found = json.loads(run.stdout)["sets"][published["primary"]]
-    assert_same(found["verdicts"], published["sets"][published["primary"]]["verdicts"])
+    assert_same(Result.from_json(run.stdout).answer, published.answer)
 
 
 @pytest.mark.slow
 def test_every_evaluation_set_gives_the_published_verdicts(folder: Path) -> None:
     published = facts.read(folder).fit
-    settings = {k: v for k, v in published["settings"].items() if k != "objective"}
-    found = analyse(
-        folder / "observations.parquet",
-        baseline=published["baseline"],
-        eval_set=published["primary"],
-        eval_sets=published["eval_sets"],
-        noise=folder / "noise.parquet",
-        **settings,
-    ).content
-    for name, one in published["sets"].items():
-        assert_same(found["sets"][name]["verdicts"], one["verdicts"])
+    found = analyse(folder / "observations.parquet", published.settings, noise=folder / "noise.parquet")
+    for name, one in published.sets.items():
+        assert_same(found.sets[name].answer, one.answer)
 
 
 def test_the_published_study_file_is_the_one_that_made_the_report(folder: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Fit: the law on every level, the tests of a shift, the plan; from the observation table alone."""
 
-import json
-from typing import Any
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -9,37 +8,49 @@ from pipelines.engine.run_step import Context, run_step
 from pipelines.engine.workdir import Manifest, Output, Step, Workdir
 from pipelines.runs.observations import FILE
 from pipelines.study.study import Study, StudyError
-from scaling_fit import analyse
+from scaling_fit import Settings, analyse, summary
+from scaling_fit.encoding import encode
+
+
+def settings(study: Study) -> Settings:
+    """The study's `fit` section, and what each level is for."""
+    declared, baseline = study.fit, study.baseline
+    others = {name: level for name, level in study.levels.items() if name != baseline}
+    return Settings(
+        baseline,
+        declared.eval_set,
+        confidence=declared.confidence,
+        margin=declared.margin,
+        multiplier_margin=declared.multiplier_margin,
+        replicates=declared.replicates,
+        test_replicates=declared.test_replicates,
+        seed=declared.seed,
+        roles={name: level.kind for name, level in others.items() if level.kind != "level"},
+        random_parts=tuple(name for name, level in others.items() if level.random and level.extends in (None, baseline)),
+    )
 
 
 def fit(context: Context, study: Study, observations: Manifest, noise: Manifest | None) -> Manifest:
     """`fit.json` (see docs/fitting.md) and `summary.txt`; the manifest's summary has the verdict. `noise`: the repeated runs
     of `checks.noise`, which say how far trunks scatter where the ladder itself repeats none."""
-    config = {
-        "baseline": study.baseline, "eval_set": study.fit.eval_set, "replicates": study.fit.replicates,
-        "test_replicates": study.fit.test_replicates, "confidence": study.fit.confidence, "margin": study.fit.margin,
-        "multiplier_margin": study.fit.multiplier_margin, "seed": study.fit.seed,
-        "contenders": study.contenders,
-    }  # fmt: skip
+    asked = settings(study)
     inputs = {"observations": observations.digest} | ({"noise": noise.digest} if noise else {})
-    step = Step("fit", config, inputs, version=3)
-    unit = (context.workdir, observations.files(FILE)[0], noise.files(".parquet") if noise else [], config)
+    step = Step("fit", {"settings": encode(asked)}, inputs, version=4)
+    unit = (context.workdir, observations.files(FILE)[0], noise.files(".parquet") if noise else [], asked)
     return run_step(context, step, analyse_table, [unit], lambda parts: {"verdict": parts[0]["verdict"]}, unit="fits")
 
 
-def analyse_table(out: Output, workdir: Workdir, path: str, noise: list[str], config: dict[str, Any]) -> dict[str, Any]:
+def analyse_table(out: Output, workdir: Workdir, path: str, noise: list[str], asked: Settings) -> dict[str, str]:
     """Run the analysis. Runs on a worker."""
     try:
         table = workdir.read_table(path)
         # a level always wins on its own distribution, so no law is fitted there; its losses stay in the table
-        shared = [name for name in dict.fromkeys(table["eval_set"].to_pylist()) if not name.startswith("own:")]
+        shared = tuple(name for name in dict.fromkeys(table["eval_set"].to_pylist()) if not name.startswith("own:"))
         repeated = pa.concat_tables([workdir.read_table(one) for one in noise]) if noise else None
-        found = analyse(table, eval_sets=shared, noise=repeated, **config)
+        result = analyse(table, replace(asked, eval_sets=shared), noise=repeated)
     except ValueError as error:
         raise StudyError(f"fit: {error}") from None
-    result = found.to_json()
-    body = json.loads(result) if isinstance(result, str) else result
-    out.write_json("fit.json", body)
+    out.write_json("fit.json", encode(result))
     with out.writing("summary.txt") as file:
-        file.write(found.summary().encode())
-    return {"verdict": body["overall"]["sentence"]}
+        file.write(summary(result).encode())
+    return {"verdict": result.answer.choice}

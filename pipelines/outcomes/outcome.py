@@ -1,6 +1,5 @@
 """What the terminal shows of what came out: the losses after training, the verdict after the fit."""
 
-from dataclasses import asdict
 from typing import Any
 
 import polars as pl
@@ -10,12 +9,12 @@ from rich.table import Table
 
 from pipelines.engine.run_step import Context
 from pipelines.engine.workdir import Manifest
-from pipelines.report import law_tables, trust
-from pipelines.report import verdict as words
-from pipelines.report.facts import Facts
-from pipelines.report.wording import eval_words
+from pipelines.report import verdict as layout
 from pipelines.run_study import Trained
 from pipelines.study.study import Study
+from scaling_fit import Result
+from scaling_fit.encoding import Json, encode
+from scaling_fit.wording import eval_words
 
 
 def losses(context: Context, study: Study, trained: Trained) -> list[dict[str, Any]]:
@@ -39,50 +38,52 @@ def show_losses(console: Console, study: Study, rows: list[dict[str, Any]]) -> N
     console.print(table)
 
 
-def verdict(context: Context, study: Study, fitted: Manifest) -> dict[str, Any]:
+def verdict(context: Context, fitted: Manifest) -> Result:
+    return Result.from_json(context.workdir.read_bytes(fitted.files("fit.json")[0]))
+
+
+def answer(result: Result) -> dict[str, Json]:
     """What a reader must know of a fit: the choice, what moved, each level against the baseline, and the cautions."""
-    fit = context.workdir.read_json(fitted.files("fit.json")[0])
-    levels: Any = [
-        {"name": name, "kind": level.kind, "extends": level.extends, "declaration": level.model_dump(exclude_defaults=True)}
-        for name, level in study.levels.items()
-    ]
-    known: Any = {"name": study.name, "title": study.name, "baseline": study.baseline, "provenance": {}, "steps": []}
-    facts = Facts(**known, levels=levels, fit=fit, observations=[])
-    sets = law_tables.eval_sets(facts)
-    choice, moved = words.headline(facts)
-    compared = bool(sets) and len(fit["levels"]) > 1
+    found = result.answer
     return {
-        "choice": choice,
-        "moved": moved,
-        "baseline": study.baseline,
-        "judged_on": eval_words(sets[0]) if sets else "",
-        "confidence": fit["settings"]["confidence"],
-        "levels": [asdict(answer) for answer in words.answers(facts, sets[0])] if compared else [],
-        "warnings": trust.warnings(facts, sets[0]) if sets else [],
+        "recommended": found.recommended,
+        "choice": found.choice,
+        "moved": found.moved,
+        "baseline": result.baseline,
+        "judged_on": eval_words(result.primary),
+        "confidence": result.settings.confidence,
+        "levels": [
+            {"level": level, "kind": one.kind, "difference_percent": encode(one.gap.mean), "words": encode(found.words[level])}
+            for level, one in found.verdicts.items()
+        ],
+        "warnings": list(found.warnings),
     }
 
 
-def show_verdict(console: Console, found: dict[str, Any]) -> None:
+def show_verdict(console: Console, result: Result) -> None:
     """The choice, one row per level, the cautions."""
-    console.print(f"\n[bold]{escape(found['choice'])}[/] {escape(found['moved'])}\n")
-    if found["levels"]:
+    found = result.answer
+    console.print(f"\n[bold]{escape(found.choice)}[/] {escape(found.moved)}\n")
+    rows = layout.rows(result, result.primary, list(found.verdicts))
+    if rows:
         table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
         for column in ("level", "loss", "a token is worth", "what moved"):
             table.add_column(column, overflow="fold")
-        for one in found["levels"]:
-            low, value, high = one["percent"]
+        for row in rows:
+            low, value, high = row.percent
             loss = f"{value:+.1f}% [{low:+.1f}, {high:+.1f}]"
-            table.add_row(escape(one["level"]), escape(loss), one["big"] or "unknown", f"{one['direction']}; {one['word']}")
+            said = "; ".join(filter(None, [row.words.role, row.words.loss, row.words.badge]))
+            table.add_row(escape(row.level), escape(loss), row.words.worth or "unknown", said)
         console.print(table)
-        sure = f"intervals hold with {found['confidence']:.0%} confidence"
-        console.print(f"against {escape(found['baseline'])} on {escape(found['judged_on'])}; {sure}", style="dim")
-    for warning in found["warnings"]:
+        sure = f"intervals hold with {result.settings.confidence:.0%} confidence"
+        console.print(f"against {escape(result.baseline)} on {escape(eval_words(result.primary))}; {sure}", style="dim")
+    for warning in found.warnings:
         console.print(f"[yellow]caution[/] {escape(warning)}")
 
 
-def show_fit(context: Context, study: Study, fitted: Manifest) -> None:
+def show_fit(context: Context, fitted: Manifest) -> None:
     """The verdict on standard output; sentences in full, parameters and remarks stand in the file that it names."""
     console = Console(highlight=False)
-    show_verdict(console, verdict(context, study, fitted))
+    show_verdict(console, verdict(context, fitted))
     path = fitted.files("summary.txt")[0]
     console.print(f"\nfit:    {context.workdir.full(path) if context.workdir.is_local else path}", markup=False, soft_wrap=True)

@@ -6,7 +6,6 @@ import platform
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
@@ -30,6 +29,7 @@ from pipelines.runs.ladder import rungs
 from pipelines.signals import classifiers
 from pipelines.signals.shards import shards
 from pipelines.study.study import Study
+from scaling_fit import Result
 
 SAMPLES_PER_RULE = 3
 SAMPLE_CHARACTERS = 1500
@@ -75,12 +75,11 @@ def gather(
 ) -> Facts:
     """Everything that a report shows of a study."""
     workdir, checked = context.workdir, trained.checks
-    fit = workdir.read_json(fitted.files("fit.json")[0])
+    fit = Result.from_json(workdir.read_bytes(fitted.files("fit.json")[0]))
     observations = pl.DataFrame(workdir.read_table(trained.observations.files(".parquet")[0]))
     return Facts(
         name=study.name,
         title=study.report.title or study.name,
-        baseline=study.baseline,
         levels=[_level(study, curated, name) for name in study.levels],
         fit=fit,
         observations=observations.to_dicts(),
@@ -108,9 +107,9 @@ def gather(
         paired=_paired(workdir, study, curated, trained),
         certificates=_certificates(workdir, trained),
         training=_training(workdir, study, trained),
-        spreads=[asdict(row) for row in checks.spreads(context, checked.noise)] if checked.noise else [],
-        optima=[asdict(row) for row in checks.optima(context, study, checked.learning_rate)] if checked.learning_rate else [],
-        gaps=[asdict(row) for row in checks.schedule_gaps(context, study, checked.cosine)] if checked.cosine else [],
+        spreads=checks.spreads(context, checked.noise) if checked.noise else [],
+        optima=checks.optima(context, study, checked.learning_rate) if checked.learning_rate else [],
+        gaps=checks.schedule_gaps(context, study, checked.cosine) if checked.cosine else [],
         quarantine=_quarantine(curated.pool.manifest),
     )
 

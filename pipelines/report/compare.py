@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
-from pipelines.report import law_tables
 from pipelines.report.facts import Facts
-from pipelines.report.wording import eval_words, interval
+from scaling_fit.intervals import Interval
+from scaling_fit.wording import eval_words, interval
 
 
 @dataclass(frozen=True)
@@ -77,34 +77,28 @@ def _data(first: Facts, second: Facts) -> list[Change]:
 
 def _results(first: Facts, second: Facts) -> list[Change]:
     changes = []
-    for eval_set in [name for name in law_tables.eval_sets(first) if name in law_tables.eval_sets(second)]:
-        a, b = first.fit["sets"][eval_set], second.fit["sets"][eval_set]
+    for eval_set in [name for name in first.fit.fits if name in second.fit.fits]:
+        a, b = (facts.fit.fits[eval_set].tests for facts in (first, second))
+        said, other = (facts.fit.sets[eval_set].answer.verdicts for facts in (first, second))
         on = f"on {eval_words(eval_set)}"
-        for level in [name for name in a["verdicts"] if name in b["verdicts"]]:
-            kinds = a["verdicts"][level]["kind"], b["verdicts"][level]["kind"]
-            if kinds[0] != kinds[1]:
-                changes.append(Change("results", f"{level} {on}: what moved", *kinds, True))
+        for level in [name for name in a if name in b]:
+            if said[level].kind != other[level].kind:
+                where = f"{level} {on}: what moved"
+                changes.append(Change("results", where, said[level].kind, other[level].kind, True))
             for label, one, two, form in (
-                ("difference in exponent", a["tests"][level]["delta_beta"], b["tests"][level]["delta_beta"], "%+.3f"),
-                ("worth of a token", a["tests"][level]["multiplier"], b["tests"][level]["multiplier"], "%.2f"),
-                (
-                    "loss difference, %",
-                    a["verdicts"][level]["difference_percent"],
-                    b["verdicts"][level]["difference_percent"],
-                    "%+.2f",
-                ),
+                ("difference in exponent", a[level].delta_beta, b[level].delta_beta, "%+.3f"),
+                ("worth of a token", a[level].multiplier, b[level].multiplier, "%.2f"),
+                ("loss difference, %", said[level].gap.mean, other[level].gap.mean, "%+.2f"),
             ):
-                if one["value"] != two["value"]:
-                    changes.append(
-                        Change("results", f"{level} {on}: {label}", interval(one, form), interval(two, form), _apart(one, two))
-                    )
+                if one.value != two.value:
+                    where = f"{level} {on}: {label}"
+                    changes.append(Change("results", where, interval(one, form), interval(two, form), _apart(one, two)))
     return changes
 
 
-def _apart(one: dict[str, Any], two: dict[str, Any]) -> bool:
+def _apart(one: Interval, two: Interval) -> bool:
     """Whether two intervals have nothing in common: stricter than a test of their difference."""
-    ends = [one["low"], one["high"], two["low"], two["high"]]
-    return None not in ends and (one["high"] < two["low"] or two["high"] < one["low"])
+    return one.high < two.low or two.high < one.low
 
 
 def _software(first: Facts, second: Facts) -> list[Change]:

@@ -4,15 +4,15 @@ The script (static/explorer.js) evaluates L = E + A N^-alpha + B N^kappa D'^-bet
 unique ones; a test holds it to scaling_fit's own predictions.
 """
 
-import math
-from typing import Any, Literal
+from typing import Literal
 
 import altair as alt
 
-from pipelines.report import law_tables, verdict
+from pipelines.report.chart import Spec
 from pipelines.report.facts import Facts
 from pipelines.report.frames import log_ticks
 from pipelines.report.grammar import count_axis, level_colours, level_names, panel, table
+from scaling_fit.encoding import Json, encode
 
 LAWS = {"data", "additive", "cross"}
 """Laws whose formula the script knows."""
@@ -22,53 +22,40 @@ REACH = 100.0
 """How far past the largest tested D the sliders go."""
 
 
-def data(facts: Facts) -> dict[str, Any] | None:
+def data(facts: Facts) -> dict[str, Json] | None:
     """The explorer's own data, or None where no set has a law that the script knows."""
-    sets = {}
-    for name in law_tables.eval_sets(facts):
-        fit = facts.fit["sets"][name]
-        if fit["law"]["name"] in LAWS:
-            parameters = {
-                level: {p: ends["value"] for p, ends in one["parameters"].items()} for level, one in fit["levels"].items()
-            }
-            sets[name] = {"parameters": parameters, "observed": {level: one["D"] for level, one in fit["levels"].items()}}
-    if not sets:
+    fits = {name: fit for name, fit in facts.fit.fits.items() if fit.law.name in LAWS}
+    if not fits:
         return None
-    first = facts.fit["sets"][next(iter(sets))]
-    tested = [D for one in first["levels"].values() for D in one["D"]]
+    name, first = next(iter(fits.items()))
+    tested = [D for level in first.levels.values() for D in level.D]
+    levels = facts.fit.levels
     return {
-        "sets": sets,
-        "by_shape": first["law"]["floor_per_shape"],
-        "shapes": sorted(facts.fit["shapes"], key=lambda shape: shape["N"]),
-        "levels": list(facts.fit["levels"]),
-        "baseline": facts.baseline,
-        "first": verdict.recommended(facts, next(iter(sets)))
-        or next((n for n in facts.fit["levels"] if n != facts.baseline), facts.baseline),
-        "cost": cost(first["budget"]),
-        "unique": first["budget"]["unique_tokens"],
-        "r_star": first["budget"]["r_star"],
+        "sets": {
+            name: {
+                "parameters": {
+                    level: {p: one.value for p, one in of_level.parameters.items()} for level, of_level in fit.levels.items()
+                },
+                "observed": {level: list(of_level.D) for level, of_level in fit.levels.items()},
+            }
+            for name, fit in fits.items()
+        },
+        "by_shape": first.law.floor_per_shape,
+        "shapes": encode(facts.fit.shapes),
+        "levels": list(levels),
+        "baseline": facts.fit.baseline,
+        "first": facts.fit.sets[name].answer.recommended or levels[min(1, len(levels) - 1)],
+        "cost": encode(first.budget.price),
+        "unique": encode(first.budget.unique_tokens),
+        "r_star": first.budget.r_star,
         "D": [min(tested), max(tested)],
         "reach": REACH,
-        "confidence": facts.fit["settings"]["confidence"],
+        "confidence": facts.fit.settings.confidence,
         "chart": chart(facts, [min(tested) / 2, max(tested) * REACH]),
     }
 
 
-def cost(budget: dict[str, Any]) -> dict[str, float]:
-    """FLOPs per token as exp(intercept) N^slope, read off the planner's frontier, where C = price(N) D."""
-    pairs = {
-        (N, C / D)
-        for frontier in budget["endless"]["frontier"].values()
-        for N, D, C in zip(frontier["N"], frontier["D"], budget["endless"]["budgets"], strict=True)
-    }
-    x, y = [math.log(N) for N, _ in pairs], [math.log(price) for _, price in pairs]
-    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-    spread = sum((a - mean_x) ** 2 for a in x)
-    slope = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / spread if spread > 1e-9 else 1.0
-    return {"intercept": mean_y - slope * mean_x, "slope": slope}
-
-
-def chart(facts: Facts, reach: list[float]) -> dict[str, Any]:
+def chart(facts: Facts, reach: list[float]) -> Spec:
     """Predicted loss over D, from tables that the script sets: lines, band, run (the chosen one), best, frame, twenty."""
     colour, ink = level_colours(level_names(facts)), "var(--ink)"
     x = alt.X("D:Q", scale=alt.Scale(type="log", nice=False), axis=count_axis("training tokens D", values=log_ticks(reach)))

@@ -4,11 +4,17 @@ The page, its charts and report.json come from nothing else.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-SCHEMA = 2
+from scaling_fit.encoding import decode, encode
+from scaling_fit.instrument.learning_rate import Optimum
+from scaling_fit.instrument.schedule import Gap
+from scaling_fit.instrument.spread import Spread
+from scaling_fit.result import Result
+
+SCHEMA = 3
 
 
 class Level(TypedDict):
@@ -153,17 +159,16 @@ class Provenance(TypedDict):
 class Facts:
     """Everything a report shows. Only plain JSON values; every list may be empty, and its section then says so or is left out.
 
-    `fit` is fit.json as scaling_fit wrote it; `observations` the rows of observations.parquet. `shapes` maps a name to
+    `fit` is what scaling_fit concluded; `observations` the rows of observations.parquet. `shapes` maps a name to
     width, depth, heads, ff, params. `quarantine` has records, share and reasons. `near` says how near duplicates were looked
     for: bands, rows, verify, threshold, documents, candidates, tested, joined, and `curve` as (similarity, probability) pairs.
-    `spreads`, `optima`, `gaps` are rows of scaling_fit.instrument: Spread, Optimum, Gap.
+    `spreads`, `optima`, `gaps` come from the checks of the instrument.
     """
 
     name: str
     title: str
-    baseline: str
     levels: list[Level]
-    fit: dict[str, Any]
+    fit: Result
     observations: list[dict[str, Any]]
     provenance: Provenance
     steps: list[Step]
@@ -179,12 +184,15 @@ class Facts:
     certificates: list[Certificate] = field(default_factory=list)
     training: list[Training] = field(default_factory=list)
     near: dict[str, Any] = field(default_factory=dict)
-    spreads: list[dict[str, Any]] = field(default_factory=list)
-    optima: list[dict[str, Any]] = field(default_factory=list)
-    gaps: list[dict[str, Any]] = field(default_factory=list)
+    spreads: list[Spread] = field(default_factory=list)
+    optima: list[Optimum] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     quarantine: dict[str, Any] = field(default_factory=dict)
-    not_tested: list[str] = field(default_factory=list)
     schema: int = SCHEMA
+
+    @property
+    def baseline(self) -> str:
+        return self.fit.baseline
 
     def without_samples(self) -> "Facts":
         """The same facts with no corpus text in them, for a report that is shared."""
@@ -193,7 +201,9 @@ class Facts:
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `read` takes back. The observations stand by column, a third of their size as rows."""
         rows = self.observations
-        return asdict(self) | {"observations": {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}}
+        columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: encode(value) for name, value in plain.items()} | {"observations": columns}
 
 
 def read(path: Path) -> Facts:
@@ -210,4 +220,7 @@ def read(path: Path) -> Facts:
         )
     columns = body["observations"]
     body["observations"] = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    body["fit"] = Result.from_dict(body["fit"])
+    for key, kind in (("spreads", Spread), ("optima", Optimum), ("gaps", Gap)):
+        body[key] = [decode(kind, row, key) for row in body[key]]
     return Facts(**{key: body[key] for key in Facts.__dataclass_fields__ if key in body})

@@ -14,7 +14,8 @@ from pipelines.report.chart import Spec
 from pipelines.report.facts import Facts
 from pipelines.report.frames import Rows, log_ticks
 from pipelines.report.palette import SHAPES, level_colour
-from pipelines.report.wording import count
+from scaling_fit.result import Result
+from scaling_fit.wording import count
 
 CHOSEN = "datum.eval_set == eval_set"
 """The rows of the evaluation set that the page's selector is on."""
@@ -33,12 +34,11 @@ def panel(view: View, height: int = 240, **properties: Any) -> Spec:
     return spec
 
 
-def by_shape(facts: Facts, draw: Callable[[str], View], height: int) -> list[Spec]:
+def by_shape(result: Result, draw: Callable[[str], View], height: int) -> list[Spec]:
     """A panel for each shape, smallest first. `draw` is given the filter for the shape's rows on the chosen evaluation set."""
-    sizes = {shape["name"]: shape["N"] for shape in facts.fit["shapes"]}
     return [
-        panel(draw(f"{CHOSEN} && datum.shape == {name!r}"), height, title=f"{name}: {count(sizes[name])} parameters")
-        for name in law_tables.shapes(facts)
+        panel(draw(f"{CHOSEN} && datum.shape == {shape.name!r}"), height, title=f"{shape.name}: {count(shape.N)} parameters")
+        for shape in result.shapes
     ]
 
 
@@ -48,9 +48,9 @@ def table(name: str, rows: str = "") -> alt.Chart:
     return view.transform_filter(rows) if rows else view
 
 
-def selector(facts: Facts) -> Spec:
+def selector(result: Result) -> Spec:
     """The page's evaluation-set selector as a parameter of a chart."""
-    return {"name": "eval_set", "value": law_tables.eval_sets(facts)[0]}
+    return {"name": "eval_set", "value": law_tables.eval_sets(result)[0]}
 
 
 def level_names(facts: Facts) -> list[str]:

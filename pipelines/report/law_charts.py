@@ -5,19 +5,19 @@ import altair as alt
 from pipelines.report import grammar as draw
 from pipelines.report import law_tables
 from pipelines.report.chart import Chart
-from pipelines.report.facts import Facts
 from pipelines.report.frames import Rows, by_set, frame
 from pipelines.report.palette import level_colour
-from pipelines.report.wording import interval
+from scaling_fit.result import Result
+from scaling_fit.wording import interval
 
 
-def curves(facts: Facts) -> Chart:
+def curves(result: Result, levels: list[str]) -> Chart:
     """The fitted laws through the runs, a panel for each shape."""
-    rows, seen = law_tables.curves(facts), law_tables.points(facts)
-    names, x, title = draw.level_names(facts), draw.tokens_axis(rows), "loss (nats/token)"
-    shown, domain = frame("frame_loss", by_set(law_tables.eval_sets(facts), seen + rows, "loss", ("low", "high")))
+    rows, seen = law_tables.curves(result), law_tables.points(result)
+    x, title = draw.tokens_axis(rows), "loss (nats/token)"
+    shown, domain = frame("frame_loss", by_set(law_tables.eval_sets(result), seen + rows, "loss", ("low", "high")))
     axis = alt.Axis(tickCount=5, format=".3~g")
-    at = {"x": x, "y": alt.Y("loss:Q", title=title, scale=draw.scale(domain), axis=axis), "color": draw.level_colours(names)}
+    at = {"x": x, "y": alt.Y("loss:Q", title=title, scale=draw.scale(domain), axis=axis), "color": draw.level_colours(levels)}
     used = alt.condition("datum.used", alt.value(0.9), alt.value(0))
     said = draw.tips("level", "D|,.0f", "seed", "loss|.4f", "predicted|.4f", "residual_percent|+.2f|residual, %")
 
@@ -25,7 +25,7 @@ def curves(facts: Facts) -> Chart:
         lines = draw.table("curves", own)
         tested = lines.transform_filter("!datum.beyond")
         runs = draw.table("points", own).mark_point(size=34, strokeWidth=1.2, filled=True, clip=True)
-        marks = runs.encode(**at, shape=draw.level_marks(names), fillOpacity=used, tooltip=said)
+        marks = runs.encode(**at, shape=draw.level_marks(levels), fillOpacity=used, tooltip=said)
         return draw.band(tested, x, title, at["color"]) + draw.beyond(lines, **at) + draw.line(tested, **at) + marks
 
     return Chart(
@@ -34,31 +34,31 @@ def curves(facts: Facts) -> Chart:
         says="Each mark is one trained model: how badly it predicts unseen text (lower is better) after reading so many "
         "tokens. The lines are the fitted laws with their bands, dashed beyond the tested range; hollow marks read some text "
         "twice and are left out of the fit.",
-        alt=_curve_words(facts, rows),
-        panels=draw.by_shape(facts, of_shape, 300),
+        alt=_curve_words(result, rows),
+        panels=draw.by_shape(result, of_shape, 300),
         tables={"points": seen, "curves": rows},
-        params=[draw.selector(facts), shown],
+        params=[draw.selector(result), shown],
         min_width=330,
         legend=True,
     )
 
 
-def _curve_words(facts: Facts, rows: Rows) -> str:
-    first, shape = law_tables.eval_sets(facts)[0], law_tables.shapes(facts)[-1]
+def _curve_words(result: Result, rows: Rows) -> str:
+    first, shape = law_tables.eval_sets(result)[0], law_tables.shapes(result)[-1]
     ends = {r["level"]: r for r in rows if r["eval_set"] == first and r["shape"] == shape and not r["beyond"]}
     losses = ", ".join(f"{level} {row['loss']:.3f}" for level, row in ends.items())
     return f"Loss falls with tokens on every level. At the largest tested D of shape {shape}, on {first}: {losses}."
 
 
-def residuals(facts: Facts) -> Chart:
+def residuals(result: Result, levels: list[str]) -> Chart:
     """What the law leaves over, a panel for each level."""
-    seen = law_tables.points(facts)
+    seen = law_tables.points(result)
     used = [row for row in seen if row["used"]]
-    shown, domain = frame("frame_residual", by_set(law_tables.eval_sets(facts), used, "residual_percent", null=0.0))
+    shown, domain = frame("frame_residual", by_set(law_tables.eval_sets(result), used, "residual_percent", null=0.0))
     y = alt.Y("residual_percent:Q", scale=draw.scale(domain), axis=draw.signed_axis("observed minus fitted (%)"))
     said = draw.tips("shape", "D|,.0f", "seed", "residual_percent|+.3f", "z|+.2f|in standard deviations")
     panels = []
-    for place, level in enumerate(draw.level_names(facts)):
+    for place, level in enumerate(levels):
         own = draw.table("points", f"{draw.CHOSEN} && datum.used && datum.level == {level!r}")
         runs = own.mark_point(size=30, filled=True, opacity=0.85, clip=True, color=level_colour(place))
         marks = runs.encode(x=draw.tokens_axis(used), y=y, shape=alt.Shape("shape:N", legend=None), tooltip=said)
@@ -72,21 +72,21 @@ def residuals(facts: Facts) -> Chart:
         alt=f"Residuals by level; the largest is {worst:.1f} standard deviations.",
         panels=panels,
         tables={"points": seen},
-        params=[draw.selector(facts), shown],
+        params=[draw.selector(result), shown],
         min_width=210,
     )
 
 
-def multipliers(facts: Facts) -> Chart:
+def multipliers(result: Result, levels: list[str]) -> Chart:
     """Baseline tokens per token of a level, measured and by the laws, a panel for each shape."""
-    points, fitted = law_tables.multiplier_points(facts), law_tables.multiplier_curves(facts)
-    x, title = draw.tokens_axis(points + fitted), f"{facts.baseline} tokens that one token is worth"
-    sets, ends, sane = law_tables.eval_sets(facts), ("low", "high"), (1 / 30, 30.0)
+    points, fitted = law_tables.multiplier_points(result), law_tables.multiplier_curves(result)
+    x, title = draw.tokens_axis(points + fitted), f"{result.baseline} tokens that one token is worth"
+    sets, ends, sane = law_tables.eval_sets(result), ("low", "high"), (1 / 30, 30.0)
     ranges = by_set(sets, points + fitted, "multiplier", ends, null=1.0, log=True, sane=sane)
     shown, domain = frame("frame_multiplier", ranges)
     axis = alt.Axis(tickCount=5, labelExpr="format(datum.value, '.2~g') + '×'")
     y = alt.Y("multiplier:Q", title=title, scale=draw.scale(domain, log=True), axis=axis)
-    colour = draw.level_colours(draw.level_names(facts))
+    colour = draw.level_colours(levels)
     said = draw.tips("level", "D|,.0f", "multiplier|.3f", "low|.3f", "high|.3f")
 
     def of_shape(own: str) -> draw.View:
@@ -99,20 +99,19 @@ def multipliers(facts: Facts) -> Chart:
     return Chart(
         id="multipliers",
         title="What a token is worth",
-        says=f"How many tokens of {facts.baseline} one token of a level is worth: at 1.5× the level reaches the same loss with "
-        "a third fewer tokens. A flat line is a constant discount (a prefactor); a line that rises or falls means that the "
-        "exponent or the floor moved.",
-        alt=_multiplier_words(facts),
-        panels=draw.by_shape(facts, of_shape, 260),
+        says=f"How many tokens of {result.baseline} one token of a level is worth: at 1.5× the level reaches the same "
+        "loss with a third fewer tokens. A flat line is a constant discount (a prefactor); a line that rises or falls "
+        "means that the exponent or the floor moved.",
+        alt=_multiplier_words(result),
+        panels=draw.by_shape(result, of_shape, 260),
         tables={"multiplier_points": points, "multiplier_curves": fitted},
-        params=[draw.selector(facts), shown],
+        params=[draw.selector(result), shown],
         min_width=330,
         legend=True,
     )
 
 
-def _multiplier_words(facts: Facts) -> str:
-    fit = facts.fit["sets"][law_tables.eval_sets(facts)[0]]
-    slopes = {level: both["matched_loss"]["slope"] for level, both in fit["multiplier"].items()}
-    parts = [f"{level} {interval(slope, '%+.3f')}" for level, slope in slopes.items() if slope]
+def _multiplier_words(result: Result) -> str:
+    against = result.fits[law_tables.eval_sets(result)[0]].against
+    parts = [f"{level} {interval(one.slope.slope, '%+.3f')}" for level, one in against.items() if one.slope]
     return "Slope of the log multiplier per log token, by level: " + ("; ".join(parts) or "not measured") + "."

@@ -1,34 +1,35 @@
 """The report as a short Markdown text, for a pull request or a chat."""
 
-from pipelines.report import law_tables, trust, verdict
+from pipelines.report import trust, verdict
 from pipelines.report.facts import Facts
-from pipelines.report.wording import count, eval_words
+from scaling_fit.wording import count, eval_words
 
 
 def render(facts: Facts) -> str:
     """Verdict, one row per level, the doubts, and how to make it again."""
-    head, lead = verdict.headline(facts)
-    lines = [f"## {_plain(facts.title)}", "", f"**{head}** {lead}", ""]
-    for eval_set in law_tables.eval_sets(facts)[:1]:
+    answer = facts.fit.answer
+    lines = [f"## {_plain(facts.title)}", "", f"**{answer.choice}** {answer.moved}", ""]
+    rows = verdict.rows(facts.fit, facts.fit.primary, [level["name"] for level in facts.levels])
+    if rows:
         lines += [
-            f"On {eval_words(eval_set)}, against {facts.baseline}:",
+            f"On {eval_words(facts.fit.primary)}, against {facts.baseline}:",
             "",
             "| level | what moved | loss difference | worth of a token | unique tokens |",
             "|---|---|---|---|---|",
         ]
         unique = {level["name"]: level["unique_tokens"] for level in facts.levels}
-        for a in verdict.answers(facts, eval_set):
-            low, value, high = a.percent
-            worth = f"{a.big} {_plain(a.small)}".strip()
+        for row in rows:
+            low, value, high = row.percent
+            worth = f"{row.words.worth} {_plain(row.words.worth_of)}".strip()
             lines.append(
-                f"| {a.level} | {a.direction}, {a.word} | {value:+.1f}% [{low:+.1f}, {high:+.1f}] | {worth} | "
-                f"{count(unique[a.level])} |"
+                f"| {row.level} | {row.words.loss}, {row.words.badge} | {value:+.1f}% [{low:+.1f}, {high:+.1f}] | {worth} | "
+                f"{count(unique[row.level])} |"
             )
-        lines += ["", *(f"- {_plain(a.full)}" for a in verdict.answers(facts, eval_set))]
-        told = trust.warnings(facts, eval_set)
-        lines += ["", *(f"> {_plain(warning)}" for warning in told)] if told else []
-    made = facts.provenance
-    lines += ["", f"Study `{facts.name}` ({made['study_hash']}), {made['created'][:10]}: `{made['command']}`", ""]
+        lines += ["", *(f"- {row.level}: {_plain(row.words.finding)} {_plain(row.words.reading)}" for row in rows)]
+    cautions = trust.warnings(facts, facts.fit.primary)
+    lines += ["", *(f"> {_plain(warning)}" for warning in cautions)] if cautions else []
+    source = facts.provenance
+    lines += ["", f"Study `{facts.name}` ({source['study_hash']}), {source['created'][:10]}: `{source['command']}`", ""]
     return "\n".join(lines)
 
 

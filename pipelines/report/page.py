@@ -6,8 +6,8 @@ text from the corpus could not run even if it were not escaped.
 
 import json
 import re
-from collections import defaultdict
-from dataclasses import asdict, dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ from pipelines.report.chart import Chart, write_figure
 from pipelines.report.facts import Facts
 from pipelines.report.frames import Rows
 from pipelines.report.payload import columns, inert_json, packed, policy, vega
+from scaling_fit import Fault
+from scaling_fit import wording as fit_wording
+from scaling_fit.encoding import encode
 
 HERE = Path(__file__).parent
 SAMPLE_CHARACTERS = 700
@@ -61,21 +64,22 @@ class Made:
 def make(facts: Facts) -> Made:
     """Draw the charts that the facts have numbers for."""
     sections: dict[str, list[Chart]] = {}
-    fitted, compared = bool(law_tables.eval_sets(facts)), len(facts.fit["levels"]) > 1
+    fit, levels = facts.fit, [level["name"] for level in facts.levels]
+    fitted, compared = bool(fit.fits), len(fit.levels) > 1
     if fitted:
-        sections["curves"] = [law_charts.curves(facts), law_charts.residuals(facts)]
-        sections["exponents"] = [shift_charts.exponents(facts)]
+        sections["curves"] = [law_charts.curves(fit, levels), law_charts.residuals(fit, levels)]
+        sections["exponents"] = [shift_charts.exponents(fit, levels)]
     if fitted and compared:
-        sections["exponents"].append(shift_charts.shifts(facts))
+        sections["exponents"].append(shift_charts.shifts(fit, levels))
         sections["multipliers"] = [
-            law_charts.multipliers(facts),
+            law_charts.multipliers(fit, levels),
             paired_charts.seed_differences(facts),
             *paired_charts.document_differences(facts),
         ]
-        sections["planner"] = [plan_charts.planner(facts)]
+        sections["planner"] = [plan_charts.planner(fit, levels)]
     sections["curation"] = _curation(facts)
     sections["trust"] = [
-        *(shift_charts.extrapolation(facts) if fitted else []),
+        *(shift_charts.extrapolation(fit, levels) if fitted else []),
         *trust_charts.luck(facts),
         *trust_charts.learning_rates(facts),
     ]
@@ -107,7 +111,7 @@ def _render(facts: Facts, made: Made) -> str:
     specs = {c.id: {"panels": c.panels, "params": c.params, "tables": list(c.tables)} for c in made.charts}
     scripts = [vega(), _static("page.js"), *([_static("explorer.js")] if made.explorer else [])]
     colours = {level["name"]: palette.level_colour(i) for i, level in enumerate(facts.levels)}
-    sets = law_tables.eval_sets(facts)
+    sets = law_tables.eval_sets(facts.fit)
     return (
         _environment()
         .get_template("index.html.j2")
@@ -125,8 +129,8 @@ def _render(facts: Facts, made: Made) -> str:
             specs=packed(specs),
             config=inert_json(palette.CHART_CONFIG),
             explorer=inert_json(made.explorer) if made.explorer else None,
-            explorer_levels=facts.fit["levels"],
-            explorer_shapes=[(s["name"], s["N"]) for s in (made.explorer or {"shapes": []})["shapes"]],
+            explorer_levels=facts.fit.levels,
+            explorer_shapes=facts.fit.shapes,
             scripts=scripts,
             policy=policy(scripts),
             style=_static("page.css"),
@@ -139,36 +143,37 @@ def _render(facts: Facts, made: Made) -> str:
 
 def words(facts: Facts) -> dict[str, Any]:
     """What the page says beside its charts: the verdict, tests and checks per evaluation set, and the cost."""
-    sets = law_tables.eval_sets(facts)
-    fits = facts.fit["sets"]
-    first = fits[sets[0]] if sets else None
+    sets, fits, answer = law_tables.eval_sets(facts.fit), facts.fit.fits, facts.fit.answer
+    order = [level["name"] for level in facts.levels]
+    headlines = [(name, facts.fit.sets[name].answer.choice, facts.fit.sets[name].answer.moved) for name in sets]
     return {
-        "headlines": [(name, *verdict.headline(facts, name)) for name in sets] or [("", *verdict.headline(facts))],
-        "settings": facts.fit["settings"],
+        "headlines": headlines or [("", answer.choice, answer.moved)],
+        "settings": facts.fit.settings,
         "cost": _cost(facts),
         "faults": _faults(facts),
-        "law": first["law"] if first else None,
+        "law": fits[sets[0]].law if sets else None,
         "mixed": any((row["reason"] or "").startswith("mixture:") for row in facts.funnel),
         "not_tested": trust.not_tested(facts),
         "warnings": trust.warnings(facts, sets[0]) if sets else [],
-        "answers": [(name, verdict.answers(facts, name)) for name in sets],
+        "answers": [(name, verdict.rows(facts.fit, name, order)) for name in sets],
         "tests": [(name, verdict.tests(facts, name)) for name in sets],
         "checks": [(name, trust.checks(facts, name)) for name in sets],
         "crossings": [(name, verdict.crossings(facts, name)) for name in sets],
         "sensitivity": [(name, verdict.sensitivity(facts, name)) for name in sets],
         "parameters": [
-            (name, [(level, one["parameters"], one["identifiability"]["flags"]) for level, one in fits[name]["levels"].items()])
+            (name, [(level, one.parameters, one.identifiability.flags) for level, one in fits[name].levels.items()])
             for name in sets
         ],
     }
 
 
-def _faults(facts: Facts) -> list[dict[str, Any]]:
+def _faults(facts: Facts) -> list[tuple[Fault, int]]:
     """Remarks on the table of runs, one of each kind with how often it was made."""
-    kinds: dict[str, dict[str, Any]] = {}
-    for fault in facts.fit["faults"]:
-        kinds.setdefault(fault["name"], {**fault, "times": 0})["times"] += 1
-    return list(kinds.values())
+    kinds: dict[str, Fault] = {}
+    times = Counter(fault.name for fault in facts.fit.faults)
+    for fault in facts.fit.faults:
+        kinds.setdefault(fault.name, fault)
+    return [(fault, times[name]) for name, fault in kinds.items()]
 
 
 def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
@@ -178,19 +183,22 @@ def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "index.html"
     page.write_text(_render(facts, made), "utf-8")
-    sets = law_tables.eval_sets(facts)
-    tables = {name: columns(rows) for name, rows in made.tables.items()}
-    body = facts.to_dict() | {"words": words(facts), "tables": tables, "explorer": made.explorer}
-    parts = [f"{json.dumps(key)}: {_json(value)}" for key, value in body.items()]
-    (folder / "report.json").write_text("{\n" + ",\n".join(parts) + "\n}\n", "utf-8")
+    (folder / "report.json").write_text(data(facts, made), "utf-8")
     (folder / "report.md").write_text(markdown.render(facts), "utf-8")
     for chart in made.charts:
-        write_figure(chart, sets[0] if sets else None, folder / "figures")
+        write_figure(chart, next(iter(facts.fit.fits), None), folder / "figures")
     return page
 
 
+def data(facts: Facts, made: Made) -> str:
+    """report.json: the facts, the words and tables of the page, and the explorer's data."""
+    tables = {name: columns(rows) for name, rows in made.tables.items()}
+    body = facts.to_dict() | {"words": words(facts), "tables": tables, "explorer": made.explorer}
+    return "{\n" + ",\n".join(f"{json.dumps(key)}: {_json(value)}" for key, value in body.items()) + "\n}\n"
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=asdict)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=encode)
 
 
 def _parts(made: Made) -> list[str]:
@@ -251,14 +259,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=wording.count,
+        count=fit_wording.count,
         size=wording.size,
         duration=wording.duration,
-        times=wording.times,
-        eval_words=wording.eval_words,
+        eval_words=fit_wording.eval_words,
         declaration=wording.declaration,
-        probability=wording.probability,
         plain=wording.plain,
-        interval=wording.interval,
+        interval=fit_wording.interval,
     )
     return environment

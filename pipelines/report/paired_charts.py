@@ -7,13 +7,13 @@ from pipelines.report import law_tables
 from pipelines.report.chart import Chart
 from pipelines.report.facts import Facts
 from pipelines.report.frames import by_set, frame
-from pipelines.report.wording import count
+from scaling_fit.wording import count
 
 
 def seed_differences(facts: Facts) -> Chart:
     """Every run against the baseline's run of the same seed, a panel for each shape."""
-    rows, levels = law_tables.seeds(facts), draw.level_names(facts)
-    shown, domain = frame("frame_percent", by_set(law_tables.eval_sets(facts), rows, "percent", null=0.0))
+    rows, levels = law_tables.seeds(facts.fit), draw.level_names(facts)
+    shown, domain = frame("frame_percent", by_set(law_tables.eval_sets(facts.fit), rows, "percent", null=0.0))
     y = alt.Y("percent:Q", scale=draw.scale(domain), axis=draw.signed_axis(f"loss against {facts.baseline} (%)", tickCount=6))
     at = {"x": draw.tokens_axis(rows), "y": y, "color": draw.level_colours(levels)}
     said = draw.tips("level", "D|,.0f", "seed", "percent|+.3f", "difference|+.4f|nats/token")
@@ -23,11 +23,10 @@ def seed_differences(facts: Facts) -> Chart:
         pairs = draw.dots(draw.table("seeds", own), said, 40, 0.9, **at, shape=draw.level_marks(levels))
         return draw.guide(0, y) + draw.line(laws, 1.6, **at) + pairs
 
-    summaries = {level: both["summary"] for level, both in facts.fit["sets"][law_tables.eval_sets(facts)[0]]["seeds"].items()}
     parts = [
-        f"{level} {one['mean_percent']:+.2f}% ({one['wins']} of {one['pairs']} pairs better)"
-        for level, one in summaries.items()
-        if one
+        f"{level} {one.seed_summary.percent.value:+.2f}% ({one.seed_summary.wins} of {one.seed_summary.pairs} pairs better)"
+        for level, one in facts.fit.fits[law_tables.eval_sets(facts.fit)[0]].against.items()
+        if one.seed_summary
     ]
     return Chart(
         id="seeds",
@@ -36,9 +35,9 @@ def seed_differences(facts: Facts) -> Chart:
         "tokens, so most of the luck cancels. Below the dashed line the level is better; the solid lines are the same "
         "comparison from the fitted laws.",
         alt="Mean difference: " + "; ".join(parts) + ".",
-        panels=draw.by_shape(facts, of_shape, 260),
-        tables={"seeds": rows, "curves": law_tables.curves(facts)},
-        params=[draw.selector(facts), shown],
+        panels=draw.by_shape(facts.fit, of_shape, 260),
+        tables={"seeds": rows, "curves": law_tables.curves(facts.fit)},
+        params=[draw.selector(facts.fit), shown],
         min_width=330,
         legend=True,
     )
@@ -46,18 +45,18 @@ def seed_differences(facts: Facts) -> Chart:
 
 def document_differences(facts: Facts) -> list[Chart]:
     """Quantiles over documents of a level's loss minus the baseline's, a panel for each shape."""
-    rows, levels = law_tables.documents(facts), draw.level_names(facts)
+    rows, levels = law_tables.documents(facts.paired), draw.level_names(facts)
     if not rows:
         return []
     at = {"y": draw.names("level", levels), "color": draw.level_colours(levels)}
-    ranges = by_set(law_tables.eval_sets(facts), rows, "p25", ("p5", "p95"), null=0.0, reach=4.0)
+    ranges = by_set(law_tables.eval_sets(facts.fit), rows, "p25", ("p5", "p95"), null=0.0, reach=4.0)
     shown, domain = frame("frame_documents", ranges)
     axis = draw.signed_axis(f"loss minus {facts.baseline}'s (nats/token)", grid=True)
     x = alt.X("p5:Q", scale=draw.scale(domain), axis=axis)
     better, whole = "better|.1%|documents with lower loss", "difference|+.4f|over the whole set"
     said = draw.tips("level", "documents|,", better, whole, "se|.4f", "p50|+.4f|median")
     panels = []
-    for shape in law_tables.shapes(facts):
+    for shape in law_tables.shapes(facts.fit):
         D = next((row["D"] for row in rows if row["shape"] == shape), None)
         if D is None:
             continue
@@ -69,7 +68,7 @@ def document_differences(facts: Facts) -> list[Chart]:
         share = labelled.mark_text(align="right", style="note", dy=-13).encode(x=alt.value("width"), y=at["y"], text="label:N")
         drawn = draw.guide(0, x) + whisker + box + middle + share
         panels.append(draw.panel(drawn, 46 * (len(levels) - 1) + 10, title=f"{shape}, {count(D)} tokens"))
-    first = law_tables.eval_sets(facts)[0]
+    first = law_tables.eval_sets(facts.fit)[0]
     parts = [f"{r['level']} is better on {r['better']:.0%} ({r['shape']})" for r in rows if r["eval_set"] == first]
     return [
         Chart(
@@ -80,7 +79,7 @@ def document_differences(facts: Facts) -> list[Chart]:
             alt="; ".join(parts) + ".",
             panels=panels,
             tables={"documents": rows},
-            params=[draw.selector(facts), shown],
+            params=[draw.selector(facts.fit), shown],
             min_width=330,
         )
     ]

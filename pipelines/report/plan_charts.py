@@ -5,22 +5,22 @@ import altair as alt
 from pipelines.report import grammar as draw
 from pipelines.report import law_tables
 from pipelines.report.chart import Chart
-from pipelines.report.facts import Facts
 from pipelines.report.frames import log_ticks
+from scaling_fit.result import Result
 
 POOLS = {"finite": "the tokens there are", "endless": "endless text of each level"}
 
 
-def planner(facts: Facts) -> Chart:
+def planner(result: Result, levels: list[str]) -> Chart:
     """Best loss by budget against the baseline's, and the best level at each budget."""
-    levels, rows = draw.level_names(facts), law_tables.budget(facts)
+    rows = law_tables.budget(result)
     offered = {name: words for name, words in POOLS.items() if any(row["pool"] == name for row in rows)}
     pool = next(iter(offered))
     base, colour = draw.table("budget", f"{draw.CHOSEN} && datum.pool == pool"), draw.level_colours(levels)
     ticks = log_ticks(row["flops"] for row in rows)
     x = alt.X("flops:Q", scale=draw.log_scale(), axis=alt.Axis(title="training budget (FLOPs)", format=".0e", values=ticks))
-    y = alt.Y("percent:Q", axis=draw.signed_axis(f"best loss against {facts.baseline}'s best (%)", tickCount=6))
-    low, high = facts.fit["sets"][law_tables.eval_sets(facts)[0]]["budget"]["observed_budget"]
+    y = alt.Y("percent:Q", axis=draw.signed_axis(f"best loss against {result.baseline}'s best (%)", tickCount=6))
+    low, high = result.fits[law_tables.eval_sets(result)[0]].budget.observed
     observed = alt.Chart(alt.InlineData(values=[{"from": low, "to": high}])).mark_rect(color="var(--wash)", opacity=1)
     tested = observed.encode(x=alt.X("from:Q"), x2="to:Q")
     said = draw.tips("level", "flops|.2e", "percent|+.3f", "loss|.4f", "N|.3s", "D|.3s")
@@ -42,23 +42,23 @@ def planner(facts: Facts) -> Chart:
         says="The best loss each level can buy with a training budget; the shaded part was tested, and kinks are where a "
         "larger model takes over. The finite pool counts that a smaller level runs out of fresh text and has to repeat it, "
         "which is worth less each time.",
-        alt=_planner_words(facts, pool),
+        alt=_planner_words(result, pool),
         panels=[
             draw.panel(tested + draw.beyond(base, x=x, y=y, color=colour) + near, 260, title="loss"),
             draw.panel(strip, 34 * len(levels), title="best level at each budget (paler: less sure)"),
         ],
         tables={"budget": rows},
-        params=[draw.selector(facts), {"name": "pool", "value": pool}],
+        params=[draw.selector(result), {"name": "pool", "value": pool}],
         choices={"pool": ("Pool", offered)} if len(offered) > 1 else {},
         min_width=400,
         legend=True,
     )
 
 
-def _planner_words(facts: Facts, pool: str) -> str:
-    plan = facts.fit["sets"][law_tables.eval_sets(facts)[0]]["budget"][pool]
+def _planner_words(result: Result, pool: str) -> str:
+    plan = result.fits[law_tables.eval_sets(result)[0]].budget.plans[pool]
     ahead: list[tuple[str, float]] = []
-    for level, C in zip(plan["winner"], plan["budgets"], strict=True):
+    for level, C in zip(plan.winner, plan.budgets, strict=True):
         if not ahead or ahead[-1][0] != level:
             ahead.append((level, C))
     return "Best level by budget: " + ", then ".join(f"{level} from {C:.1e} FLOPs" for level, C in ahead) + "."

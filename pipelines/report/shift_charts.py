@@ -6,9 +6,9 @@ import numpy as np
 from pipelines.report import grammar as draw
 from pipelines.report import law_tables
 from pipelines.report.chart import Chart
-from pipelines.report.facts import Facts
 from pipelines.report.frames import Rows, frame, limits
-from pipelines.report.wording import eval_words, interval
+from scaling_fit.result import Result
+from scaling_fit.wording import eval_words, interval
 
 QUANTITIES = {
     "delta_beta": ("exponent, floors free", "difference in β"),
@@ -21,23 +21,24 @@ MOST_REACH = 10.0
 """How many times the spread of the estimates a frame of intervals may be wide, to either side."""
 
 
-def exponents(facts: Facts) -> Chart:
+def exponents(result: Result, levels: list[str]) -> Chart:
     """The data exponent of every level on every evaluation set."""
-    levels, sets = draw.level_names(facts), [eval_words(name) for name in law_tables.eval_sets(facts)]
-    rows = [{**row, "set": eval_words(row["eval_set"])} for row in law_tables.exponents(facts)]
+    sets = [eval_words(name) for name in law_tables.eval_sets(result)]
+    rows = [{**row, "set": eval_words(row["eval_set"])} for row in law_tables.exponents(result)]
     shown = limits((row["value"] for row in rows), (row[end] for row in rows for end in ("low", "high")), sane=(-0.5, 3.0))
     x = alt.X("value:Q", scale=draw.scale(shown), axis=alt.Axis(title="data exponent β", tickCount=6, grid=True))
     at = {"y": draw.names("set", sets, 0.28, labelLimit=170), "yOffset": alt.YOffset("level:N", sort=levels)}
     said = draw.tips("level", "set||on", "value|.4f", "low|.4f", "high|.4f")
     ends = (str(shown[0]), str(shown[1]))
     drawn = draw.interval_dots(draw.table("exponents"), x, said, ends, **at, color=draw.level_colours(levels))
-    first = law_tables.eval_sets(facts)[0]
-    parts = [f"{row['level']} {interval(row, '%.3f')}" for row in rows if row["eval_set"] == first]
+    first = law_tables.eval_sets(result)[0]
+    betas = {level: one.parameters.get("beta") for level, one in result.fits[first].levels.items()}
+    parts = [f"{level} {interval(beta, '%.3f')}" for level, beta in betas.items() if beta]
     return Chart(
         id="exponents",
         title="Exponents",
         says="The exponent β says how fast loss falls with more data; each bar holds it with "
-        f"{facts.fit['settings']['confidence']:.0%} confidence. Levels whose bars overlap cannot be told apart by their own "
+        f"{result.settings.confidence:.0%} confidence. Levels whose bars overlap cannot be told apart by their own "
         "fits: the direct comparison is in the next chart.",
         alt=f"Data exponent on {first}: " + "; ".join(parts) + ".",
         panels=[draw.panel(drawn, len(sets) * (len(levels) * 13 + 14))],
@@ -46,18 +47,18 @@ def exponents(facts: Facts) -> Chart:
     )
 
 
-def shifts(facts: Facts) -> Chart:
+def shifts(result: Result, levels: list[str]) -> Chart:
     """Each level minus the baseline, a panel for each thing that could have moved."""
-    rows, levels = law_tables.forest(facts), draw.level_names(facts)
-    at = {"y": draw.names("level", [name for name in levels if name != facts.baseline]), "color": draw.level_colours(levels)}
+    rows = law_tables.forest(result)
+    at = {"y": draw.names("level", [name for name in levels if name != result.baseline]), "color": draw.level_colours(levels)}
     said = draw.tips("level", "label", "value|.4f", "low|.4f", "high|.4f")
-    panels, params = [], [draw.selector(facts)]
+    panels, params = [], [draw.selector(result)]
     for quantity, (title, label) in QUANTITIES.items():
         own = [row for row in rows if row["quantity"] == quantity]
         if not own:
             continue
         log = quantity == "multiplier"
-        sets = law_tables.eval_sets(facts)
+        sets = law_tables.eval_sets(result)
         ranges = {name: _range([row for row in own if row["eval_set"] == name], log) for name in sets}
         shown, domain = frame(f"frame_{quantity}", ranges)
         axis = draw.signed_axis(label, 3, tickCount=4, grid=True)
@@ -69,15 +70,15 @@ def shifts(facts: Facts) -> Chart:
         drawn = draw.guide(own[0]["null"], x) + draw.interval_dots(of_quantity, x, said, ends, **at)
         panels.append(draw.panel(drawn, 30 * (len(levels) - 1) + 6, title=title))
         params.append(shown)
-    first = law_tables.eval_sets(facts)[0]
-    betas = [row for row in rows if row["eval_set"] == first and row["quantity"] == "delta_beta"]
+    first = law_tables.eval_sets(result)[0]
+    betas = {level: interval(test.delta_beta, "%+.3f") for level, test in result.fits[first].tests.items()}
     return Chart(
         id="shifts",
-        title=f"Differences from {facts.baseline}",
-        says=f"Each level against {facts.baseline}, for each thing that could have moved: a bar that does not touch the dashed "
-        "line is a difference beyond luck. The exponent is judged with the floors left free, because over a short range a "
-        "lower floor looks like a higher exponent.",
-        alt=f"Difference in exponent on {first}: " + ", ".join(f"{r['level']} {interval(r, '%+.3f')}" for r in betas) + ".",
+        title=f"Differences from {result.baseline}",
+        says=f"Each level against {result.baseline}, for each thing that could have moved: a bar that does not touch "
+        "the dashed line is a difference beyond luck. The exponent is judged with the floors left free, because over a "
+        "short range a lower floor looks like a higher exponent.",
+        alt=f"Difference in exponent on {first}: " + ", ".join(f"{level} {beta}" for level, beta in betas.items()) + ".",
         panels=panels,
         tables={"shifts": rows},
         params=params,
@@ -99,9 +100,9 @@ def _range(rows: Rows, log: bool) -> list[float]:
     return limits(values, (row[end] for row in rows for end in ("low", "high")), reach, log=log)
 
 
-def extrapolation(facts: Facts) -> list[Chart]:
+def extrapolation(result: Result, levels: list[str]) -> list[Chart]:
     """How wrong the law was about runs that were hidden from it."""
-    rows = law_tables.extrapolation(facts)
+    rows = law_tables.extrapolation(result)
     if not rows:
         return []
     axis = alt.Axis(
@@ -114,11 +115,11 @@ def extrapolation(facts: Facts) -> list[Chart]:
     at = {
         "x": alt.X("factor:Q", scale=draw.log_scale(), axis=axis),
         "y": y,
-        "color": draw.level_colours(draw.level_names(facts)),
+        "color": draw.level_colours(levels),
     }
     said = draw.tips("level", "shape", "cut|,.0f|fitted up to", "D|,.0f|predicted", "error|+.3f")
     drawn = draw.guide(0, alt.Y("error:Q")) + draw.dots(draw.table("extrapolation", draw.CHOSEN), said, 45, 0.85, **at)
-    rate = facts.fit["sets"][law_tables.eval_sets(facts)[0]]["extrapolation"]["rate_percent_per_e_fold"]
+    rate = result.fits[law_tables.eval_sets(result)[0]].extrapolation.rate_percent_per_e_fold
     size = "not measured." if rate is None else f"about {rate:.2f}% of loss for every factor e in D."
     return [
         Chart(
@@ -129,7 +130,7 @@ def extrapolation(facts: Facts) -> list[Chart]:
             alt="Error beyond the fitted range: " + size,
             panels=[draw.panel(drawn, 240)],
             tables={"extrapolation": rows},
-            params=[draw.selector(facts)],
+            params=[draw.selector(result)],
             legend=True,
         )
     ]

@@ -10,7 +10,7 @@ from pipelines.report import law_tables
 from pipelines.report.chart import Chart
 from pipelines.report.facts import Facts
 from pipelines.report.frames import Rows
-from pipelines.report.wording import count
+from scaling_fit.wording import count
 
 SOURCES = {
     "unpaired": "another seed",
@@ -22,18 +22,18 @@ SOURCES = {
 
 def luck_rows(facts: Facts) -> Rows:
     """One row per cell, evaluation set and source of luck: a standard deviation in percent of the loss, with its interval."""
-    alpha = 1 - facts.fit["settings"]["confidence"]
+    alpha = 1 - facts.fit.settings.confidence
     rows: Rows = []
     for spread in facts.spreads:
         for source, label in SOURCES.items():
-            value, df = spread[source], spread.get(f"{source}_df")
-            if value is None or spread["eval_set"] not in law_tables.eval_sets(facts):
+            value, df = getattr(spread, source), getattr(spread, f"{source}_df", 0)
+            if value is None or spread.eval_set not in facts.fit.fits:
                 continue
             low, high = (math.sqrt(df / (2 * gammaincinv(df / 2, q))) if df else 1.0 for q in (1 - alpha / 2, alpha / 2))
-            percent = 100 * value / spread["loss"]
+            percent = 100 * value / spread.loss
             rows.append(
                 {
-                    "eval_set": spread["eval_set"], "cell": f"{spread['shape']}, {count(spread['tokens'])} tokens",
+                    "eval_set": spread.eval_set, "cell": f"{spread.shape}, {count(spread.tokens)} tokens",
                     "source": label, "percent": percent, "low": percent * low, "high": percent * high, "df": df or None,
                 }
             )  # fmt: skip
@@ -42,7 +42,7 @@ def luck_rows(facts: Facts) -> Rows:
 
 def luck(facts: Facts) -> list[Chart]:
     """How far losses scatter for no reason of interest, by what is drawn again."""
-    rows = luck_rows(facts) if law_tables.eval_sets(facts) else []
+    rows = luck_rows(facts) if law_tables.eval_sets(facts.fit) else []
     if not rows:
         return []
     cells, labels = list(dict.fromkeys(row["cell"] for row in rows)), list(SOURCES.values())
@@ -52,7 +52,7 @@ def luck(facts: Facts) -> list[Chart]:
     x = alt.X("percent:Q", axis=axis, scale=alt.Scale(zero=True))
     said = draw.tips("cell", "source||drawn again", "percent|.3f", "df:Q||degrees of freedom")
     at = {"y": draw.names("cell", cells, 0.3), "yOffset": alt.YOffset("source:N", sort=labels), "color": colour}
-    first = law_tables.eval_sets(facts)[0]
+    first = law_tables.eval_sets(facts.fit)[0]
     parts = [f"{r['cell']}, {r['source']}: {r['percent']:.2f}%" for r in rows if r["eval_set"] == first]
     return [
         Chart(
@@ -64,7 +64,7 @@ def luck(facts: Facts) -> list[Chart]:
             alt="; ".join(parts) + ".",
             panels=[draw.panel(draw.interval_dots(draw.table("luck", draw.CHOSEN), x, said, **at), len(cells) * 58)],
             tables={"luck": rows},
-            params=[draw.selector(facts)],
+            params=[draw.selector(facts.fit)],
         )
     ]
 
@@ -74,21 +74,19 @@ def learning_rates(facts: Facts) -> list[Chart]:
     if not facts.optima:
         return []
     rows = [
-        {"level": one["level"], "lr": lr, "loss": loss, "excess": loss - min(one["losses"])}
+        {"level": one.level, "lr": lr, "loss": loss, "excess": loss - min(one.losses)}
         for one in facts.optima
-        for lr, loss in zip(one["lrs"], one["losses"], strict=True)
+        for lr, loss in zip(one.lrs, one.losses, strict=True)
     ]
     rates = alt.Axis(title="peak learning rate", format=".2~g", values=sorted({row["lr"] for row in rows}))
     x, colour = alt.X("lr:Q", scale=draw.log_scale(), axis=rates), draw.level_colours(draw.level_names(facts))
     y = alt.Y("excess:Q", title="loss above the level's best (nats/token)", axis=alt.Axis(tickCount=4))
     lines = draw.table("lr_check").mark_line(point=alt.OverlayMarkDef(size=45))
     drawn = lines.encode(x=x, y=y, color=colour, tooltip=draw.tips("level", "lr:Q", "loss|.4f"))
-    optima: Rows = [{"level": one["level"], "lr": one["lr"]} for one in facts.optima if one["inside"]]
+    optima: Rows = [{"level": one.level, "lr": one.lr} for one in facts.optima if one.inside]
     if optima:
         drawn = draw.table("lr_optima").mark_rule(strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, color=colour) + drawn
-    best = [
-        f"{one['level']} {one['lr']:.2g}{'' if one['inside'] else ' (at the edge of the rates tried)'}" for one in facts.optima
-    ]
+    best = [f"{one.level} {one.lr:.2g}{'' if one.inside else ' (at the edge of the rates tried)'}" for one in facts.optima]
     return [
         Chart(
             id="lr_check",

@@ -1,14 +1,6 @@
-"""Numbers and declarations in words, the same everywhere on the page."""
+"""Sizes, times, settings and declarations in words; numbers of the fit are worded by scaling_fit."""
 
 from typing import Any
-
-
-def count(value: float) -> str:
-    """Tokens or parameters with three digits: 12.3M."""
-    for limit, unit in ((1e15, "e15"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if abs(value) >= limit * 0.9995:
-            return f"{value / limit:.3g}{unit}"
-    return f"{value:.3g}"
 
 
 def size(value: float) -> str:
@@ -27,17 +19,6 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def times(value: float) -> str:
-    """A ratio for a reader: 1.70x, 12x."""
-    return f"{value:.2f}×" if value < 10 else f"{value:,.0f}×"
-
-
-def interval(ends: dict[str, Any], form: str) -> str:
-    """An estimate with its interval; an end that the data do not bound is said to be open."""
-    value, low, high = (None if ends[key] is None else form % ends[key] for key in ("value", "low", "high"))
-    return f"{value or 'unknown'} [{low or 'open'}, {high or 'open'}]"
-
-
 def plain(value: Any) -> str:
     """A setting of any shape in a few words: no braces, hashes cut to twelve digits."""
     if isinstance(value, dict):
@@ -48,22 +29,6 @@ def plain(value: Any) -> str:
         return f"{value:g}"
     text = str(value)
     return text[:12] if len(text) >= 32 and all(c in "0123456789abcdef" for c in text) else text
-
-
-def probability(p: float | None) -> str:
-    if p is None:
-        return "not tested"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-
-
-def eval_words(name: str) -> str:
-    """What an evaluation set is: `domain:web` -> web (held out)."""
-    kind, _, rest = name.partition(":")
-    if kind == "heldout" and not rest:
-        return "all held-out text"
-    if kind == "own":
-        return f"{rest}'s own text"
-    return {"domain": f"{rest} (held out)", "reference": f"{rest} (reference)"}.get(kind, name)
 
 
 def declaration(level: dict[str, Any]) -> str:

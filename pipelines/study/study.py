@@ -89,14 +89,6 @@ class Study(Section):
         return self
 
     @property
-    def contenders(self) -> list[str]:
-        """Levels that may be recommended over the baseline: no control, and arms only where there is nothing else, since a
-        difference to an arm is one of topics too."""
-        others = {name: level.kind for name, level in self.levels.items() if name != self.baseline}
-        wanted = "level" if "level" in others.values() else "arm"
-        return [name for name, kind in others.items() if kind == wanted]
-
-    @property
     def signal_params(self) -> dict[str, dict[str, object]]:
         """Declared signals and their parameters, in order."""
         return {n: {} for n in self.signals} if isinstance(self.signals, list) else dict(self.signals)

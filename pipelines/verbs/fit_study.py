@@ -59,7 +59,7 @@ def fit(
         if as_json:
             typer.echo(files["fit.json"].decode())
         else:
-            outcome.show_fit(context, study, fitted)
+            outcome.show_fit(context, fitted)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -47,33 +47,35 @@ def fit_table(
     """
     with plain_errors():
         import scaling_fit
-        from scaling_fit import figures
+        from pipelines.report import fit_chart, law_charts, shift_charts
+        from pipelines.report.chart import write_figure
 
         data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore))
         if check:
             list_faults(data, as_json)
         if len(data.levels) > 1:
-            result = scaling_fit.analyse(
-                data, baseline=baseline or None, eval_set=eval_set or None, law=law, replicates=max(replicates, 2),
-                confidence=confidence, margin=margin, seed=seed, noise=noise,
+            settings = scaling_fit.Settings(
+                baseline, eval_set, law=law, replicates=max(replicates, 2), confidence=confidence, margin=margin, seed=seed
             )  # fmt: skip
-            specs = {"curves": figures.curves(result.content), "forest": figures.forest(result.content)}
+            result = scaling_fit.analyse(data, settings, noise=noise)
+            text, levels = scaling_fit.summary(result), list(result.levels)
+            charts = [chart(result, levels) for chart in (law_charts.curves, shift_charts.shifts) if result.fits]
         else:
             chosen = law if law != "auto" else _law_for(data)
             result = scaling_fit.fit(
                 data, law=chosen, objective=objective, intervals=intervals if replicates else "none", replicates=replicates,
                 confidence=confidence, seed=seed,
             )  # fmt: skip
-            specs = {"fit": figures.fitted(result)}
-        typer.echo(result.to_json() if as_json else result.summary())
+            text, charts = result.summary(), [fit_chart.fitted(result)]
+        typer.echo(result.to_json() if as_json else text)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             (out / "fit.json").write_text(result.to_json(), "utf-8")
-            (out / "fit.md").write_text(result.summary() + "\n", "utf-8")
-            for figure, spec in specs.items():
-                for suffix in (".svg", ".png"):
-                    figures.render(spec, out / f"{figure}{suffix}")
-            typer.secho(f"wrote {out}/fit.json, fit.md and " + ", ".join(f"{s}.svg/.png" for s in specs), fg="green", err=True)
+            (out / "fit.md").write_text(text + "\n", "utf-8")
+            for chart in charts:
+                write_figure(chart, None, out)
+            names = ", ".join(f"{chart.id}.svg/.png" for chart in charts)
+            typer.secho(f"wrote {out}/fit.json, fit.md and {names}", fg="green", err=True)
 
 
 def _law_for(data: "Observations") -> str:

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.report.wording import count, duration
+from pipelines.report.wording import duration
 from pipelines.verbs.options import AsJson, Set, StudyFile
 from pipelines.verbs.terminal import plain_errors, print_json
+from scaling_fit.wording import count
 
 if TYPE_CHECKING:
     from pipelines.study.study import Study

@@ -7,10 +7,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.report.wording import count
 from pipelines.verbs.opening import opened
 from pipelines.verbs.options import Address, AsJson, ExecutorOption, Set, StudyFile, WorkdirOption, Workers
 from pipelines.verbs.terminal import print_json
+from scaling_fit.wording import count
 
 if TYPE_CHECKING:
     from pipelines.study.study import Study

@@ -64,18 +64,15 @@ def plan(
     Example: `assay plan runs.csv --budget 1e21 --at 1e9,2e10`
     """
     with plain_errors():
-        import scaling_fit
-        from scaling_fit.levels.budget import price
+        from scaling_fit import Settings
+        from scaling_fit.levels.analysis import prepare
+        from scaling_fit.levels.budget import budget_report, price
 
         points, pools = [_point(text) for text in at], assignments(unique, "--unique", "LEVEL=TOKENS")
         data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore))
         name = eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
-        analysis = scaling_fit.analyse(
-            data, baseline=baseline or None, eval_set=name, eval_sets=[name], confidence=confidence, test_replicates=0
-        )
-        if name not in analysis.comparisons:
-            raise ValueError(analysis.content["sets"][name]["reason"])
-        comparison, frontier = analysis.comparisons[name], analysis.content["sets"][name]["budget"]
+        comparison = prepare(data, Settings(baseline, name, confidence=confidence)).joint_fit(name)
+        frontier = budget_report(comparison, confidence)
         best = best_runs(comparison, budget or frontier["observed_budget"][1:], pools, confidence)
         forecasts = forecast(comparison, points, confidence)
         crossings = frontier["finite" if "finite" in frontier else "endless"]["crossings"]

@@ -5,11 +5,13 @@ agree to well within a factor of two, and both costs are within noise, a level-s
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scaling_fit.observations import Observations
+from scaling_fit.wording import Check
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,21 @@ def _optimum(level: str, losses: dict[float, float], used: float) -> Optimum:
     lowest = float(np.polyval((a, b, c), vertex)) if inside else float(loss[best])
     cost = float(np.interp(np.log(used), np.log(lr), loss)) - lowest
     return Optimum(level, tuple(map(float, lr)), tuple(map(float, loss)), at, inside, cost)
+
+
+def fairness(optima: Sequence[Optimum], row_noise: float) -> Check | None:
+    """Whether one rate was fair: the optima against each other, and what the ladder's rate costs against the noise of a run
+    (`row_noise`, of log loss)."""
+    if not optima:
+        return None
+    best = [f"{one.level} {one.lr:.2g} (the rate used costs {one.cost_of_used:.4f} nats)" for one in optima]
+    rates, costs = [one.lr for one in optima], [one.cost_of_used for one in optima]
+    luck = row_noise * min(min(one.losses) for one in optima)
+    unfair = max(costs) - min(costs)
+    if not all(one.inside for one in optima):
+        meaning = "An optimum lies outside the rates tried, so its level may be judged below its best: try more rates."
+    elif max(rates) / min(rates) < 2 and unfair <= luck:
+        meaning = "Less than a factor of two apart, and the unfairness is within luck: one rate serves these levels."
+    else:
+        meaning = f"The best rates differ: up to {unfair:.4f} nats of a difference in loss may come from that."
+    return Check("Is one learning rate fair?", "best: " + ", ".join(best), meaning)

@@ -1,12 +1,14 @@
-"""Does a branch of the trunk say what a whole cosine run says? The same cells by both schedules, paired over levels and seeds."""
+"""Does a branch of the trunk say what a cosine run says? The same cells by both schedules, paired over levels and seeds."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scaling_fit.instrument.learning_rate import rate_of
 from scaling_fit.observations import Observations
+from scaling_fit.wording import Check
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,17 @@ def gaps(branches: Observations, cosines: Observations, lr: float) -> list[Gap]:
 def _rows(table: Observations) -> zip:
     columns = (table.eval_set, table.level, table.seed, table.D, table.trunk, table.loss)
     return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def against_cosine(gaps: Sequence[Gap], eval_set: str) -> Check | None:
+    """What sharing a trunk costs in loss against a cosine of one's own; None where it was not measured on the set."""
+    parts = []
+    for gap in gaps:
+        if gap.eval_set == eval_set:
+            ends = "" if gap.se is None else f" ± {100 * gap.se / gap.loss:.2f}"
+            percent = f"{100 * gap.difference / gap.loss:+.2f}{ends}%"
+            parts.append(f"{percent} at {gap.factor:g} times the rate ({gap.pairs} pairs)")
+    meaning = (
+        "Runs to several D share one trunk; a cosine of their own would end at a loss that differs by this much, on all levels."
+    )
+    return Check("Branches against a cosine", "; ".join(parts), meaning) if parts else None

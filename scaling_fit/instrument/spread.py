@@ -6,12 +6,14 @@ sqrt 2 so that both are per run). Where pairing helps, the second is smaller.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from scaling_fit.observations import Observations
+from scaling_fit.wording import Check
 
 
 @dataclass(frozen=True)
@@ -67,3 +69,29 @@ def _pooled(groups: list[np.ndarray]) -> tuple[float, int]:
     freedom = sum(len(group) - 1 for group in groups)
     squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
     return float(np.sqrt(squares / freedom)), freedom
+
+
+def luck(spreads: Sequence[Spread], eval_set: str) -> Check | None:
+    """What the repeated runs say over all cells, in percent of loss; None where there are none on the set."""
+    rows = [spread for spread in spreads if spread.eval_set == eval_set]
+    if not rows:
+        return None
+    seeds, seeds_df = _rms([(row.unpaired / row.loss, row.unpaired_df) for row in rows])
+    paired, paired_df = _rms([(row.paired / row.loss, row.paired_df) for row in rows if row.paired is not None])
+    sampling, _ = _rms([(row.sampling / row.loss, 1) for row in rows])
+    answer = f"{seeds:.2f}% between seeds ({seeds_df} degrees of freedom)"
+    meaning = "Sharing a seed between levels did not make their comparison sharper here."
+    if not paired_df:
+        meaning = "With one level only, nothing was compared at the same seed."
+    else:
+        answer += f", {paired:.2f}% at the same seed ({paired_df})"
+        if paired < seeds:
+            gain = (seeds / paired) ** 2 if paired else np.inf
+            meaning = f"Comparing levels at the same seed is worth {gain:.1f} times as many seeds."
+    return Check("Luck, measured apart", f"{answer}; {sampling:.2f}% from the choice of evaluation documents", meaning)
+
+
+def _rms(shares: list[tuple[float, int]]) -> tuple[float, int]:
+    """Root mean square in percent, weighted by degrees of freedom, and their sum."""
+    freedom = sum(df for _, df in shares)
+    return 100 * (sum(df * share**2 for share, df in shares) / max(freedom, 1)) ** 0.5, freedom

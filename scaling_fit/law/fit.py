@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from scaling_fit.checks import Fault, check
+from scaling_fit.encoding import encode
 from scaling_fit.intervals import Interval, finite, percentile, show
 from scaling_fit.law.bootstrap import bootstrap
 from scaling_fit.law.groups import Grouped, Rule, grouped
 from scaling_fit.law.laws import Inputs, Law, law_named
 from scaling_fit.law.objectives import SENSITIVITY, Objective, objective_named
 from scaling_fit.law.profile import profile_fit
-from scaling_fit.law.search import Search, minimise
+from scaling_fit.law.search import Certificate, Search, minimise
 from scaling_fit.observations import observations
 
 Array = np.ndarray
@@ -40,7 +41,7 @@ class Fit:
     objective_value: float
     intervals: dict[str, dict[str, Interval]]
     errors: dict[str, dict[str, float]]
-    certificate: dict
+    certificate: Certificate
     sensitivity: tuple[dict, ...]
     flags: tuple[str, ...]
     faults: tuple[Fault, ...]
@@ -104,7 +105,7 @@ class Fit:
                 "replicates": 0 if self.theta_RP is None else len(self.theta_RP),
             },
             "parameters": self.table(),
-            "certificate": self.certificate,
+            "certificate": encode(self.certificate),
             "sensitivity": list(self.sensitivity),
             "flags": list(self.flags),
             "faults": [fault.to_dict() for fault in self.faults],
@@ -134,8 +135,8 @@ class Fit:
         found = self.certificate
         lines += [
             "",
-            f"Search: {found['map_points']} points mapped, {found['starts_polished']} starts polished, "
-            f"{found['distinct_minima']} distinct minimum(s).",
+            f"Search: {found.map_points} points mapped, {found.starts_polished} starts polished, "
+            f"{found.distinct_minima} distinct minimum(s).",
         ]
         lines += [f"- **{flag}**" for flag in self.flags] + [f"- {f.severity}: {f.message}" for f in self.faults]
         return "\n".join(lines + [f"- {note}" for note in self.notes])

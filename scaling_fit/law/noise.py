@@ -48,17 +48,6 @@ class Noise:
             out_RN += (rng.standard_normal((n_replicates, C)) * trunk_R[:, None])[:, trunks.index_N]
         return out_RN
 
-    def to_dict(self) -> dict:
-        return {
-            "row_sd_percent": 100 * self.row,
-            "trunk_sd_percent": 100 * self.trunk,
-            "row_df": self.row_df,
-            "trunk_df": self.trunk_df,
-            "trunks": self.n_trunks,
-            "trunk_replicates": self.trunk_replicates,
-            "trunk_assumed": self.assumed,
-        }
-
 
 def estimate_noise(
     problem: Problem,

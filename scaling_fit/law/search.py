@@ -20,6 +20,18 @@ LEAST_SHARE = 1e-3  # a coefficient the map puts at zero starts at this share of
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """How a global search ended: the evidence that its minimum is the best. `shape` None where the group is a whole level."""
+
+    map_points: int
+    starts_polished: int
+    distinct_minima: int
+    next_minimum_above_by: float | None
+    objective: float
+    shape: str | None = None
+
+
+@dataclass(frozen=True)
 class Search:
     """Distinct minima, best first: phi_MP (solver coordinates), objective_M, the map's size and what it took."""
 
@@ -28,15 +40,9 @@ class Search:
     map_points: int
     starts: int
 
-    def certificate(self) -> dict:
+    def certificate(self) -> Certificate:
         gap = float(self.objective_M[1] / self.objective_M[0] - 1) if len(self.objective_M) > 1 else None
-        return {
-            "map_points": self.map_points,
-            "starts_polished": self.starts,
-            "distinct_minima": len(self.objective_M),
-            "next_minimum_above_by": gap,
-            "objective": float(self.objective_M[0]),
-        }
+        return Certificate(self.map_points, self.starts, len(self.objective_M), gap, float(self.objective_M[0]))
 
 
 def exponent_map(law: Law, design: Design, loss_N: Array, weight_N: Array | None = None) -> tuple[Array, Array, list[int]]:

@@ -3,7 +3,7 @@
 Shape suffixes: N points, P parameters.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import fdtrc
@@ -17,7 +17,54 @@ from scaling_fit.levels.compare import CELL, Comparison
 Array = np.ndarray
 
 
-def lack_of_fit(whole: Comparison) -> dict | None:
+@dataclass(frozen=True)
+class LackOfFit:
+    """The law against a free mean per (level, N, D), judged by the error of replicated cells."""
+
+    F: float
+    df1: int
+    df2: int
+    p: float
+    pure_error_percent: float
+    misfit_percent: float
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Whether the data term depends on size; `kappa` per level where the cross law was fitted."""
+
+    test: str
+    F: float
+    df1: int
+    df2: int
+    p: float
+    kappa: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class ResidualCell:
+    """Mean residual of the runs of a cell, in percent of loss, and in standard errors of that mean."""
+
+    level: str
+    shape: str
+    D: float
+    percent: float
+    z: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class Adequacy:
+    """`adequate`: false where a test fails at 1 %, None where neither could be made; `warning` says what failed."""
+
+    lack_of_fit: LackOfFit | None
+    interaction: Interaction | None
+    residual_map: tuple[ResidualCell, ...]
+    adequate: bool | None
+    warning: str
+
+
+def lack_of_fit(whole: Comparison) -> LackOfFit | None:
     """The law against one free mean per (level, N, D) cell: F with the pure error of replicated cells, trunk noise whitened
     at the ratio the replicates themselves show. None where fewer than 3 degrees of pure error exist."""
     table, problem = whole.table, whole.grouped.problem
@@ -39,17 +86,11 @@ def lack_of_fit(whole: Comparison) -> dict | None:
     whitened = replace(problem, trunks=replace(problem.trunks, ratio=float(ratios[best])))
     law = 2.0 * float(solve(whitened, whole.theta_P[None], tolerance=1e-12).objective_R[0])
     F = max(law - pure, 0.0) / (K - P) / (pure / (n - K))
-    return {
-        "F": float(F),
-        "df1": K - P,
-        "df2": n - K,
-        "p": float(fdtrc(K - P, n - K, F)),
-        "pure_error_percent": float(100 * np.sqrt(pure / (n - K))),
-        "misfit_percent": float(100 * np.sqrt(max(law - pure, 0.0) / n)),
-    }
+    pure_error, misfit = np.sqrt(pure / (n - K)), np.sqrt(max(law - pure, 0.0) / n)
+    return LackOfFit(float(F), K - P, n - K, float(fdtrc(K - P, n - K, F)), float(100 * pure_error), float(100 * misfit))
 
 
-def interaction(whole: Comparison) -> dict | None:
+def interaction(whole: Comparison) -> Interaction | None:
     """Does the data term depend on size? Three or more sizes: kappa per level (the cross law); fewer: B and beta per shape."""
     laid, table = whole.grouped, whole.table
     ratio = whole.noise.ratio
@@ -92,48 +133,41 @@ def interaction(whole: Comparison) -> dict | None:
     rss, df = 2.0 * float(fit.objective_R[0]), len(table) - P_wide
     q = P_wide - P
     F = max(whole.rss - rss, 0.0) / q / (rss / df)
-    out = {"test": test, "F": float(F), "df1": q, "df2": df, "p": float(fdtrc(q, df, F))}
+    kappa = None
     if not whole.by_shape:
-        out["kappa"] = {g: float(wide.natural(fit.theta_RP, g)[0, wide.law.names.index("kappa")]) for g in wide.groups}
-    return out
+        kappa = {g: float(wide.natural(fit.theta_RP, g)[0, wide.law.names.index("kappa")]) for g in wide.groups}
+    return Interaction(test, float(F), q, df, float(fdtrc(q, df, F)), kappa)
 
 
-def residual_map(whole: Comparison) -> list[dict]:
-    """Mean residual of every (level, shape, D) cell, in percent of loss, and in standard errors of that mean."""
+def residual_map(whole: Comparison) -> tuple[ResidualCell, ...]:
+    """The mean residual of every (level, shape, D) cell."""
     table, problem = whole.table, whole.grouped.problem
     residual_N = np.log(problem.loss_N) - problem.predict(whole.theta_P[None])[0]
     sd = np.hypot(whole.noise.row, whole.noise.trunk)
+    rows_of: dict[tuple[str, str, float], list[int]] = {}
+    for row, cell in enumerate(zip(table.level, table.shape, table.D.tolist(), strict=True)):
+        rows_of.setdefault(cell, []).append(row)
     out = []
-    keys = list(zip(table.level, table.shape, table.D, strict=True))
-    for key in dict.fromkeys(keys):
-        rows = np.array([k for k, other in enumerate(keys) if other == key])
+    for cell, rows in rows_of.items():
         mean = float(residual_N[rows].mean())
-        out.append(
-            {
-                "level": key[0],
-                "shape": key[1],
-                "D": float(key[2]),
-                "percent": 100 * mean,
-                "z": mean / (sd / np.sqrt(len(rows))) if sd > 0 else 0.0,
-                "runs": len(rows),
-            }
-        )
-    return out
+        z = mean / (sd / np.sqrt(len(rows))) if sd > 0 else 0.0
+        out.append(ResidualCell(*cell, 100 * mean, float(z), len(rows)))
+    return tuple(out)
 
 
-def adequacy(whole: Comparison) -> dict:
-    """All checks, and `adequate`: false when one fails at 1 %, null when neither could be made."""
-    tests = {"lack_of_fit": lack_of_fit(whole), "interaction": interaction(whole)}
-    made = [t for t in tests.values() if t is not None]
-    adequate = all(t["p"] >= 0.01 for t in made) if made else None
-    warning = ""
-    lof = tests["lack_of_fit"]
-    if lof is not None and lof["p"] < 0.01:
-        warning = (
-            f"The law misses the cell means by {lof['misfit_percent']:.2g} % of loss beside a pure error of "
-            f"{lof['pure_error_percent']:.2g} % (p = {lof['p']:.1g}): read its exponents as local slopes, not constants. "
+def adequacy(whole: Comparison) -> Adequacy:
+    """All checks of the law's form."""
+    misfit, inter = lack_of_fit(whole), interaction(whole)
+    tests = [test for test in (misfit, inter) if test is not None]
+    warnings = []
+    if misfit is not None and misfit.p < 0.01:
+        warnings.append(
+            f"The law misses the cell means by {misfit.misfit_percent:.2g} % of loss beside a pure error of "
+            f"{misfit.pure_error_percent:.2g} % (p = {misfit.p:.1g}): read its exponents as local slopes, not constants."
         )
-    inter = tests["interaction"]
-    if inter is not None and inter["p"] < 0.01:
-        warning += f"The data term changes with model size (p = {inter['p']:.1g}): one beta per level is an average over sizes."
-    return tests | {"residual_map": residual_map(whole), "adequate": adequate, "warning": warning.strip()}
+    if inter is not None and inter.p < 0.01:
+        warnings.append(
+            f"The data term changes with model size (p = {inter.p:.1g}): one beta per level is an average over sizes."
+        )
+    adequate = all(test.p >= 0.01 for test in tests) if tests else None
+    return Adequacy(misfit, inter, residual_map(whole), adequate, " ".join(warnings))

@@ -1,230 +1,163 @@
-"""One call from a table of runs to everything a report needs: `analyse(table, baseline="raw").to_json()`.
+"""One call from a table of runs to everything a report needs: `analyse("runs.csv", Settings(baseline="raw"))`."""
 
-The keys of the result are documented in docs/fitting.md; every number in it is plain JSON (None where the data do not bound
-a quantity), every loss in nats per token.
-"""
-
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from scaling_fit.checks import Fault, check
 from scaling_fit.instrument.repeats import trunk_noise
-from scaling_fit.intervals import show
+from scaling_fit.levels import doubts
+from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, recommended
 from scaling_fit.levels.compare import Comparison, compare
-from scaling_fit.levels.sections import points_of, sections_of
-from scaling_fit.observations import observations
+from scaling_fit.levels.gap import gap
+from scaling_fit.levels.set_fit import points, set_fit
+from scaling_fit.levels.verdict import Verdict, judge
+from scaling_fit.levels.words import words
+from scaling_fit.observations import Observations, observations
+from scaling_fit.result import Result, SetFit, SetResult, Shape
+from scaling_fit.settings import Settings
 
-Array = np.ndarray
-VERSION = 1
+DEFAULTS = Settings()
 FEW = 200  # replicates where no number of them could identify the law
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """`content` is the JSON of the result; `comparisons` the joint fit per evaluation set, for predictions."""
+class Prepared:
+    """A checked table and the settings with every default in place. `fresh`: the rows that are fitted."""
 
-    content: dict
-    comparisons: dict[str, Comparison]
+    data: Observations
+    fresh: Observations
+    settings: Settings
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...]
 
-    def to_json(self, indent: int | None = None) -> str:
-        return json.dumps(self.content, indent=indent, allow_nan=False)
+    def joint_fit(self, eval_set: str, measured: tuple[float, float] | None = None) -> Comparison:
+        """The levels under one law on one evaluation set. `measured`: the trunks' noise, from runs repeated apart.
 
-    def summary(self) -> str:
-        """Markdown: the verdict per level, what limits it, and the parameters on the primary evaluation set."""
-        overall, one = self.content["overall"], self.content["sets"][self.content["primary"]]
-        lines = [overall["sentence"], ""]
-        lines += [f"- **{v['level']}: {v['kind']}.** {v['sentence']} {v['reading']}" for v in overall["verdicts"]]
-        if one["available"]:
-            lines += [
-                "",
-                f"{one['law']['formula']} on {self.content['primary']} ({one['law']['why']}).",
-                "",
-                f"| level | parameter | value | {100 * self.content['settings']['confidence']:g} % interval |",
-                "|---|---|---|---|",
-            ]
-            lines += [
-                f"| {r['level']} | {r['parameter']} | {show(r['value'])} | [{show(r['low'])}, {show(r['high'])}] |"
-                for r in self.table()
-                if r["eval_set"] == self.content["primary"]
-            ]
-            lines += [""] + [
-                f"- {level}: {flag}" for level, entry in one["levels"].items() for flag in entry["identifiability"]["flags"]
-            ]
-            lines += [f"- {one['adequacy']['warning']}"] if one["adequacy"]["warning"] else []
-        else:
-            lines += ["", one["reason"]]
-        lines += [f"- {fault['name']} ({fault['severity']}): {fault['message']}" for fault in self.content["faults"]]
-        return "\n".join(lines + [f"- {note}" for note in self.content["notes"]])
-
-    def table(self) -> list[dict]:
-        """A row per (evaluation set, level, parameter) with its interval."""
-        return [
-            {"eval_set": name, "level": level, "parameter": parameter, **values}
-            for name, one in self.content["sets"].items()
-            for level, entry in one.get("levels", {}).items()
-            for parameter, values in entry["parameters"].items()
-        ]
-
-    def predict(self, level: str, shape: str, D: Any, eval_set: str | None = None) -> Array:
-        """Predicted loss (nats/token) of a level and tested shape at D tokens."""
-        whole = self.comparisons[eval_set or self.content["primary"]]
-        D = np.atleast_1d(np.asarray(D, float))
-        return np.exp(whole.log_loss(level, shape, np.full(len(D), whole.shapes[shape]), D)[0])
+        Errors: ValueError where the rows are too few."""
+        rows, settings = self.fresh.where(self.fresh.eval_set == eval_set), self.settings
+        return compare(
+            rows, settings.baseline, law=settings.law, replicates=settings.replicates, seed=settings.seed, trunk_noise=measured
+        )  # fmt: skip
 
 
-def analyse(
-    table: Any,
-    *,
-    baseline: str | None = None,
-    eval_set: str | None = None,
-    eval_sets: list[str] | None = None,
-    law: str = "auto",
-    confidence: float = 0.95,
-    alpha: float = 0.05,
-    margin: float = 0.02,
-    multiplier_margin: float = 0.1,
-    replicates: int = 1000,
-    test_replicates: int = 400,
-    seed: int = 0,
-    columns: dict[str, str] | None = None,
-    parameters: str = "auto",
-    noise: Any = None,
-    contenders: list[str] | None = None,
-) -> Analysis:
+def analyse(table: Any, settings: Settings = DEFAULTS, *, noise: Any = None) -> Result:
     """Compare every level with the baseline on every evaluation set.
 
-    table: anything `observations` reads. baseline: default "raw" if there, else the first level. eval_set: the one verdicts
-    are read from (default "heldout" if there, else the first). margin: |delta beta| below which exponents count as equal;
-    0.02 moves effective data by about 1.3x over two decades. replicates: simulated refits for intervals; test_replicates:
-    simulated null tables per test (0: F distribution only). noise: a table of repeated runs (`assay noise`); where the table
-    itself repeats no trunk, the trunks' noise is taken from it, set by set. contenders: the levels that may win a budget
-    (default: all; a control or another arm is compared, but not chosen).
-    Errors: ValueError naming rows for data that no fit can use (see `check`), an unknown baseline or set.
+    table: anything `observations` reads. noise: a table of repeated runs (`assay noise`); where the table itself repeats no
+    trunk, the trunks' noise is taken from it, set by set.
+    Errors: ValueError naming rows for data that no fit can use (see `check`), or a setting that names what is not there.
     """
-    data = observations(table, columns=columns, parameters=parameters)
+    prepared = prepare(table, settings)
+    settings, data = prepared.settings, prepared.data
+    measured = trunk_noise(noise) if noise is not None else {}
+    fits: dict[str, SetFit] = {}
+    verdicts: dict[str, dict[str, Verdict]] = {}
+    runs, reasons = {}, {}
+    for name in settings.eval_sets:
+        try:
+            whole = prepared.joint_fit(name, measured.get(name))
+        except ValueError as error:
+            runs[name], reasons[name] = points(data, name, None), str(error)
+            continue
+        primary = name == settings.eval_set
+        fits[name] = set_fit(whole, settings, settings.test_replicates // (1 if primary else 2), primary)
+        verdicts[name] = _verdicts(whole, fits[name], settings)
+        runs[name] = points(data, name, whole)
+    choices = {name: recommended(one, settings) for name, one in verdicts.items()}
+    sets = {}
+    for name in settings.eval_sets:
+        if name in fits:
+            answer = _answer(name, fits[name], verdicts[name], choices, settings)
+            answer = replace(answer, checks=(doubts.luck(fits[name].noise, name in measured), *answer.checks))
+        else:
+            answer = no_answer("No verdict: the law could not be fitted.", f"{reasons[name]}.")
+        sets[name] = SetResult(runs[name], fits.get(name), reasons.get(name, ""), answer)
+    shapes = {(float(N), shape) for shape, N in zip(data.shape, data.N, strict=True)}
+    return Result(
+        settings,
+        (settings.baseline, *(level for level in data.levels if level != settings.baseline)),
+        tuple(Shape(shape, N) for N, shape in sorted(shapes)),
+        prepared.notes,
+        prepared.faults,
+        sets,
+    )
+
+
+def prepare(table: Any, settings: Settings) -> Prepared:
+    """Check the table, and put the defaults of the settings in place. Errors: as `analyse`."""
+    data = observations(table)
     faults = check(data)
     fatal = [fault for fault in faults if fault.severity == "error"]
     if fatal:
         raise ValueError("; ".join(f"{fault.name}: {fault.message}" for fault in fatal))
-    baseline = baseline or ("raw" if "raw" in data.levels else data.levels[0])
-    primary = eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
+    baseline = settings.baseline or ("raw" if "raw" in data.levels else data.levels[0])
+    primary = settings.eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
     named = [(baseline, data.levels, "baseline"), (primary, data.eval_sets, "eval_set")]
-    for value, known, what in named + [(level, data.levels, "contenders") for level in contenders or []]:
+    named += [(level, data.levels, "roles") for level in settings.roles]
+    for value, known, what in named:
         if value not in known:
             raise ValueError(f"{what} {value!r} is not in the table; it has {', '.join(known)}")
+    sets = (primary, *(name for name in settings.eval_sets or data.eval_sets if name != primary))
+    settings = replace(settings, baseline=baseline, eval_set=primary, eval_sets=sets)
     notes = list(data.notes)
     fresh = data.where(~data.repeated)
     if data.repeated.any():
         notes.append(f"{int(data.repeated.sum())} rows of repeated data are shown but not fitted: the law is of fresh data")
     fewest = min(len(np.unique(fresh.D[fresh.level == level])) for level in fresh.levels) if len(fresh) else 0
-    if fewest < 4 and replicates > FEW:
-        replicates, test_replicates = FEW, min(test_replicates, FEW // 2)
+    if fewest < 4 and settings.replicates > FEW:
+        settings = replace(settings, replicates=FEW, test_replicates=min(settings.test_replicates, FEW // 2))
         notes.append(
             f"{fewest} distinct D in a level: floor, prefactor and exponent are saturated, so {FEW} replicates are made"
         )
-    measured = trunk_noise(noise) if noise is not None else {}
-    chosen = [primary, *(name for name in (eval_sets or data.eval_sets) if name != primary)]
-    sets, comparisons = {}, {}
-    for name in chosen:
-        rows = fresh.where(fresh.eval_set == name)
-        options = {
-            "law": law,
-            "confidence": confidence,
-            "alpha": alpha,
-            "margin": margin,
-            "multiplier_margin": multiplier_margin,
-            "test_replicates": test_replicates if name == primary else test_replicates // 2,
-            "seed": seed,
-            "primary": name == primary,
-            "contenders": contenders,
-        }
-        try:
-            whole = compare(rows, baseline, law=law, replicates=replicates, seed=seed, trunk_noise=measured.get(name))
-        except ValueError as error:
-            sets[name] = {
-                "available": False,
-                "reason": str(error),
-                "points": points_of(data, name, None),
-                "verdicts": {level: _no_verdict(level, str(error)) for level in data.levels if level != baseline},
-            }
-            continue
-        comparisons[name] = whole
-        sets[name] = {"available": True} | sections_of(data, name, whole, options)
-    content = {
-        "version": VERSION,
-        "baseline": baseline,
-        "primary": primary,
-        "levels": [baseline, *(level for level in data.levels if level != baseline)],
-        "shapes": [
-            {"name": s, "N": n}
-            for s, n in sorted({(s, float(n)) for s, n in zip(data.shape, data.N, strict=True)}, key=lambda x: x[1])
-        ],
-        "eval_sets": chosen,
-        "settings": {
-            "law": law,
-            "objective": "least squares, log loss, summed, whitened by trunk",
-            "confidence": confidence,
-            "alpha": alpha,
-            "margin": margin,
-            "multiplier_margin": multiplier_margin,
-            "replicates": replicates,
-            "test_replicates": test_replicates,
-            "seed": seed,
-            "contenders": contenders,
-        },
-        "notes": notes,
-        "faults": [fault.to_dict() for fault in faults],
-        "overall": _overall(sets, primary, baseline),
-        "sets": sets,
-    }
-    return Analysis(content, comparisons)
+    return Prepared(data, fresh, settings, faults, tuple(notes))
 
 
-def _no_verdict(level: str, reason: str) -> dict:
-    nothing = {"value": None, "low": None, "high": None}
-    return {
-        "level": level,
-        "kind": "not identifiable",
-        "direction": "unclear",
-        "shifted": False,
-        "difference_percent": nothing,
-        "floor_nats": nothing,
-        "detectable_beta": None,
-        "sentence": f"Nothing can be said of {level}: {reason}.",
-        "reading": "Add token counts (at least 4 over 1.5 decades) and seeds.",
-    }
+def _verdicts(whole: Comparison, fit: SetFit, settings: Settings) -> dict[str, Verdict]:
+    out = {}
+    for level, test in fit.tests.items():
+        verdict = judge(whole, level, test, gap(whole, level, settings.confidence), settings)
+        fitted = fit.against[level].fitted
+        out[level] = replace(verdict, worth=fitted[-1] if fitted else None)
+    return out
 
 
-def _overall(sets: dict, primary: str, baseline: str) -> dict:
-    verdicts = list(sets[primary]["verdicts"].values())
+def _answer(
+    eval_set: str, fit: SetFit, verdicts: dict[str, Verdict], choices: dict[str, str | None], settings: Settings
+) -> Answer:
+    """The verdicts in words, and the doubts about them."""
+    base, budget = settings.baseline, fit.budget
+    pinned = {level: one.identifiability for level, one in fit.levels.items()}
+    checks = (*doubts.form(fit.adequacy), doubts.pinned_down(pinned))
+    control_checks, control_warnings = doubts_of(verdicts, settings)
+    flags = [f"{level}: {flag}" for level, one in pinned.items() for flag in one.flags]
+    warnings = [fit.adequacy.warning] if fit.adequacy.warning else []
+    if flags:
+        first = f"{flags[0]} (and {len(flags) - 1} more, with the fitted parameters)" if len(flags) > 1 else flags[0]
+        warnings.append(f"These runs do not pin down every parameter of the law, so read what moved with care. {first}.")
     if not verdicts:
-        return {"sentence": f"Only {baseline} was run: there is no level to compare it with.", "verdicts": [], "agreement": {}}
-    kinds = [v["kind"] for v in verdicts]
-    better = sorted((v for v in verdicts if v["direction"] == "better"), key=lambda v: v["difference_percent"]["value"])
-    told = [v for v in verdicts if v["kind"] != "not identifiable"]
-    lead = f"No level has a lower loss than {baseline} on {primary} over the tested range."
-    if better:
-        gain = f"{better[0]['difference_percent']['value']:+.2g} % against {baseline}"
-        lead = f"{better[0]['level']} has the lowest loss on {primary} over the tested range ({gain})."
-    kind = " Whether exponent, prefactor or floor moved is not identifiable with this design for any level."
-    if told:
-        named = ", ".join(f"{v['level']} ({v['kind']})" for v in told)
-        kind = f" What moved is told for {len(told)} of {len(verdicts)} levels: {named}."
-    agreement = {
-        v["level"]: {name: one["verdicts"][v["level"]]["kind"] for name, one in sets.items() if v["level"] in one["verdicts"]}
-        for v in verdicts
-    }
-    return {
-        "sentence": lead + kind,
-        "verdicts": verdicts,
-        "kinds": dict(zip([v["level"] for v in verdicts], kinds, strict=True)),
-        "agreement": agreement,
-    }
+        return replace(
+            no_answer(f"One level, {base}: there is nothing to compare it with.", "The law fitted to it is below."),
+            warnings=tuple(warnings),
+            checks=(*checks, doubts.forecasts(fit.extrapolation)),
+        )
+    return Answer(
+        choices[eval_set],
+        choice(verdicts, settings),
+        moved(verdicts, budget, choices, eval_set, settings),
+        verdicts,
+        {level: words(one, fit.tests[level], budget, base) for level, one in verdicts.items()},
+        (*warnings, *control_warnings),
+        (
+            *checks,
+            doubts.smallest_shift(list(verdicts.values()), base),
+            doubts.forecasts(fit.extrapolation),
+            *control_checks,
+        ),
+    )
 
 
-def faults_of(table: Any, **told: Any) -> tuple[Fault, ...]:
+def faults_of(table: Any) -> tuple[Fault, ...]:
     """The design and data faults of a table, without fitting (`assay fit --check`)."""
-    return check(observations(table, **told))
+    return check(observations(table))

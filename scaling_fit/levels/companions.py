@@ -3,10 +3,13 @@
 Shape suffixes: R replicates, N points, K cells (token counts of one level and shape).
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import fdtrc, stdtrit
 
-from scaling_fit.intervals import finite, percentile
+from scaling_fit.intervals import Interval, finite, percentile
 from scaling_fit.law.groups import grouped
 from scaling_fit.law.laws import LAWS
 from scaling_fit.law.profile import profile
@@ -14,6 +17,70 @@ from scaling_fit.law.solve import solve
 from scaling_fit.levels.compare import Comparison
 
 Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class MatchedLoss:
+    """Baseline tokens per token at which the baseline's own runs reach the loss that the level has at D: no law in between."""
+
+    shape: str
+    N: float
+    D: float
+    loss: float
+    multiplier: Interval
+
+
+@dataclass(frozen=True)
+class MultiplierSlope:
+    """d ln multiplier / d ln D pooled over shapes, and the p value of its being zero."""
+
+    slope: Interval
+    p: float
+    points: int
+
+
+@dataclass(frozen=True)
+class MultiplierCurve:
+    """The multiplier from the fitted laws over D; None where the baseline's law never reaches the loss."""
+
+    shape: str
+    D: tuple[float, ...]
+    multiplier: tuple[float | None, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class SizeExponent:
+    """Data exponents at one size alone, floors and prefactors free; `delta` is the level's minus the baseline's."""
+
+    shape: str
+    N: float
+    beta_baseline: float
+    beta: float
+    delta: Interval
+
+
+@dataclass(frozen=True)
+class SeedDifference:
+    """Level minus baseline at the same shape, D and seed, in nats per token and in percent of loss."""
+
+    shape: str
+    N: float
+    D: float
+    seed: str
+    difference: float
+    percent: float
+
+
+@dataclass(frozen=True)
+class SeedSummary:
+    """Mean over pairs of trunks with a t interval, how many are better, and the p value of no difference."""
+
+    percent: Interval
+    pairs: int
+    wins: int
+    p: float | None
 
 
 def simulated_tables(whole: Comparison, replicates: int, seed: int) -> Array:
@@ -41,7 +108,9 @@ def _tokens_at(target_R: Array, log_D_K: Array, y_RK: Array) -> Array:
     return log_D_K[k_R] + np.clip(share_R, -5, 5) * (log_D_K[k_R + 1] - log_D_K[k_R])
 
 
-def multiplier_curve(whole: Comparison, level: str, replicates: int = 400, confidence: float = 0.95, seed: int = 0) -> dict:
+def multiplier_curve(
+    whole: Comparison, level: str, replicates: int = 400, confidence: float = 0.95, seed: int = 0
+) -> tuple[tuple[MatchedLoss, ...], MultiplierSlope | None]:
     """D_baseline(L) / D_level(L) at matched shape, without a law: how many baseline tokens reach the loss the level has at D.
 
     Flat over D: a prefactor. Sloped: the exponent (or the floor). Only losses inside the baseline's own range count. The
@@ -60,17 +129,7 @@ def multiplier_curve(whole: Comparison, level: str, replicates: int = 400, confi
             log_m_R = _tokens_at(level_RK[:, k], np.log(D_base), base_RK) - np.log(D_level[k])
             log_m.append(log_m_R)
             spread = percentile(np.exp(log_m_R[0]), np.exp(log_m_R[1:]), confidence, corrected=False)
-            points.append(
-                {
-                    "shape": shape,
-                    "N": size,
-                    "D": float(D_level[k]),
-                    "loss": float(np.exp(level_RK[0, k])),
-                    "multiplier": spread.value,
-                    "low": spread.low,
-                    "high": spread.high,
-                }
-            )
+            points.append(MatchedLoss(shape, size, float(D_level[k]), float(np.exp(level_RK[0, k])), spread))
         if len(log_m) > 1:
             x = np.log(D_level[inside])
             slopes_x.append(x - x.mean())
@@ -82,11 +141,11 @@ def multiplier_curve(whole: Comparison, level: str, replicates: int = 400, confi
         slope_R = y @ x / (x @ x)
         spread = percentile(slope_R[0], slope_R[1:], confidence, corrected=False)
         share = (np.abs(slope_R[1:] - slope_R[1:].mean()) >= abs(slope_R[0])).mean()
-        slope = spread.to_dict() | {"p": float((share * replicates + 1) / (replicates + 1)), "points": len(x)}
-    return {"points": points, "slope": slope}
+        slope = MultiplierSlope(spread, float((share * replicates + 1) / (replicates + 1)), len(x))
+    return tuple(points), slope
 
 
-def fitted_multiplier(whole: Comparison, level: str, shape: str, D: Array, confidence: float = 0.95) -> dict:
+def fitted_multiplier(whole: Comparison, level: str, shape: str, D: Array, confidence: float = 0.95) -> MultiplierCurve:
     """The same multiplier from the fitted laws (floors, exponents and prefactors all free) over a grid of D.
 
     Null where the baseline's law never reaches the level's loss (its floor is above)."""
@@ -100,16 +159,11 @@ def fitted_multiplier(whole: Comparison, level: str, shape: str, D: Array, confi
         m_RN = np.exp(np.clip(np.where(np.isnan(log_D), np.inf, log_D) - np.log(D), -30, 30))
     m_RN = np.where(m_RN > 1e12, np.inf, m_RN)
     spread = [percentile(m[0], m[1:], confidence, corrected=False) for m in m_RN.T]
-    return {
-        "shape": shape,
-        "D": D.tolist(),
-        "multiplier": [finite(s.value) for s in spread],
-        "low": [finite(s.low) for s in spread],
-        "high": [finite(s.high) for s in spread],
-    }
+    ends = (tuple(finite(getattr(s, end)) for s in spread) for end in ("value", "low", "high"))
+    return MultiplierCurve(shape, tuple(D.tolist()), *ends)
 
 
-def matched_beta(whole: Comparison, level: str, confidence: float = 0.95) -> list[dict]:
+def matched_beta(whole: Comparison, level: str, confidence: float = 0.95) -> tuple[SizeExponent, ...]:
     """Data exponents at each size alone, floors and prefactors free in both levels: no law in N is assumed.
 
     Shapes with fewer than 4 token counts in either level are left out. delta is level minus baseline, by profile."""
@@ -130,49 +184,33 @@ def matched_beta(whole: Comparison, level: str, confidence: float = 0.95) -> lis
         everything = np.ones(len(theta_P), bool)
         delta = profile(laid.problem, theta_P, everything, column, se, sigma2, whole.df, (confidence,))[0]
         beta = float(theta_P[laid.column("beta")])
-        out.append({"shape": shape, "N": size, "beta_baseline": beta, "beta": beta + delta.value, "delta": delta.to_dict()})
-    return out
+        out.append(SizeExponent(shape, size, beta, beta + delta.value, delta))
+    return tuple(out)
 
 
-def paired_differences(whole: Comparison, level: str, confidence: float = 0.95) -> dict:
+def paired_differences(
+    whole: Comparison, level: str, confidence: float = 0.95
+) -> tuple[tuple[SeedDifference, ...], SeedSummary | None]:
     """Level minus baseline at the same shape, tokens and seed (same initial weights): no law at all.
 
-    `mean_percent` averages over trunks (a trunk's branches are first averaged), with a t interval over trunks."""
-    table = whole.table
-    base = {(s, D, k): loss for s, D, k, loss in zip(*_keys(whole, whole.baseline), strict=True)}
-    points, by_trunk = [], {}
-    sizes = whole.shapes
-    for shape, D, seed, loss in zip(*_keys(whole, level), strict=True):
+    The summary averages over trunks (a trunk's branches are first averaged), with a t interval over trunks."""
+    base = {(shape, D, seed): loss for shape, D, seed, loss in _runs(whole, whole.baseline)}
+    pairs, by_trunk = [], {}
+    for shape, D, seed, loss in _runs(whole, level):
         if (shape, D, seed) in base:
             other = base[shape, D, seed]
-            points.append(
-                {
-                    "shape": shape,
-                    "N": sizes[shape],
-                    "D": float(D),
-                    "seed": seed,
-                    "difference": float(loss - other),
-                    "percent": float(100 * np.log(loss / other)),
-                }
-            )
-            by_trunk.setdefault((shape, seed), []).append(100 * np.log(loss / other))
+            percent = float(100 * np.log(loss / other))
+            pairs.append(SeedDifference(shape, whole.shapes[shape], D, seed, loss - other, percent))
+            by_trunk.setdefault((shape, seed), []).append(percent)
     means = np.array([np.mean(v) for v in by_trunk.values()])
-    summary = None
-    if len(means) > 1 and len(table):
-        se = means.std(ddof=1) / np.sqrt(len(means))
-        half = stdtrit(len(means) - 1, 0.5 + confidence / 2) * se
-        p = float(fdtrc(1, len(means) - 1, (means.mean() / se) ** 2)) if se > 0 else None
-        summary = {
-            "mean_percent": float(means.mean()),
-            "low": float(means.mean() - half),
-            "high": float(means.mean() + half),
-            "pairs": len(means),
-            "wins": int((means < 0).sum()),
-            "p": p,
-        }
-    return {"points": points, "summary": summary}
+    if len(means) < 2:
+        return tuple(pairs), None
+    mean, se = float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means)))
+    half = float(stdtrit(len(means) - 1, 0.5 + confidence / 2) * se)
+    p = float(fdtrc(1, len(means) - 1, (mean / se) ** 2)) if se > 0 else None
+    return tuple(pairs), SeedSummary(Interval(mean, mean - half, mean + half), len(means), int((means < 0).sum()), p)
 
 
-def _keys(whole: Comparison, level: str) -> tuple[list, list, list, list]:
-    one = whole.table.where(whole.table.level == level)
-    return one.shape.tolist(), one.D.tolist(), one.seed.tolist(), one.loss.tolist()
+def _runs(whole: Comparison, level: str) -> Iterator[tuple[str, float, str, float]]:
+    rows = whole.table.where(whole.table.level == level)
+    return zip(rows.shape.tolist(), rows.D.tolist(), rows.seed.tolist(), rows.loss.tolist(), strict=True)

@@ -45,6 +45,11 @@ class Comparison:
         pairs = sorted({(float(n), s) for s, n in zip(self.table.shape, self.table.N, strict=True)})
         return {shape: size for size, shape in pairs}
 
+    def common_shapes(self, level: str) -> list[str]:
+        """Shapes that both the level and the baseline were run at, smallest first."""
+        own, base = (set(self.table.shape[self.table.level == name]) for name in (level, self.baseline))
+        return [shape for shape in self.shapes if shape in own & base]
+
     def group(self, level: str, shape: str) -> str:
         return f"{level}{CELL}{shape}" if self.by_shape else level
 

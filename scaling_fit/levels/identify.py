@@ -3,19 +3,39 @@
 Shape suffixes: R replicates, N points, P global parameters, Q parameters of one group's law.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from scaling_fit.intervals import Interval, finite, show
 from scaling_fit.law.objectives import LAD, SENSITIVITY
-from scaling_fit.law.search import minimise, search
+from scaling_fit.law.search import Certificate, minimise, search
 from scaling_fit.levels.compare import Comparison
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The parameters of one level under one objective, rows taken as independent."""
+
+    objective: str
+    parameters: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Identifiability:
+    """Condition of the scaled Hessian, correlations over replicates (None where the law lacks a parameter), and in words what
+    the data leave open."""
+
+    condition: float
+    floor_exponent_correlation: float | None
+    prefactor_exponent_correlation: float | None
+    flags: tuple[str, ...]
+
 
 NEAR_ZERO = 0.01  # a floor below this share of the lowest loss is at its bound
 
 
-def identifiability(whole: Comparison, level: str, intervals: dict[str, Interval]) -> dict:
+def identifiability(whole: Comparison, level: str, intervals: dict[str, Interval]) -> Identifiability:
     """Condition of one level's Hessian, correlations of floor, prefactor and exponent, parameters at a bound, profiles open.
 
     The condition is of the scaled Gauss-Newton Hessian in centred coordinates (the raw one is about 1e8 times larger and
@@ -39,44 +59,43 @@ def identifiability(whole: Comparison, level: str, intervals: dict[str, Interval
             flags.append(f"{name} is at its bound, zero: the data show no floor")
         elif intervals[name].low < NEAR_ZERO * lowest:
             flags.append(f"{name} is open below: the data do not exclude a floor of zero")
-    phi_RQ, pairs = laid.phi(whole.theta_RP, group), {}
+    phi_RQ, floor_beta, prefactor_beta = laid.phi(whole.theta_RP, group), None, None
     if {"E", "B", "beta"} <= set(names):
         natural_RQ = laid.law.natural(phi_RQ, laid.pivot)
         floor_R, beta_R = natural_RQ[:, names.index("E")], natural_RQ[:, names.index("beta")]
         log_b_R = np.log(np.maximum(natural_RQ[:, names.index("B")], 1e-300))
         with np.errstate(invalid="ignore", divide="ignore"):
-            pairs["E, beta"] = finite(float(np.corrcoef(floor_R, beta_R)[0, 1]))
-            pairs["ln B, beta"] = finite(float(np.corrcoef(log_b_R, beta_R)[0, 1]))
+            floor_beta = finite(float(np.corrcoef(floor_R, beta_R)[0, 1]))
+            prefactor_beta = finite(float(np.corrcoef(log_b_R, beta_R)[0, 1]))
     if condition > 1e6:
         flags.append(f"Hessian condition {condition:.1g}: some combination of parameters is not told by these runs")
     for name in (n for n in ("alpha", "beta") if n in intervals):
         one = intervals[name]
         if not one.bounded or one.high - one.low > 2 * abs(one.value):
             flags.append(f"{name} is hardly bounded: its interval is [{show(one.low)}, {show(one.high)}]")
-    return {"condition": condition, "correlations": pairs, "flags": flags}
+    return Identifiability(condition, floor_beta, prefactor_beta, tuple(flags))
 
 
-def certificates(whole: Comparison) -> dict[str, list[dict]]:
+def certificates(whole: Comparison) -> dict[str, tuple[Certificate, ...]]:
     """Per level, what the global search of each of its groups found: minima, distinct ones, and the size of the map."""
-    out: dict[str, list[dict]] = {}
+    out: dict[str, tuple[Certificate, ...]] = {}
     for group, block in zip(whole.grouped.groups, whole.grouped.problem.blocks, strict=True):
         level, _, shape = group.partition("\0")
         found = search(block.design, whole.grouped.problem.loss_N[block.rows], polish=12).certificate()
-        out.setdefault(level, []).append({"shape": shape or None} | found)
+        out[level] = (*out.get(level, ()), replace(found, shape=shape or None))
     return out
 
 
-def sensitivity(whole: Comparison, absolute: bool = True) -> dict[str, list[dict]]:
+def sensitivity(whole: Comparison, absolute: bool = True) -> dict[str, tuple[Sensitivity, ...]]:
     """Per level, the parameters under every objective (rows as independent): how much the answer owes to the choice.
 
     `absolute` adds least absolute deviations, the slowest by far; the free-scale likelihood has the same parameters."""
     problem = replace(whole.grouped.problem, trunks=None)
-    out: dict[str, list[dict]] = {level: [] for level in whole.levels}
+    out: dict[str, tuple[Sensitivity, ...]] = dict.fromkeys(whole.levels, ())
     start_P = whole.grouped.start()  # not the fit: a floor that it left at zero has no gradient to leave by
-    chosen = [o for o in SENSITIVITY if not o.free_scale and (absolute or o is not LAD)]
-    for objective in chosen:
+    for objective in (o for o in SENSITIVITY if not o.free_scale and (absolute or o is not LAD)):
         theta_RP, _ = minimise(problem, start_P[None], objective, tolerance=1e-10, max_iterations=40)
         for level in whole.levels:
             values = {name: finite(float(v[0])) for name, v in whole.parameters(level, theta_RP).items()}
-            out[level].append({"objective": objective.describe()} | values)
+            out[level] = (*out[level], Sensitivity(objective.describe(), values))
     return out

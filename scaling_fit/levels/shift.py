@@ -9,17 +9,19 @@ exponent is always tested with the floor free: a floor shift looks like an expon
 reverse order would find exponents everywhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import chdtrc, fdtrc
 
-from scaling_fit.intervals import Interval, percentile, tost
+from scaling_fit.encoding import open_as
+from scaling_fit.intervals import Interval, holm, percentile, tost
 from scaling_fit.law.groups import Grouped, hold
 from scaling_fit.law.profile import profile
 from scaling_fit.law.solve import solve
 from scaling_fit.levels.compare import Comparison, lay_out
 from scaling_fit.levels.parameters import hull
+from scaling_fit.settings import Settings
 
 Array = np.ndarray
 DATA_SIDE = {
@@ -32,33 +34,88 @@ DATA_SIDE = {
 
 
 @dataclass(frozen=True)
-class Shift:
-    """All that is known of one level against the baseline. `table`: a row per hypothesis; `contrasts`: the tests."""
+class Hypothesis:
+    """A law of level and baseline together, with some differences free. `weight`: its Akaike weight (None: not compared)."""
 
-    level: str
-    table: tuple[dict, ...]
-    contrasts: dict[str, dict]
-    beta: Interval
-    beta_se: float
-    beta_90: Interval
-    beta_floor_shared: Interval
+    name: str
+    parameters: int
+    rss: float
+    chi2: float
+    aicc: float
+    bic: float
+    delta_aicc: float
+    weight: float | None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One nested test. p values: from the F distribution, the likelihood ratio, tables simulated under the null, random signs
+    per trunk, and adjusted over levels (Holm 1979)."""
+
+    null: str
+    alternative: str
+    F: float
+    df1: int
+    df2: float
+    p_F: float
+    lr: float
+    p_lr: float
+    p_simulated: float | None
+    p_wild: float | None
+    p_holm: float | None = None
+
+    @property
+    def p(self) -> float:
+        """The one that decides for one level: of simulated tables where they were made."""
+        return self.p_F if self.p_simulated is None else self.p_simulated
+
+    @property
+    def p_adjusted(self) -> float:
+        return self.p if self.p_holm is None else self.p_holm
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """`exponent` is tested with the floor free and `floor` with the exponent free: over a short range they look alike."""
+
+    any_shift: Contrast
+    beyond_multiplier: Contrast
+    beyond_floor: Contrast
+    beyond_exponent: Contrast
+    exponent: Contrast
+    floor: Contrast
+    exponent_floor_shared: Contrast
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests of sameness: |delta beta| < margin with floors free, and the worth of a token within its margin."""
+
+    margin_beta: float
+    p_beta: float
+    beta_equivalent: bool
+    margin_multiplier: float
+    multiplier_equivalent: bool
+
+
+@dataclass(frozen=True)
+class ShiftTest:
+    """The tests of one level against the baseline. `multiplier`: baseline tokens that one token is worth, exponents equal.
+    `identified`: the exponent has a standard error; `df`: of the variance that all tests share."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    contrasts: Contrasts
+    delta_beta: Interval
+    delta_beta_floor_shared: Interval
     multiplier: Interval
-    multiplier_90: Interval
+    equivalence: Equivalence
     df: float
     identified: bool
+    delta_beta_se: float = open_as(np.inf)
 
-    def equivalence(self, margin: float, multiplier_margin: float) -> dict:
-        """Two one-sided tests: p for |delta beta| < margin (floor free) and for the multiplier within its margin."""
-        p_beta = tost(self.beta.value, self.beta_se, margin, self.df) if self.identified else 1.0
-        low, high = self.multiplier_90.low, self.multiplier_90.high
-        within = 1.0 / (1.0 + multiplier_margin) < low and high < 1.0 + multiplier_margin
-        return {
-            "margin_beta": margin,
-            "p_beta": p_beta,
-            "beta_equivalent": bool(p_beta < 0.05 and -margin < self.beta_90.low and self.beta_90.high < margin),
-            "margin_multiplier": multiplier_margin,
-            "multiplier_equivalent": bool(within),
-        }
+    def chi2(self, hypothesis: str) -> float:
+        """Residual sum of squares over the pooled variance."""
+        return next(one.chi2 for one in self.hypotheses if one.name == hypothesis)
 
 
 @dataclass(frozen=True)
@@ -97,86 +154,92 @@ def _pair(whole: Comparison, level: str, law: str) -> _Pair:
 
 
 CONTRASTS = {
-    "any shift": ("same law", "all"),
-    "beyond a multiplier": ("multiplier", "all"),
-    "beyond a floor": ("floor", "all"),
-    "beyond the exponent": ("exponent", "all"),
-    "exponent, floor free": ("all but exponent", "all"),
-    "floor, exponent free": ("all but floor", "all"),
-    "exponent, floor shared": ("multiplier", "exponent"),
+    "any_shift": ("same law", "all"),
+    "beyond_multiplier": ("multiplier", "all"),
+    "beyond_floor": ("floor", "all"),
+    "beyond_exponent": ("exponent", "all"),
+    "exponent": ("all but exponent", "all"),
+    "floor": ("all but floor", "all"),
+    "exponent_floor_shared": ("multiplier", "exponent"),
 }
-DECISIVE = ("any shift", "beyond a multiplier", "exponent, floor free", "floor, exponent free")  # these get simulated p-values
+DECISIVE = ("any_shift", "beyond_multiplier", "exponent", "floor")  # these get simulated p-values
 
 
-def shift(
-    whole: Comparison, level: str, *, law: str = "auto", confidence: float = 0.95, replicates: int = 400, seed: int = 0
-) -> Shift:
+def shift(whole: Comparison, level: str, settings: Settings, replicates: int) -> ShiftTest:
     """Test one level against the baseline of a comparison. `replicates` 0 skips the simulated p-values."""
-    pair = _pair(whole, level, law)
-    n_pair = len(pair.grouped.problem.loss_N)
+    pair = _pair(whole, level, settings.law)
     df, sigma2 = whole.df, whole.rss / whole.df
-    table = tuple(_row(name, pair, n_pair, sigma2) for name in pair.masks)
-    lowest = min(row["aicc"] for row in table)
-    for row in table:
-        row["delta_aicc"] = row["aicc"] - lowest
-    weights = np.exp([-0.5 * row["delta_aicc"] for row in table if not row["hypothesis"].startswith("all but")])
-    for row, weight in zip(
-        [r for r in table if not r["hypothesis"].startswith("all but")], weights / weights.sum(), strict=True
-    ):
-        row["weight"] = float(weight)
-    contrasts = {}
-    rng = np.random.default_rng(seed)
-    for name, (null, alternative) in CONTRASTS.items():
-        q = int(pair.masks[alternative].sum() - pair.masks[null].sum())
-        gain = max(pair.rss[null] - pair.rss[alternative], 0.0)
-        F = gain / q / sigma2
-        lr = max(n_pair * np.log(pair.rss[null] / pair.rss[alternative]), 0.0)
-        p_sim = p_wild = None
-        if replicates and name in DECISIVE:
-            p_sim = _null_p(whole, pair, null, alternative, F, *_simulated_noise(whole, pair, replicates, rng))
-            p_wild = _null_p(whole, pair, null, alternative, F, *_wild_noise(whole, pair, null, (replicates + 1) // 2, rng))
-        contrasts[name] = {
-            "null": null,
-            "alternative": alternative,
-            "F": F,
-            "df1": q,
-            "df2": df,
-            "p_F": float(fdtrc(q, df, F)),
-            "lr": float(lr),
-            "p_lr": float(chdtrc(q, lr)),
-            "p_simulated": p_sim,
-            "p_wild": p_wild,
-        }
+    rng = np.random.default_rng(settings.seed)
+    contrasts = {name: _contrast(whole, pair, name, replicates, rng) for name in CONTRASTS}
     cov, identified = _covariance(pair, "all", sigma2)
-    column = _difference(pair.grouped, "beta", level)
+    column, confidences = _difference(pair.grouped, "beta", level), (settings.confidence, 0.9)
     se = float(np.sqrt(cov[column, column])) if identified else np.inf
-    beta = profile(pair.grouped.problem, pair.theta["all"], pair.masks["all"], column, se, sigma2, df, (confidence, 0.9))
+    profiled = profile(pair.grouped.problem, pair.theta["all"], pair.masks["all"], column, se, sigma2, df, confidences)
     k = whole.grouped.column("beta", level)
-    drawn = [percentile(float(whole.theta_P[k]), whole.theta_RP[:, k], c, corrected=False) for c in (confidence, 0.9)]
-    beta = [hull(one, other) for one, other in zip(beta, drawn, strict=True)]
+    drawn = [percentile(float(whole.theta_P[k]), whole.theta_RP[:, k], c, corrected=False) for c in confidences]
+    beta, beta_90 = (hull(one, other) for one, other in zip(profiled, drawn, strict=True))
     shared_cov, ok = _covariance(pair, "exponent", sigma2)
     shared_se = float(np.sqrt(shared_cov[column, column])) if ok else np.inf
-    shared = profile(
-        pair.grouped.problem, pair.theta["exponent"], pair.masks["exponent"], column, shared_se, sigma2, df, (confidence,)
+    (shared,) = profile(
+        pair.grouped.problem, pair.theta["exponent"], pair.masks["exponent"], column, shared_se, sigma2, df, confidences[:1]
     )
-    multiplier, multiplier_90 = _multiplier(whole, pair, level, (confidence, 0.9), rng)
-    return Shift(level, table, contrasts, beta[0], se, beta[1], shared[0], multiplier, multiplier_90, df, identified)
+    multiplier, multiplier_90 = _multiplier(whole, pair, level, confidences, rng)
+    margin, margin_multiplier = settings.margin, settings.multiplier_margin
+    p_beta = tost(beta.value, se, margin, df) if identified else 1.0
+    equivalence = Equivalence(
+        margin,
+        p_beta,
+        p_beta < 0.05 and -margin < beta_90.low and beta_90.high < margin,
+        margin_multiplier,
+        1.0 / (1.0 + margin_multiplier) < multiplier_90.low and multiplier_90.high < 1.0 + margin_multiplier,
+    )
+    return ShiftTest(
+        _hypotheses(pair, sigma2), Contrasts(**contrasts), beta, shared, multiplier, equivalence, df, identified, se
+    )  # fmt: skip
 
 
-def _row(name: str, pair: _Pair, n: int, sigma2: float) -> dict:
-    k = int(pair.masks[name].sum()) + 1
-    rss = pair.rss[name]
-    deviance = n * np.log(rss / n)
-    correction = 2 * k * (k + 1) / max(n - k - 1, 1)
-    return {
-        "hypothesis": name,
-        "parameters": k - 1,
-        "rss": rss,
-        "chi2": rss / sigma2,
-        "aicc": float(deviance + 2 * k + correction),
-        "bic": float(deviance + k * np.log(n)),
-        "weight": None,
-    }
+def adjusted(tests: dict[str, ShiftTest]) -> dict[str, ShiftTest]:
+    """The same tests with the p values that decide adjusted over the levels (Holm 1979)."""
+    out = dict(tests)
+    for name in ("any_shift", "exponent", "floor"):
+        p_values = holm([getattr(test.contrasts, name).p for test in tests.values()])
+        for level, p in zip(tests, p_values, strict=True):
+            contrasts = out[level].contrasts
+            contrasts = replace(contrasts, **{name: replace(getattr(contrasts, name), p_holm=p)})
+            out[level] = replace(out[level], contrasts=contrasts)
+    return out
+
+
+def _contrast(whole: Comparison, pair: _Pair, name: str, replicates: int, rng: np.random.Generator) -> Contrast:
+    null, alternative = CONTRASTS[name]
+    n_pair, sigma2 = len(pair.grouped.problem.loss_N), whole.rss / whole.df
+    q = int(pair.masks[alternative].sum() - pair.masks[null].sum())
+    F = max(pair.rss[null] - pair.rss[alternative], 0.0) / q / sigma2
+    lr = float(max(n_pair * np.log(pair.rss[null] / pair.rss[alternative]), 0.0))
+    p_sim = p_wild = None
+    if replicates and name in DECISIVE:
+        p_sim = _null_p(whole, pair, null, alternative, F, *_simulated_noise(whole, pair, replicates, rng))
+        p_wild = _null_p(whole, pair, null, alternative, F, *_wild_noise(whole, pair, null, (replicates + 1) // 2, rng))
+    return Contrast(
+        null, alternative, F, q, whole.df, float(fdtrc(q, whole.df, F)), lr, float(chdtrc(q, lr)), p_sim, p_wild
+    )  # fmt: skip
+
+
+def _hypotheses(pair: _Pair, sigma2: float) -> tuple[Hypothesis, ...]:
+    """Every hypothesis with its criteria; Akaike weights over those that a level could follow."""
+    n, rows = len(pair.grouped.problem.loss_N), []
+    for name, mask in pair.masks.items():
+        k, rss = int(mask.sum()) + 1, pair.rss[name]
+        deviance = n * np.log(rss / n)
+        aicc, bic = deviance + 2 * k + 2 * k * (k + 1) / max(n - k - 1, 1), deviance + k * np.log(n)
+        rows.append(Hypothesis(name, k - 1, rss, rss / sigma2, float(aicc), float(bic), 0.0, None))
+    lowest = min(row.aicc for row in rows)
+    likelihood = {row.name: float(np.exp(-0.5 * (row.aicc - lowest))) for row in rows if not row.name.startswith("all but")}
+    total = sum(likelihood.values())
+    return tuple(
+        replace(row, delta_aicc=row.aicc - lowest, weight=likelihood[row.name] / total if row.name in likelihood else None)
+        for row in rows
+    )
 
 
 def _difference(laid: Grouped, parameter: str, level: str) -> int:

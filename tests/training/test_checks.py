@@ -1,4 +1,4 @@
-"""The checks' plans train as one stack each, under the ladder's own certificate, and their tables are read by the statistics."""
+"""The checks' plans train as one stack each, under the ladder's certificate, and the statistics read their tables."""
 
 from dataclasses import replace
 

@@ -1,11 +1,10 @@
 """A small study with known answers, with hostile text in it, and a real browser to open its page in."""
 
-import json
 import math
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,13 @@ import pytest
 
 from pipelines.report import page
 from pipelines.report.facts import Facts
-from scaling_fit import Analysis, analyse
+from scaling_fit import Result, Settings, analyse
+from scaling_fit.encoding import Json, encode
+from scaling_fit.instrument.learning_rate import Optimum
+from scaling_fit.instrument.schedule import Gap
+from scaling_fit.instrument.spread import Spread
+from scaling_fit.levels.analysis import prepare
+from scaling_fit.levels.compare import Comparison
 
 HOSTILE = (
     "<script>window.pwned = true; fetch('https://example.com/')</script><img src=x onerror='window.pwned=true'>"
@@ -81,7 +86,7 @@ def _funnel(level: int) -> list[dict[str, Any]]:
     return [{"level": name, "reason": r, "documents": n // 50, "bytes": n * 40, "tokens": n * 12} for r, n in rows]
 
 
-def planted(fit: dict[str, Any], rows: list[dict[str, Any]] | None = None) -> Facts:
+def planted(fit: Result, rows: list[dict[str, Any]] | None = None) -> Facts:
     names = list(LEVELS)
     declarations: list[dict[str, Any]] = [
         {},
@@ -130,7 +135,6 @@ def planted(fit: dict[str, Any], rows: list[dict[str, Any]] | None = None) -> Fa
     return Facts(
         name="planted",
         title="Python environment, four levels",
-        baseline="raw",
         levels=[
             {
                 "name": n,
@@ -263,59 +267,63 @@ def planted(fit: dict[str, Any], rows: list[dict[str, Any]] | None = None) -> Fa
             "curve": [[k / 20, 1 - (1 - (k / 20) ** 9) ** 14] for k in range(6, 21)],
         },
         spreads=[
-            {
-                "shape": shape,
-                "tokens": 2_000_000,
-                "eval_set": eval_set,
-                "loss": 3.9,
-                "sampling": 0.012,
-                "unpaired": 0.024,
-                "unpaired_df": 12,
-                "paired": 0.012,
-                "paired_df": 9,
-            }
-            for shape in SHAPES
-            for eval_set in EVAL_SETS
+            Spread(shape, 2_000_000, eval_set, 3.9, 0.024, 12, 0.012, 9, 0.012) for shape in SHAPES for eval_set in EVAL_SETS
         ],
-        gaps=[
-            {"eval_set": "heldout", "factor": factor, "difference": difference, "se": 0.01, "pairs": 4, "loss": 3.9}
-            for factor, difference in ((1.0, 0.039), (2.0, -0.0078))
-        ],
+        gaps=[Gap("heldout", factor, difference, 0.01, 4, 3.9) for factor, difference in ((1.0, 0.039), (2.0, -0.0078))],
         optima=[
-            {
-                "level": level,
-                "lrs": [0.004, 0.008, 0.016],
-                "losses": [3.92 - better, 3.9 - better, 3.92 - better],
-                "lr": 0.008,
-                "inside": True,
-                "cost_of_used": 0.0,
-            }
+            Optimum(level, (0.004, 0.008, 0.016), (3.92 - better, 3.9 - better, 3.92 - better), 0.008, True, 0.0)
             for level, better in (("raw", 0.0), ("top", 0.05))
         ],
         quarantine={"records": 12, "share": 0.0004, "reasons": {"not UTF-8": 9, "no text": 3}},
-        not_tested=["shapes beyond 1.6M parameters", "other tokenizers"],
     )
 
 
-def _analysed(rows: list[dict[str, Any]]) -> Analysis:
-    return analyse(pl.DataFrame(rows), baseline="raw", eval_set="heldout", replicates=100, test_replicates=79)
+def _analysed(rows: list[dict[str, Any]], **options: Any) -> Result:
+    return analyse(pl.DataFrame(rows), Settings("raw", "heldout", replicates=100, test_replicates=79, **options))
 
 
 @pytest.fixture(scope="session")
-def analysis() -> Analysis:
+def analysis() -> Result:
     """scaling_fit's own answer on the planted study: two sizes, so every size has its floor."""
     return _analysed(observations())
 
 
 @pytest.fixture(scope="session")
-def facts(analysis: Analysis) -> Facts:
-    return planted(json.loads(analysis.to_json()))
+def facts(analysis: Result) -> Facts:
+    return planted(analysis)
 
 
 @pytest.fixture(scope="session")
-def wide_analysis() -> Analysis:
+def wide_analysis() -> Result:
     """Three sizes: the additive law, N continuous."""
     return _analysed(observations({**SHAPES, "l": 6_400_000}, ["heldout"]))
+
+
+@pytest.fixture(scope="session")
+def wide_comparison(wide_analysis: Result) -> Comparison:
+    """The joint fit behind `wide_analysis`, solved once more."""
+    rows = pl.DataFrame(observations({**SHAPES, "l": 6_400_000}, ["heldout"]))
+    return prepare(rows, wide_analysis.settings).joint_fit("heldout")
+
+
+@pytest.fixture(scope="session")
+def marked() -> Facts:
+    """The planted study where the level of the lowest loss is a control, and the next one another mixture of domains."""
+    roles = {"top": "control", "filtered": "arm"}
+    facts = planted(_analysed(observations(), roles=roles, random_parts=("top",)))
+    return replace(facts, levels=[{**level, "kind": roles.get(level["name"], "level")} for level in facts.levels])
+
+
+@pytest.fixture(scope="session")
+def edit() -> Callable[..., Facts]:
+    """`edit(facts, change)`: the same facts after `change` was made to the fit as JSON."""
+
+    def edited(facts: Facts, change: Callable[[Any], object]) -> Facts:
+        body: Json = encode(facts.fit)
+        change(body)
+        return replace(facts, fit=Result.from_dict(body))
+
+    return edited
 
 
 @pytest.fixture(scope="session")

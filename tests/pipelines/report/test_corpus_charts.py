@@ -18,7 +18,7 @@ def test_empty_bins_at_the_ends_are_left_out_and_the_median_is_told(facts: Facts
         {"level": "raw", "low": 2.0**k, "high": 2.0 ** (k + 1), "documents": n}
         for k, n in enumerate([0, 0, 0, 0, 5, 9, 6, 0, 0])
     ]
-    few = Facts("n", "t", "raw", facts.levels[:1], {}, [], facts.provenance, [], lengths=lengths)  # type: ignore[arg-type]
+    few = Facts("n", "t", facts.levels[:1], facts.fit, [], facts.provenance, [], lengths=lengths)
     (chart,) = corpus_charts.lengths(few)
     assert [row["low"] for row in chart.tables["lengths"]] == [8, 16, 32, 64, 128]
     assert "raw 64 tokens" in chart.alt

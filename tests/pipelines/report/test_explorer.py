@@ -1,6 +1,5 @@
 """The explorer's arithmetic is scaling_fit's, and the sliders move it."""
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -8,35 +7,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.report import explorer, page
+from pipelines.report import page
 from pipelines.report.facts import Facts
-from scaling_fit import Analysis
-from scaling_fit.levels.budget import plan, price, worth
+from scaling_fit import Result
+from scaling_fit.levels.budget import plan, worth
+from scaling_fit.levels.compare import Comparison
 
 PREDICT = "([set, level, shape, N, D, U]) => explorer.predict(set, level, shape, N, D, U ?? Infinity)"
 
 
-def test_predictions_equal_scaling_fit_where_each_size_has_its_floor(analysis: Analysis, written: Path, open_page):
+def test_predictions_equal_scaling_fit_where_each_size_has_its_floor(analysis: Result, written: Path, open_page):
     tab = open_page(written / "index.html").tab
-    for eval_set, whole in analysis.comparisons.items():
-        for level in whole.levels:
-            for shape, N in whole.shapes.items():
+    for eval_set in analysis.fits:
+        for level in analysis.levels:
+            for shape in analysis.shapes:
                 for D in (2.5e5, 1.7e6, 8e6, 3e8):
-                    ours = tab.evaluate(PREDICT, [eval_set, level, shape, N, D, None])
-                    assert ours == pytest.approx(analysis.predict(level, shape, D, eval_set)[0], abs=5e-5), (
-                        eval_set,
-                        level,
-                        shape,
-                        D,
-                    )
+                    ours = tab.evaluate(PREDICT, [eval_set, level, shape.name, shape.N, D, None])
+                    theirs = analysis.predict(level, shape.name, D, eval_set)[0]
+                    assert ours == pytest.approx(theirs, abs=5e-5), (eval_set, level, shape, D)
 
 
 def test_predictions_and_optimum_equal_scaling_fit_for_any_size(
-    wide_analysis: Analysis, plant: Callable, tmp_path: Path, open_page
+    wide_analysis: Result, wide_comparison: Comparison, plant: Callable, tmp_path: Path, open_page
 ):
-    facts = plant(json.loads(wide_analysis.to_json()))
+    facts = plant(wide_analysis)
     tab = open_page(page.write(facts, tmp_path)).tab
-    whole = wide_analysis.comparisons["heldout"]
+    whole = wide_comparison
     for level in whole.levels:
         for N in (1e5, 3.3e5, 2e6, 4e7):
             for D in (2.5e5, 1.7e6, 3e8):
@@ -50,22 +46,19 @@ def test_predictions_and_optimum_equal_scaling_fit_for_any_size(
         assert best["N"] == pytest.approx(made.size["top"][0, k], rel=0.05), "the same grid of sizes"
 
 
-def test_repeats_and_prices_equal_scaling_fit(analysis: Analysis, facts: Facts, written: Path, open_page):
+def test_repeats_equal_scaling_fit(facts: Facts, written: Path, open_page):
     tab = open_page(written / "index.html").tab
     for D, unique in ((1e6, 5e6), (2e7, 5e6), (5e9, 5e6)):
-        theirs = float(worth(np.array([D]), unique, facts.fit["sets"]["heldout"]["budget"]["r_star"])[0])
+        theirs = float(worth(np.array([D]), unique, facts.fit.fits["heldout"].budget.r_star)[0])
         assert tab.evaluate("([D, U]) => explorer.worth(D, U)", [D, unique]) == pytest.approx(theirs, rel=1e-9)
-    cost = explorer.cost(facts.fit["sets"]["heldout"]["budget"])
-    theirs = price(analysis.comparisons["heldout"]).per_token(np.array([3e5, 1.2e6]))
-    assert np.exp(cost["intercept"]) * np.array([3e5, 1.2e6]) ** cost["slope"] == pytest.approx(theirs, rel=1e-6)
 
 
 def test_interval_at_a_tested_size_is_the_fitted_band(facts: Facts, written: Path, open_page):
     tab = open_page(written / "index.html").tab
-    curve = next(c for c in facts.fit["sets"]["heldout"]["curves"] if c["level"] == "top" and c["shape"] == "m")
+    curve = next(c for c in facts.fit.fits["heldout"].curves if c.level == "top" and c.shape == "m")
     for k in (0, 9, 20):
-        ends = tab.evaluate("D => explorer.interval('heldout', 'top', 'm', 1.2e6, D, Infinity)", curve["D"][k])
-        assert ends == pytest.approx([curve["low"][k], curve["high"][k]], abs=2e-3)
+        ends = tab.evaluate("D => explorer.interval('heldout', 'top', 'm', 1.2e6, D, Infinity)", curve.D[k])
+        assert ends == pytest.approx([curve.low[k], curve.high[k]], abs=2e-3)
     assert tab.evaluate("explorer.interval('heldout', 'top', 'm', 1.2e6, 1e13, Infinity)") is None, "no ground that far out"
     assert tab.evaluate("explorer.interval('heldout', 'top', 'm', 1.2e6, 1e5, Infinity)") is None, "nor below what was tested"
 
@@ -77,7 +70,7 @@ def test_the_line_of_twenty_tokens_per_parameter_is_where_it_says_or_not_there(w
     assert tab.evaluate("explorer.twentyAt(1e12).seen") == 0
 
 
-def test_sliders_move_the_numbers_and_the_chart(written: Path, analysis: Analysis, open_page):
+def test_sliders_move_the_numbers_and_the_chart(written: Path, analysis: Result, open_page):
     opened = open_page(written / "index.html")
     tab = opened.tab
     tab.wait_for_function("document.documentElement.dataset.explorer === 'ready'")

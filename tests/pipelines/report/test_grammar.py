@@ -39,7 +39,7 @@ def walk(node):
 
 
 def test_every_shape_has_a_panel_with_its_own_rows(facts: Facts):
-    panels = draw.by_shape(facts, lambda own: draw.line(draw.table("curves", own), x=alt.X("D:Q"), y=alt.Y("loss:Q")), 200)
+    panels = draw.by_shape(facts.fit, lambda own: draw.line(draw.table("curves", own), x=alt.X("D:Q"), y=alt.Y("loss:Q")), 200)
     assert [panel["title"] for panel in panels] == ["s: 300K parameters", "m: 1.2M parameters"]
     assert [panel["transform"][0]["filter"].partition(" && ")[2] for panel in panels] == [
         "datum.shape == 's'",

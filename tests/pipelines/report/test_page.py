@@ -5,7 +5,6 @@ import copy
 import gzip
 import json
 import re
-from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipelines.report import page
-from pipelines.report.facts import Facts
+from pipelines.report.facts import Facts, read
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
@@ -88,15 +87,17 @@ def cloned(value: Any, old: str, names: list[str]) -> Any:
     return value
 
 
-def test_nine_levels_on_ten_sets_fit_in_three_megabytes(facts: Facts):
-    wide = cloned(asdict(facts), "top", [f"level {i}" for i in range(5)])
+def test_nine_levels_on_ten_sets_fit_in_three_megabytes(facts: Facts, tmp_path: Path):
+    wide = cloned(facts.to_dict(), "top", [f"level {i}" for i in range(5)])
     wide = cloned(wide, "domain:docs", [f"domain:{i}" for i in range(8)])
     # more of everything that a real study has more of: a long document at every threshold of every level
     longer = [{**sample, "text": sample["text"] + "word " * 300} for sample in facts.samples * 4]
     wide["samples"] = [{**sample, "level": level["name"]} for level in wide["levels"] for sample in longer]
-    text = page.render(Facts(**wide))
-    assert len(wide["fit"]["levels"]) == 9
-    assert len(wide["fit"]["sets"]) == 10
+    (tmp_path / "report.json").write_text(json.dumps(wide))
+    wide = read(tmp_path)
+    text = page.render(wide)
+    assert len(wide.fit.levels) == 9
+    assert len(wide.fit.sets) == 10
     assert len(text.encode()) < 3_000_000
 
 

@@ -15,7 +15,7 @@ def test_luck_is_in_percent_of_the_loss_with_the_interval_of_its_degrees_of_free
         dict(zip(trust_charts.SOURCES.values(), (100 * 0.024 / 3.9, 100 * 0.012 / 3.9, 100 * 0.012 / 3.9), strict=True))
     )  # fmt: skip
     seeds, _, sampling = rows
-    tail = (1 - facts.fit["settings"]["confidence"]) / 2
+    tail = (1 - facts.fit.settings.confidence) / 2
     assert seeds["low"] == pytest.approx(seeds["percent"] * math.sqrt(12 / chi2.isf(tail, 12)))
     assert seeds["high"] == pytest.approx(seeds["percent"] * math.sqrt(12 / chi2.isf(1 - tail, 12)))
     assert sampling["low"] == sampling["percent"], "no seeds behind it, so no interval from them"
@@ -23,7 +23,7 @@ def test_luck_is_in_percent_of_the_loss_with_the_interval_of_its_degrees_of_free
 
 def test_without_noise_runs_there_is_no_chart_and_one_level_has_no_pairs(facts: Facts):
     assert trust_charts.luck(replace(facts, spreads=[])) == []
-    alone = [{**row, "paired": None, "paired_df": 0} for row in facts.spreads]
+    alone = [replace(row, paired=None, paired_df=0) for row in facts.spreads]
     (chart,) = trust_charts.luck(replace(facts, spreads=alone))
     assert {row["source"] for row in chart.tables["luck"]} == {"another seed", "other evaluation documents"}
 
@@ -34,5 +34,5 @@ def test_the_learning_rate_check_compares_each_level_with_its_own_best(facts: Fa
     assert {row["lr"] for row in rows if row["excess"] == 0} == {0.008}
     assert min(row["excess"] for row in rows) == 0
     assert "raw 0.008, top 0.008" in chart.alt
-    edge = [{**one, "inside": False} for one in facts.optima]
+    edge = [replace(one, inside=False) for one in facts.optima]
     assert "at the edge" in trust_charts.learning_rates(replace(facts, optima=edge))[0].alt

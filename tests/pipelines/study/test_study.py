@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.outcomes.fit import settings
 from pipelines.study.study import Study, StudyError, load
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
@@ -31,13 +32,19 @@ def test_every_shipped_study_is_valid(path):
     assert load(path).levels
 
 
+def contenders(study):
+    return settings(study).contenders(study.levels)
+
+
 def test_controls_and_other_mixtures_do_not_contend(study_file):
     more = ["levels.chance={extends: raw, random: top}", "levels.natural={extends: top, mixture: {kind: natural}}"]
     study = load(study_file, more)
     assert [study.levels[name].kind for name in study.levels] == ["level", "level", "level", "control", "arm"]
-    assert study.contenders == ["dedup", "top"]
+    assert settings(study).roles == {"chance": "control", "natural": "arm"}
+    assert settings(study).random_parts == ("chance",)
+    assert contenders(study) == ("dedup", "top")
     of_mixtures = [f"levels.{name}={{extends: raw, mixture: {{kind: natural}}}}" for name in ("dedup", "top")]
-    assert load(study_file, of_mixtures).contenders == ["dedup", "top"], "in a study of mixtures they are all there is"
+    assert contenders(load(study_file, of_mixtures)) == ("dedup", "top"), "in a study of mixtures they are all there is"
 
 
 def test_a_level_may_be_empty_and_a_single_rule_needs_no_list(study_file):

@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 from pipelines.report.facts import SCHEMA
 from pipelines.verbs.compare import compare
+from scaling_fit import Result, Settings
+from scaling_fit.encoding import encode
 
+FIT = encode(Result(Settings("raw", "heldout"), ("raw",), (), (), (), {}))
 LEVEL = {"name": "raw", "kind": "level", "extends": None, "declaration": {}, "unique_tokens": 100, "documents": 7, "bytes": 900}
 
 
@@ -25,7 +28,8 @@ def app() -> typer.Typer:
 def report(tmp_path: Path) -> Path:
     made = {"created": "2026-11-22T07:00:00Z", "command": "assay run a.yaml", "study_file": "name: a\n", "study_hash": "0",
             "commit": None, "versions": {"python": "3.11.9"}, "machine": {}}  # fmt: skip
-    facts = {"schema": SCHEMA, "name": "a", "title": "[bold]a[/]", "baseline": "raw", "levels": [LEVEL], "fit": {"sets": {}},
+    facts = {"schema": SCHEMA, "name": "a", "title": "[bold]a[/]", "levels": [LEVEL], "fit": FIT, "spreads": [],
+             "optima": [], "gaps": [],
              "observations": {}, "provenance": made, "steps": []}  # fmt: skip
     folder = tmp_path / "one"
     folder.mkdir()

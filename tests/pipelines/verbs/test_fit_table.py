@@ -24,8 +24,8 @@ def test_fit_with_a_table_is_fit_table(assay, tables: Path) -> None:
 
 def test_several_levels_are_compared(assay, tables: Path, tmp_path: Path) -> None:
     result = assay("fit-table", tables / "two.csv", "--replicates", 50, "--out", tmp_path)
-    assert "**dedup: " in result.output
-    assert {"curves.svg", "forest.png", "fit.json"} <= {p.name for p in tmp_path.iterdir()}
+    assert "**dedup: lower loss" in result.output
+    assert {"curves.svg", "shifts.png", "fit.json"} <= {p.name for p in tmp_path.iterdir()}
 
 
 def test_check_lists_faults_without_fitting(assay, tables: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pipelines.cli import app
 from pipelines.study.training import FitSection
 from pipelines.verbs.fit_study import fit
 from pipelines.verbs.fit_table import fit_table
-from scaling_fit import analyse
+from scaling_fit import Settings
 
 PROGRAM = [sys.executable, "-c", "from pipelines.cli import app; app(prog_name='assay')"]
 
@@ -95,10 +95,9 @@ def test_fit_has_an_option_for_every_key_of_its_section():
 
 
 def test_a_study_and_a_table_have_the_same_defaults():
-    options, function = inspect.signature(fit_table).parameters, inspect.signature(analyse).parameters
-    for name in ("confidence", "margin", "seed"):
-        assert options[name].default == FitSection.model_fields[name].default == function[name].default, name
-    assert options["replicates"].default == FitSection.model_fields["replicates"].default
+    options = inspect.signature(fit_table).parameters
+    for name in ("confidence", "margin", "seed", "replicates"):
+        assert options[name].default == FitSection.model_fields[name].default == getattr(Settings(), name), name
 
 
 @pytest.mark.slow

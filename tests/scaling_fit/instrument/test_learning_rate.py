@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from scaling_fit.instrument.learning_rate import optima
+from scaling_fit.instrument.learning_rate import Optimum, fairness, optima
 from scaling_fit.observations import observations
 
 
@@ -32,3 +34,11 @@ def test_an_optimum_outside_is_only_a_bound():
 def test_a_table_without_rates_is_refused():
     with pytest.raises(ValueError, match="several learning rates on evaluation set 'web'"):
         optima(table({"a": 0.1}, [0.01]), used=0.01, eval_set="web")
+
+
+def test_an_unfair_learning_rate_is_told_with_its_size():
+    raw, top = (Optimum(level, (0.004, 0.008, 0.016), (3.92, 3.9, 3.92), 0.008, True, 0.0) for level in ("raw", "top"))
+    far, outside = replace(top, lr=0.016, cost_of_used=0.03), replace(top, inside=False)
+    meanings = [check.meaning for other in (top, far, outside) if (check := fairness([raw, other], 0.001))]
+    assert ["one rate serves" in meanings[0], "up to 0.0300 nats" in meanings[1], "below its best" in meanings[2]] == [True] * 3
+    assert fairness([], 0.001) is None

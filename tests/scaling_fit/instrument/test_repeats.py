@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scaling_fit import analyse
+from scaling_fit import Settings, analyse
 from scaling_fit.instrument.repeats import measure, trunk_noise
 
 
@@ -55,15 +55,17 @@ def test_the_fit_takes_measured_noise_where_it_would_assume_it():
     ]  # fmt: skip
     noisy = repeated(0.002, 0.03, 40, (1e5, 1e6), rng)
     assumed, told = (
-        analyse(runs, replicates=200, test_replicates=0),
-        analyse(runs, replicates=200, test_replicates=0, noise=noisy),
+        analyse(runs, Settings(replicates=200, test_replicates=0)),
+        analyse(runs, Settings(replicates=200, test_replicates=0), noise=noisy),
     )
     sd = trunk_noise(noisy)["heldout"][0]
-    assert assumed.comparisons["heldout"].noise.trunk == pytest.approx(0.003, rel=0.01)
-    assert told.comparisons["heldout"].noise.trunk == pytest.approx(sd, rel=0.01)
+    assert assumed.fits["heldout"].noise.trunk == pytest.approx(0.003, rel=0.01)
+    assert told.fits["heldout"].noise.trunk == pytest.approx(sd, rel=0.01)
 
     def width(found):
-        interval = found.content["sets"]["heldout"]["verdicts"]["clean"]["difference_percent"]
-        return interval["high"] - interval["low"]
+        interval = found.answer.verdicts["clean"].gap.mean
+        return interval.high - interval.low
 
     assert width(told) > 3 * width(assumed)
+    assert "is assumed" in assumed.answer.checks[0].answer
+    assert "repeated apart" in told.answer.checks[0].answer

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scaling_fit.instrument.schedule import gaps
+from scaling_fit.instrument.schedule import Gap, against_cosine, gaps
 from scaling_fit.observations import observations
 
 
@@ -29,3 +29,11 @@ def test_planted_gaps_are_found():
 def test_a_cosine_without_its_branch_is_named():
     with pytest.raises(ValueError, match="no branch of level 'a', seed 1, D 10 on 'heldout'"):
         gaps(observations([row("a", 0, 3.0)]), observations([row("a", 1, 3.0, 0.004)]), 0.004)
+
+
+def test_the_cost_of_a_trunk_is_in_percent_of_the_loss():
+    found = [Gap("heldout", 1.0, 0.039, 0.01, 4, 3.9), Gap("heldout", 2.0, -0.0078, None, 1, 3.9)]
+    check = against_cosine(found, "heldout")
+    assert check is not None
+    assert check.answer == "+1.00 ± 0.26% at 1 times the rate (4 pairs); -0.20% at 2 times the rate (1 pairs)"
+    assert against_cosine(found, "web") is None

@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from scaling_fit.instrument.spread import spreads
+from scaling_fit.instrument.spread import Spread, luck, spreads
 from scaling_fit.observations import observations
 
 
@@ -29,3 +31,18 @@ def test_planted_spreads_are_found():
 def test_one_seed_is_no_noise():
     with pytest.raises(ValueError, match="two seeds"):
         spreads(table(0.03, 0.01, 1))
+
+
+def test_measured_luck_says_what_pairing_is_worth():
+    found = [Spread("s", 10, "heldout", 4.0, 0.04, 12, 0.02, 9, 0.01), Spread("m", 10, "heldout", 4.0, 0.04, 12, 0.02, 9, 0.01)]
+    check = luck(found, "heldout")
+    assert check is not None
+    assert (
+        check.answer == "1.00% between seeds (24 degrees of freedom), 0.50% at the same seed (18); "
+        "0.25% from the choice of evaluation documents"
+    )
+    assert check.meaning.endswith("worth 4.0 times as many seeds.")
+    useless = luck([replace(spread, paired=spread.unpaired) for spread in found], "heldout")
+    assert useless is not None
+    assert "did not" in useless.meaning
+    assert luck(found, "web") is None

@@ -18,17 +18,17 @@ def with_interaction(grid, kappa: float):
 
 def test_the_right_law_passes(levels) -> None:
     found = adequacy(compare(levels, "raw", replicates=2))
-    assert found["adequate"] is True
-    assert found["warning"] == ""
-    assert found["lack_of_fit"]["df2"] == len(levels) // 2
+    assert found.adequate is True
+    assert found.warning == ""
+    assert found.lack_of_fit.df2 == len(levels) // 2
 
 
 def test_an_interaction_is_caught_and_named(grid) -> None:
     found = adequacy(with_interaction(grid, 0.15))
-    assert found["adequate"] is False
-    assert found["interaction"]["p"] < 1e-4
-    assert found["interaction"]["kappa"]["a"] == pytest.approx(0.15, abs=0.07)
-    assert "changes with model size" in found["warning"]
+    assert found.adequate is False
+    assert found.interaction.p < 1e-4
+    assert found.interaction.kappa["a"] == pytest.approx(0.15, abs=0.07)
+    assert "changes with model size" in found.warning
 
 
 def test_lack_of_fit_needs_replicates(grid) -> None:
@@ -48,13 +48,13 @@ def test_lack_of_fit_without_trunks_is_the_textbook_f(grid) -> None:
     pure = sum(np.var(v) * len(v) for v in cells.values())
     df1, df2 = len(cells) - 5, len(y) - len(cells)
     assert found is not None
-    assert (found["df1"], found["df2"]) == (df1, df2)
-    assert found["F"] == pytest.approx((whole.rss - pure) / df1 / (pure / df2), rel=1e-6)
+    assert (found.df1, found.df2) == (df1, df2)
+    assert pytest.approx((whole.rss - pure) / df1 / (pure / df2), rel=1e-6) == found.F
 
 
 def test_residual_map_averages_to_the_rows(levels) -> None:
     whole = compare(levels, "raw", replicates=2)
-    cells = adequacy(whole)["residual_map"]
+    cells = adequacy(whole).residual_map
     residual = np.log(whole.grouped.problem.loss_N) - whole.grouped.problem.predict(whole.theta_P[None])[0]
-    assert sum(c["percent"] * c["runs"] for c in cells) == pytest.approx(100 * residual.sum(), abs=1e-9)
+    assert sum(c.percent * c.runs for c in cells) == pytest.approx(100 * residual.sum(), abs=1e-9)
     assert len(cells) == 3 * 18

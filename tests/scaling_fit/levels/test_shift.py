@@ -11,6 +11,7 @@ from scaling_fit.levels.compare import compare
 from scaling_fit.levels.design import TRUTH, Grid, assess, shifted, table_of
 from scaling_fit.levels.parameters import level_intervals
 from scaling_fit.levels.shift import shift
+from scaling_fit.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -19,64 +20,64 @@ def whole(levels):
 
 
 def test_a_multiplier_is_a_multiplier(whole) -> None:
-    one = shift(whole, "worth", replicates=199)
-    assert one.contrasts["any shift"]["p_simulated"] < 0.01
-    assert one.contrasts["any shift"]["p_wild"] < 0.02
-    assert one.contrasts["beyond a multiplier"]["p_simulated"] > 0.05
-    assert one.contrasts["beyond a multiplier"]["p_wild"] > 0.02
+    one = shift(whole, "worth", Settings(), 199)
+    assert one.contrasts.any_shift.p_simulated < 0.01
+    assert one.contrasts.any_shift.p_wild < 0.02
+    assert one.contrasts.beyond_multiplier.p_simulated > 0.05
+    assert one.contrasts.beyond_multiplier.p_wild > 0.02
     assert one.multiplier.low < 1.4 < one.multiplier.high
     assert one.multiplier.high / one.multiplier.low < 1.2
-    assert one.beta.low < 0 < one.beta.high
+    assert one.delta_beta.low < 0 < one.delta_beta.high
 
 
 def test_an_exponent_is_an_exponent(whole) -> None:
-    one = shift(whole, "steeper", replicates=199)
-    assert one.contrasts["exponent, floor free"]["p_simulated"] < 0.01
-    assert one.contrasts["beyond a multiplier"]["p_simulated"] < 0.01
-    assert one.beta.low < 0.05 < one.beta.high
+    one = shift(whole, "steeper", Settings(), 199)
+    assert one.contrasts.exponent.p_simulated < 0.01
+    assert one.contrasts.beyond_multiplier.p_simulated < 0.01
+    assert one.delta_beta.low < 0.05 < one.delta_beta.high
 
 
 def test_hypotheses_nest(whole) -> None:
-    rows = {row["hypothesis"]: row for row in shift(whole, "worth", replicates=0).table}
+    rows = {row.name: row for row in shift(whole, "worth", Settings(), 0).hypotheses}
     chain = ("same law", "multiplier", "exponent", "all")
-    assert all(rows[a]["rss"] >= rows[b]["rss"] * (1 - 1e-9) for a, b in pairwise(chain))
-    assert rows["floor and multiplier"]["rss"] <= min(rows["floor"]["rss"], rows["multiplier"]["rss"]) * (1 + 1e-9)
-    assert sum(row["weight"] for row in rows.values() if row["weight"] is not None) == pytest.approx(1)
-    assert min(row["delta_aicc"] for row in rows.values()) == 0
+    assert all(rows[a].rss >= rows[b].rss * (1 - 1e-9) for a, b in pairwise(chain))
+    assert rows["floor and multiplier"].rss <= min(rows["floor"].rss, rows["multiplier"].rss) * (1 + 1e-9)
+    assert sum(row.weight for row in rows.values() if row.weight is not None) == pytest.approx(1)
+    assert min(row.delta_aicc for row in rows.values()) == 0
 
 
 def test_f_is_the_textbook_f(whole) -> None:
-    one = shift(whole, "worth", replicates=0)
-    rows, c = {row["hypothesis"]: row for row in one.table}, one.contrasts["beyond a multiplier"]
-    F = (rows["multiplier"]["rss"] - rows["all"]["rss"]) / 4 / (whole.rss / whole.df)
-    assert c["F"] == pytest.approx(F)
-    assert c["p_F"] == pytest.approx(f_distribution.sf(F, 4, whole.df))
+    one = shift(whole, "worth", Settings(), 0)
+    rows, c = {row.name: row for row in one.hypotheses}, one.contrasts.beyond_multiplier
+    F = (rows["multiplier"].rss - rows["all"].rss) / 4 / (whole.rss / whole.df)
+    assert pytest.approx(F) == c.F
+    assert c.p_F == pytest.approx(f_distribution.sf(F, 4, whole.df))
 
 
 def test_profile_agrees_with_the_wald_error_on_quiet_data(grid) -> None:
     table = table_of(replace(grid, row=2e-4, trunk=0.0), {"a": TRUTH, "b": TRUTH}, np.random.default_rng(0))
-    one = shift(compare(table, "a", replicates=2), "b", replicates=0)
-    half = 0.5 * (one.beta.high - one.beta.low)
-    assert half / one.beta_se == pytest.approx(2.0, rel=0.05)  # t at 60 degrees of freedom
+    one = shift(compare(table, "a", replicates=2), "b", Settings(), 0)
+    half = 0.5 * (one.delta_beta.high - one.delta_beta.low)
+    assert half / one.delta_beta_se == pytest.approx(2.0, rel=0.05)  # t at 60 degrees of freedom
 
 
 def test_equivalence_needs_precision(grid) -> None:
     quiet = table_of(replace(grid, row=3e-4, trunk=3e-4), {"a": TRUTH, "b": TRUTH}, np.random.default_rng(1))
     loud = table_of(replace(grid, row=0.01, trunk=0.01), {"a": TRUTH, "b": TRUTH}, np.random.default_rng(1))
-    shown = [shift(compare(t, "a", replicates=2), "b", replicates=0).equivalence(0.02, 0.1) for t in (quiet, loud)]
-    assert shown[0]["beta_equivalent"]
-    assert shown[0]["multiplier_equivalent"]
-    assert not shown[1]["beta_equivalent"]
-    assert not shown[1]["multiplier_equivalent"]
+    shown = [shift(compare(t, "a", replicates=2), "b", Settings(), 0).equivalence for t in (quiet, loud)]
+    assert shown[0].beta_equivalent
+    assert shown[0].multiplier_equivalent
+    assert not shown[1].beta_equivalent
+    assert not shown[1].multiplier_equivalent
 
 
 def test_a_design_that_cannot_tell_is_not_identified() -> None:
     grid = Grid((1e8,), tuple(np.geomspace(1e9, 1e10, 6)), seeds=1, row=0.01)
     one = shift(
-        compare(table_of(grid, {"a": TRUTH, "b": TRUTH}, np.random.default_rng(0)), "a", replicates=2), "b", replicates=0
+        compare(table_of(grid, {"a": TRUTH, "b": TRUTH}, np.random.default_rng(0)), "a", replicates=2), "b", Settings(), 0
     )
-    assert not one.equivalence(0.02, 0.1)["beta_equivalent"]
-    assert one.beta.high - one.beta.low > 0.2
+    assert not one.equivalence.beta_equivalent
+    assert one.delta_beta.high - one.delta_beta.low > 0.2
 
 
 def rejections(grid: Grid, delta: float, n: int, seed: int) -> dict[str, float]:
@@ -94,12 +95,12 @@ def rejections(grid: Grid, delta: float, n: int, seed: int) -> dict[str, float]:
     }
     for k in range(n):
         whole = compare(table_of(grid, truths, rng), "a", replicates=400, seed=k)
-        one = shift(whole, "b", replicates=199, seed=k)
-        out["any"].append(one.contrasts["any shift"]["p_simulated"] < 0.05)
-        out["exponent"].append(one.contrasts["exponent, floor free"]["p_simulated"] < 0.05)
-        out["exponent, wild"].append(one.contrasts["exponent, floor free"]["p_wild"] < 0.05)
-        out["delta"].append(one.beta_90.low <= delta <= one.beta_90.high)
-        out["multiplier"].append(one.multiplier_90.low <= 1 <= one.multiplier_90.high)
+        one = shift(whole, "b", Settings(confidence=0.9, seed=k), 199)
+        out["any"].append(one.contrasts.any_shift.p_simulated < 0.05)
+        out["exponent"].append(one.contrasts.exponent.p_simulated < 0.05)
+        out["exponent, wild"].append(one.contrasts.exponent.p_wild < 0.05)
+        out["delta"].append(one.delta_beta.low <= delta <= one.delta_beta.high)
+        out["multiplier"].append(one.multiplier.low <= 1 <= one.multiplier.high)
         spans = level_intervals(whole, "a", 0.9)
         for name in ("beta", "E"):
             out[name].append(spans[name].low <= TRUTH[name] <= spans[name].high)

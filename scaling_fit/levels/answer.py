@@ -1,0 +1,142 @@
+"""The answer on one evaluation set: what to train on, what moved, and what to know before acting on it."""
+
+from dataclasses import dataclass
+
+from scaling_fit.levels import doubts
+from scaling_fit.levels.outlook import Budget
+from scaling_fit.levels.verdict import Verdict
+from scaling_fit.levels.words import Words
+from scaling_fit.settings import Settings
+from scaling_fit.wording import Check, count, eval_words, listed, times
+
+SURE = 0.6
+"""The share of replicates that must agree on the winner of a budget before it is named."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`recommended`: the contender to train on (None: none is shown to beat the baseline); `choice`: the same in a sentence;
+    `moved`: what moved and what follows; verdicts and words by level; `warnings`: what to know before acting on it."""
+
+    recommended: str | None
+    choice: str
+    moved: str
+    verdicts: dict[str, Verdict]
+    words: dict[str, Words]
+    warnings: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+
+def no_answer(choice: str, moved: str) -> Answer:
+    return Answer(None, choice, moved, {}, {})
+
+
+def recommended(verdicts: dict[str, Verdict], settings: Settings) -> str | None:
+    """The contender with the lowest loss among those that are shown to have a lower one than the baseline."""
+    better = _better(verdicts, settings)
+    return better[0].level if better else None
+
+
+def _contending(verdicts: dict[str, Verdict], settings: Settings) -> list[Verdict]:
+    return [verdicts[level] for level in settings.contenders([settings.baseline, *verdicts])]
+
+
+def _better(verdicts: dict[str, Verdict], settings: Settings) -> list[Verdict]:
+    """Contenders with a lower loss than the baseline, the lowest first."""
+    better = [one for one in _contending(verdicts, settings) if one.direction == "better"]
+    return sorted(better, key=lambda one: one.gap.mean.value)
+
+
+def choice(verdicts: dict[str, Verdict], settings: Settings) -> str:
+    """What to train on, in one sentence: an order where the joint test confirms a shift of the law, else a leaning."""
+    base, better = settings.baseline, _better(verdicts, settings)
+    if better:
+        best, *others = better
+        near = [one.level for one in others if one.gap.mean.low < best.gap.mean.high]
+        tie = f", not clearly ahead of {listed(near)}" if near else ""
+        verb = "Train on" if best.shifted else "Lean to"
+        return f"{verb} {best.level}{tie}: {-best.gap.mean.value:.1f}% lower loss than {base} over the tested range."
+    if any(one.direction == "worse" for one in _contending(verdicts, settings)):
+        return f"Stay with {base}: no level has a lower loss over the tested range."
+    return f"No level is shown to differ from {base} over the tested range."
+
+
+def moved(
+    verdicts: dict[str, Verdict], budget: Budget, choices: dict[str, str | None], eval_set: str, settings: Settings
+) -> str:
+    """What the best level is worth, what other evaluation sets would choose, what moved, and who wins at larger budgets.
+
+    choices: the level recommended on every evaluation set."""
+    best = choices[eval_set]
+    parts = (
+        _needs(verdicts[best], settings.baseline) if best else "",
+        _elsewhere(choices, eval_set, settings.baseline),
+        _moved(_contending(verdicts, settings), settings.baseline),
+        _planned(budget, best or settings.baseline),
+    )
+    return " ".join(filter(None, parts))
+
+
+def _needs(verdict: Verdict, base: str) -> str:
+    """How many tokens the baseline needs to match the level where most was tested."""
+    curve = verdict.worth
+    if curve is None:
+        return ""
+    D, value, low, high = count(curve.D[-1]), curve.multiplier[-1], curve.low[-1], curve.high[-1]
+    if value is None:
+        return f"By the fitted law {base} never reaches its loss at {D} tokens."
+    if low is None or high is None:
+        return ""
+    if high < 1:
+        return (
+            f"At {D} tokens {base} has caught up: it needs only {times(value)} [{low:.2f}, {high:.2f}] the tokens to match it."
+        )
+    return f"To match it at {D} tokens, {base} needs {times(value)} [{low:.2f}, {high:.2f}] as many."
+
+
+def _elsewhere(choices: dict[str, str | None], eval_set: str, base: str) -> str:
+    """Which other level the other evaluation sets would choose, and which sets those are."""
+    sets_of: dict[str, list[str]] = {}
+    for name, level in choices.items():
+        if level != choices[eval_set] and not name.startswith("own:"):
+            sets_of.setdefault(level or base, []).append(eval_words(name).removesuffix(" (held out)"))
+    parts = [f"{level} on {listed(names)}" for level, names in sets_of.items()]
+    return f"Judged on other text the choice differs: {'; '.join(parts)}." if parts else ""
+
+
+def _moved(contending: list[Verdict], base: str) -> str:
+    """One sentence on the part of the law that moved, levels with the same answer together."""
+    levels_of: dict[str, list[str]] = {}
+    for one in contending:
+        levels_of.setdefault(one.kind, []).append(one.level)
+    phrases = {
+        "exponent": "the exponent moved with {}",
+        "floor": "the floor moved with {}",
+        "exponent and floor": "exponent and floor both moved with {}",
+        "multiplier": "a constant discount in tokens, with the same exponent, for {}",
+        "none": f"the same law as {base}, within the margin, for {{}}",
+        "undetected": f"no difference from {base} was found for {{}}",
+        "not identifiable": "this design cannot tell whether exponent, prefactor or floor moved with {}",
+    }
+    sentence = "; ".join(phrases[kind].format(listed(levels)) for kind, levels in levels_of.items())
+    return sentence[:1].upper() + sentence[1:] + "." if sentence else ""
+
+
+def _planned(budget: Budget, choice: str) -> str:
+    """Who wins which budget, up to ten times those tested, where that is not the choice throughout."""
+    plan, tested = budget.plan, budget.observed[1]
+    rows = [row for row in zip(plan.budgets, plan.winner, plan.winner_share, strict=True) if row[0] <= tested * 10]
+    (_, first, _), (_, last, share) = rows[0], rows[-1]
+    if share < SURE or all(winner == choice for _, winner, _ in rows):
+        return ""
+    if all(winner == last for _, winner, _ in rows):
+        return f"With the best size for each budget {first} is expected to win throughout, in {share:.0%} of the resamples."
+    from_C = next(C for k, (C, _, _) in enumerate(rows) if all(winner == last for _, winner, _ in rows[k:]))
+    where = "" if from_C <= tested else " (beyond the tested range)"
+    return f"Past {from_C:.0e} FLOPs{where} {last} is expected to win, in {share:.0%} of the resamples."
+
+
+def doubts_of(verdicts: dict[str, Verdict], settings: Settings) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """Checks and warnings of the controls that must be as good as the baseline."""
+    pairs = [doubts.random_part(verdicts[name], settings.baseline) for name in settings.random_parts if name in verdicts]
+    return tuple(check for check, _ in pairs), tuple(warning for _, warning in pairs if warning)

@@ -1,0 +1,31 @@
+"""A result as a short Markdown text: the verdict per level, what limits it, and the parameters on the primary set."""
+
+from scaling_fit.intervals import show
+from scaling_fit.result import Result, SetFit
+
+
+def summary(result: Result) -> str:
+    answer, fit = result.answer, result.sets[result.primary].fit
+    lines = [" ".join(filter(None, [answer.choice, answer.moved])), ""]
+    for level, words in answer.words.items():
+        role = f" ({words.role})" if words.role else ""
+        lines.append(f"- **{level}{role}: {words.loss}, {words.badge}.** {words.finding} {words.reading}")
+    if fit is not None:
+        lines += ["", *_parameters(result, fit)]
+    lines += ["", *(f"- {warning}" for warning in answer.warnings)]
+    lines += [f"- {fault.name} ({fault.severity}): {fault.message}" for fault in result.faults]
+    return "\n".join(lines + [f"- {note}" for note in result.notes])
+
+
+def _parameters(result: Result, fit: SetFit) -> list[str]:
+    return [
+        f"{fit.law.formula} on {result.primary} ({fit.law.reason}).",
+        "",
+        f"| level | parameter | value | {100 * result.settings.confidence:g} % interval |",
+        "|---|---|---|---|",
+        *(
+            f"| {level} | {name} | {show(one.value)} | [{show(one.low)}, {show(one.high)}] |"
+            for level, of_level in fit.levels.items()
+            for name, one in of_level.parameters.items()
+        ),
+    ]

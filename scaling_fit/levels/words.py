@@ -1,0 +1,149 @@
+"""The verdict in words, worded here and nowhere else: terminal, page, Markdown and JSON lay these texts out.
+
+Only the choice of the whole comparison advises what to train on; what is said of a level compares it with the baseline alone,
+so that no two sentences can recommend differently.
+"""
+
+import math
+from dataclasses import dataclass
+
+from scaling_fit.levels.outlook import BEYOND, Budget
+from scaling_fit.levels.shift import ShiftTest
+from scaling_fit.levels.verdict import Verdict
+from scaling_fit.wording import count, interval, probability, span, times
+
+BADGE = {
+    "exponent": "the exponent moved",
+    "floor": "the floor moved",
+    "exponent and floor": "exponent and floor moved",
+    "multiplier": "a constant discount",
+    "none": "no difference, shown",
+    "undetected": "no difference found",
+    "not identifiable": "what moved cannot be told",
+}
+DIRECTION = {"better": "lower loss", "worse": "higher loss", "unclear": "no clear difference"}
+ROLE = {"level": "", "control": "control", "arm": "another mixture of domains"}
+OF_ROLE = {
+    "control": "A control says how far luck and size reach; it is no choice.",
+    "arm": "Its domains have other shares, so that the difference is one of topics as well.",
+}
+VAGUE = 30.0
+"""An interval of a ratio that spans more than this factor says nothing worth printing."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """All that a reader is told of one level. `badge`: what moved, in a few words; `loss`: the direction in words; `finding`:
+    what moved, with interval and test; `reading`: what that means in practice; `worth` and `worth_of`: baseline tokens per
+    token at the most data tested, and what the number is ("" where it cannot be told)."""
+
+    role: str
+    badge: str
+    loss: str
+    finding: str
+    reading: str
+    worth: str
+    worth_of: str
+
+
+def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> Words:
+    """What is said of one level against the baseline."""
+    reading = OF_ROLE.get(verdict.role) or " ".join(filter(None, [_reading(verdict, test, baseline), _gap(verdict, baseline)]))
+    crossing = "" if verdict.role == "control" else _crossing(verdict.level, budget, baseline)
+    worth, worth_of = _worth(verdict, baseline)
+    return Words(
+        ROLE[verdict.role],
+        BADGE[verdict.kind],
+        DIRECTION[verdict.direction],
+        _finding(verdict, test, baseline),
+        f"{reading} {crossing}".strip(),
+        worth,
+        worth_of,
+    )
+
+
+def _finding(verdict: Verdict, test: ShiftTest, baseline: str) -> str:
+    """What moved, with its interval and its test, in one short sentence."""
+    beta, floor = interval(test.delta_beta, "%+.3f"), interval(verdict.floor_nats, "%+.2f")
+    worth, anything = interval(test.multiplier, "%.2f"), span(test.delta_beta)
+    p_any, p_beta, p_floor = (
+        probability(contrast.p_adjusted)
+        for contrast in (test.contrasts.any_shift, test.contrasts.exponent, test.contrasts.floor)
+    )
+    within = f"the exponents agree to within {test.equivalence.margin_beta:g}"
+    match verdict.kind:
+        case "exponent":
+            return f"The exponent moved by {beta}, with the floor left free ({p_beta})."
+        case "floor":
+            return f"The floor moved by {floor} nats/token ({p_floor}); {within}."
+        case "exponent and floor":
+            return f"The exponent moved by {beta} ({p_beta}) and the floor by {floor} nats/token ({p_floor})."
+        case "multiplier":
+            return f"A constant discount ({p_any}): one token is worth {worth} of {baseline} at every scale tested; {within}."
+        case "none":
+            return f"The same law as {baseline}: {within}, and one token is worth {worth} of {baseline}."
+        case "undetected":
+            return f"No difference is shown ({p_any}); {within}, but one token may be worth {worth} of {baseline}."
+    if verdict.shifted:
+        return f"The law differs ({p_any}), but what moved cannot be told: the exponent may differ by {anything}."
+    if verdict.direction == "unclear":
+        return f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by {anything}."
+    return (
+        f"On average its loss is {DIRECTION[verdict.direction].split()[0]}, but the joint test does not confirm a shift of "
+        f"the law ({p_any}): the exponent may differ by {anything}."
+    )
+
+
+def _reading(verdict: Verdict, test: ShiftTest, baseline: str) -> str:
+    """What the finding means in practice."""
+    level, worth = verdict.level, test.multiplier.value
+    if verdict.kind == "none":
+        return f"Choose between {level} and {baseline} on cost and tokens available, not on loss."
+    if verdict.direction == "unclear":
+        return "The loss gives no reason to prefer either; more token counts over a wider range would tell."
+    if verdict.kind == "multiplier" and (worth > 1) == (verdict.direction == "better"):
+        return f"The same loss needs {1 / worth:.2f} times the tokens with {level}, at any budget in range."
+    if not verdict.shifted:
+        likelier, other = (level, baseline) if verdict.direction == "better" else (baseline, level)
+        return f"At budgets like those tested {likelier} is likelier to be the better one than {other}."
+    if verdict.kind == "not identifiable":
+        return f"It is {verdict.direction} than {baseline} at budgets like those tested; do not extrapolate the gap."
+    return ""
+
+
+def _gap(verdict: Verdict, baseline: str) -> str:
+    """The gap at the most data tested, and where it goes, by the fitted curves."""
+    gap = verdict.gap
+    if not math.isfinite(gap.last.value):
+        return ""
+    sentence = f"At the most data tested its loss is {interval(gap.last, '%+.2g')} % against {baseline}"
+    if verdict.direction == "unclear" or gap.trend == "unclear":
+        return f"{sentence}."
+    ends = f"{gap.first.value:+.2g} % at the least, {gap.beyond.value:+.2g} % at {BEYOND:.0f} times the most"
+    if gap.trend == "crosses":
+        return f"{sentence}; from the least data to {BEYOND:.0f} times the most the fitted curves change places ({ends})."
+    return f"{sentence}; by the fitted curves the gap {gap.trend} with data ({ends})."
+
+
+def _crossing(level: str, budget: Budget, baseline: str) -> str:
+    """Where the level and the baseline change places, by training budget with the tokens there are."""
+    crossing = budget.plan.crossings.get(level)
+    if crossing is None or crossing.at is None or crossing.low is None or crossing.high is None:
+        return ""
+    ahead = level if crossing.after == "level" else baseline
+    outside = "" if crossing.inside_observed else ", beyond what was tested,"
+    pool = " with the tokens there are" if budget.finite else ""
+    return f"Past {crossing.at:.1e} FLOPs [{crossing.low:.1e}, {crossing.high:.1e}]{outside} {ahead} is ahead{pool}."
+
+
+def _worth(verdict: Verdict, baseline: str) -> tuple[str, str]:
+    """What one token is worth at the largest tested D of the largest shape: a number and what it means."""
+    curve = verdict.worth
+    if curve is None:
+        return "", ""
+    D, value, low, high = curve.D[-1], curve.multiplier[-1], curve.low[-1], curve.high[-1]
+    if value is None:
+        return "∞", f"{baseline} never reaches its loss at {count(D)} tokens"
+    if low is None or high is None or high > VAGUE * max(low, 1e-9):
+        return "", f"how many tokens {baseline} needs to match it cannot be told"
+    return times(value), f"the tokens [{low:.2f}, {high:.2f}] for {baseline} to match it at {count(D)}"

@@ -1,0 +1,55 @@
+"""Doubts: what failed is said, what could not be tested is not passed over, and a control that differs is a warning."""
+
+from dataclasses import replace
+
+import pytest
+
+from scaling_fit import Result, Settings, analyse
+from scaling_fit.intervals import Interval
+from scaling_fit.levels import doubts
+from scaling_fit.levels.adequacy import LackOfFit
+
+
+@pytest.fixture(scope="module")
+def found(levels) -> Result:
+    return analyse(levels, Settings(replicates=50, test_replicates=0, roles={"steeper": "control"}, random_parts=("steeper",)))
+
+
+def test_a_law_that_does_not_fit_is_said(found: Result) -> None:
+    adequacy = found.fits["loss"].adequacy
+    assert doubts.form(adequacy)[0].meaning == "No sign that the law has the wrong form."
+    bad = replace(adequacy, lack_of_fit=LackOfFit(30.0, 10, 20, 1e-6, 0.1, 1.2))
+    assert doubts.form(bad)[0].answer == "misses by 1.20% beside luck of 0.10% (p < 0.001)"
+    assert "local slopes" in doubts.form(bad)[0].meaning
+
+
+def test_what_could_not_be_tested_is_not_passed_over(found: Result) -> None:
+    fit = found.fits["loss"]
+    untested = doubts.form(replace(fit.adequacy, lack_of_fit=None, interaction=None))
+    assert [check.answer for check in untested] == ["could not be tested"] * 2
+    no_rate = replace(fit.extrapolation, rate_percent_per_e_fold=None)
+    assert doubts.forecasts(no_rate).answer == "could not be measured"
+    assert "2.7 in D" in doubts.forecasts(replace(no_rate, rate_percent_per_e_fold=1.0, bias_percent=0.1)).answer
+
+
+def test_luck_says_where_it_is_from(found: Result) -> None:
+    noise = found.fits["loss"].noise
+    assert "measured between seeds" in doubts.luck(noise, False).answer
+    unmeasured = replace(noise, trunk_replicates=False, assumed=True)
+    assert "is assumed" in doubts.luck(unmeasured, False).answer
+    assert "repeated apart" in doubts.luck(unmeasured, True).answer
+
+
+def test_a_random_part_that_differs_from_the_baseline_is_a_warning(found: Result) -> None:
+    control = found.answer.verdicts["steeper"]
+    assert found.answer.warnings[-1].startswith("Control: steeper: ")
+    assert "are luck here" in found.answer.checks[-1].meaning
+    equal = replace(control, gap=replace(control.gap, mean=Interval(0.1, -0.3, 0.5)))
+    check, warning = doubts.random_part(equal, "raw")
+    assert "as it must be" in check.meaning
+    assert warning == ""
+
+
+def test_a_shift_that_no_run_could_show_is_not_called_none(found: Result) -> None:
+    verdicts = [replace(one, detectable_beta=None) for one in found.answer.verdicts.values()]
+    assert doubts.smallest_shift(verdicts, "raw").answer == "cannot be said"

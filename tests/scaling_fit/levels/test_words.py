@@ -1,0 +1,70 @@
+"""What is said of a level: every kind has its numbers and its test, and nothing advises beside the choice."""
+
+import re
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from scaling_fit import Result, Settings, analyse
+from scaling_fit.intervals import Interval
+from scaling_fit.levels.gap import TRENDS
+from scaling_fit.levels.outlook import Crossing
+from scaling_fit.levels.verdict import Direction, Kind
+from scaling_fit.levels.words import BADGE, DIRECTION, words
+
+
+@pytest.fixture(scope="module")
+def found(levels) -> Result:
+    return analyse(levels, Settings(replicates=50, test_replicates=0))
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_kind_has_a_finding_with_its_numbers_and_no_order(found: Result, kind: Kind) -> None:
+    fit = found.fits["loss"]
+    for direction in get_args(Direction):
+        for shifted in (True, False):
+            for trend in TRENDS:
+                verdict = found.answer.verdicts["worth"]
+                gap = replace(verdict.gap, trend=trend)
+                verdict = replace(verdict, kind=kind, direction=direction, shifted=shifted, gap=gap)
+                said = words(verdict, fit.tests["worth"], fit.budget, "raw")
+                assert (said.badge, said.loss) == (BADGE[kind], DIRECTION[direction])
+                assert re.search(r"\d\.\d+", said.finding)
+                assert "p " in said.finding or kind == "none", "the test is named"
+                text = f"{said.finding} {said.reading}"
+                assert not re.search(r"[{}]|None|nan|\binf\b", text)
+                assert not re.search(r"\b(Use|Avoid|Train on|Stay with|Lean to)\b", text), "only the choice advises"
+                if trend in ("grows", "shrinks"):
+                    assert (f"gap {trend}" in text) == (direction != "unclear")
+
+
+def test_a_crossing_is_told_with_its_interval_only_where_it_has_one(found: Result) -> None:
+    fit = found.fits["loss"]
+    told = Crossing(2e13, 1e13, 4e13, 0.9, "baseline", inside_observed=False)
+
+    def reading(crossing: Crossing) -> str:
+        budget = replace(fit.budget, endless=replace(fit.budget.endless, crossings={"worth": crossing}))
+        return words(found.answer.verdicts["worth"], fit.tests["worth"], budget, "raw").reading
+
+    assert reading(told).endswith("Past 2.0e+13 FLOPs [1.0e+13, 4.0e+13], beyond what was tested, raw is ahead.")
+    assert "FLOPs" not in reading(replace(told, high=None))
+
+
+def test_what_is_not_bounded_is_not_given_a_bound(found: Result) -> None:
+    fit, verdict = found.fits["loss"], replace(found.answer.verdicts["worth"], kind="not identifiable")
+    test = replace(fit.tests["worth"], delta_beta=Interval(0.1, float("-inf"), 0.2))
+    assert words(verdict, test, fit.budget, "raw").finding.endswith("anything up to +0.200.")
+    curve = verdict.worth
+    assert curve is not None
+    never = replace(verdict, worth=replace(curve, multiplier=(None,) * len(curve.D)))
+    vague = replace(verdict, worth=replace(curve, low=(1e-9,) * len(curve.D), high=(1e9,) * len(curve.D)))
+    assert words(never, test, fit.budget, "raw").worth == "∞"
+    assert words(vague, test, fit.budget, "raw").worth == ""
+    assert "cannot be told" in words(vague, test, fit.budget, "raw").worth_of
+
+
+def test_a_control_is_no_choice(found: Result) -> None:
+    fit = found.fits["loss"]
+    control = words(replace(found.answer.verdicts["worth"], role="control"), fit.tests["worth"], fit.budget, "raw")
+    assert (control.role, control.reading) == ("control", "A control says how far luck and size reach; it is no choice.")
