@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from curation.compiled import kernel
 from curation.document import Batch
+from curation.signals.pretokenized import pretokenized
 from curation.signals.quality import load
 from curation.words import utf8_buffer
 
@@ -122,8 +123,8 @@ def _fasttext(text: pa.LargeStringArray, path: str) -> tuple[list[str], np.ndarr
     labels = [label.removeprefix("__label__") for label in model.get_labels()]
     index = {f"__label__{name}": k for k, name in enumerate(labels)}
     probability_DL = np.zeros((len(text), len(labels)), np.float64)
-    for d, document in enumerate(text.to_pylist()):
-        for probability, label in model.f.predict(document.replace("\n", " ") + "\n", -1, 0.0, "strict"):
+    for d, document in enumerate(pretokenized(text, "as written").to_pylist()):
+        for probability, label in model.f.predict(document + "\n", -1, 0.0, "strict"):
             probability_DL[d, index[label]] = min(probability, 1.0)
     return labels, probability_DL
 

@@ -6,7 +6,7 @@ million buckets of 100 dimensions, 819 MB for every process that scores; 100,000
 
 One thread, because fastText with several is not reproducible; so the same examples and settings give the same bytes.
 
-Shapes: D documents.
+Shapes: D documents, E examples of a class, L labels of a model.
 """
 
 import json
@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +28,7 @@ import xxhash
 
 from curation.document import Batch
 from curation.hashing import mix64, stream
+from curation.signals.pretokenized import Words, pretokenized
 
 GOOD, REST = "__label__hq", "__label__cc"
 MAX_MODEL_BYTES = 100_000_000  # every process that scores holds the model
@@ -44,7 +45,8 @@ TRAINER = "import fasttext, json, sys; fasttext.train_supervised(**json.loads(sy
 @dataclass(frozen=True)
 class Settings:
     """fastText's settings: vectors of `dim`, `bucket` hash buckets for the word n-grams up to `word_ngrams`, passes over the
-    examples, learning rate, and the rarest word kept. `held_out` is the share of examples that only measures."""
+    examples, learning rate, and the rarest word kept. `held_out` is the share of examples that only measures; `words` is how
+    texts are pretokenized, which scoring must do alike."""
 
     dim: int = 16
     bucket: int = 100_000
@@ -54,6 +56,7 @@ class Settings:
     min_count: int = 2
     seed: int = 0
     held_out: float = 0.1
+    words: Words = "separated"
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,6 @@ class Classifier:
         (directory / "report.json").write_text(json.dumps(asdict(self.report), indent=1), "utf-8")
 
 
-def one_line(text: str) -> str:
-    """A document as fastText wants it: newlines read as spaces, as in DCLM; it takes other white space for spaces itself."""
-    return text.replace("\n", " ")
-
-
 def train(positives: pa.Table, negatives: pa.Table, settings: Settings = Settings()) -> Classifier:
     """Train on tables with a `text` column and, where known, `domain` (for the report) and `cluster` (see `disjoint`).
 
@@ -113,7 +111,7 @@ def train(positives: pa.Table, negatives: pa.Table, settings: Settings = Setting
                 f"the classifier has {len(examples)} usable {name} (of {given} given); training and hold-out "
                 f"({settings.held_out:.0%}) need {MIN_HELD_OUT} each of both classes; declare wider {name}"
             )
-    model = _fit(_training_lines(good, rest), settings)
+    model = _fit(_training_lines(good, rest, settings.words), settings)
     report = _report(model, good, rest, n_before - len(negatives), settings)
     return Classifier(model, report)
 
@@ -132,29 +130,30 @@ def load(path: str) -> Any:
     return _load(path, str(info.get("mtime") or info.get("ETag")))
 
 
-def score(model: Any, texts: Sequence[str] | pa.ChunkedArray | pa.Array, label: str = GOOD) -> np.ndarray:
+def score(model: Any, texts: list[str] | pa.ChunkedArray, label: str = GOOD, words: Words = "separated") -> np.ndarray:
     """Probability of `label` for each text: float32[D] in [0, 1] (fastText itself may say 1.00003).
 
     Raises ValueError when the model has no such label.
     """
-    known = model.labels
-    if label not in known:
-        raise ValueError(f"the classifier has no label {label!r}; it has {', '.join(known[:8])}; set `label`")
+    names = model.labels
+    if label not in names:
+        raise ValueError(f"the classifier has no label {label!r}; it has {', '.join(names[:8])}; set `label`")
     if not len(texts):
         return np.empty(0, np.float32)
-    array = pa.array(texts, pa.large_string()) if isinstance(texts, list) else texts
+    array = pa.array(texts, pa.large_string()) if isinstance(texts, list) else texts.combine_chunks()
     # UTF-8 goes from Arrow's buffer to the C++ library as it is: `model.predict` would take it through str and back
-    lines = [text.replace(b"\n", b" ") + b"\n" for text in array.cast(pa.large_binary()).to_pylist()]  # type: ignore[union-attr]
-    labels_D, probabilities_D = model.f.multilinePredict(lines, len(known), 0.0, "strict")
+    lines = [text + b"\n" for text in pretokenized(array, words).cast(pa.large_binary()).to_pylist()]
+    labels_D, probabilities_D = model.f.multilinePredict(lines, len(names), 0.0, "strict")
     scores = [
-        found[names.index(label)] if label in names else 0.0 for names, found in zip(labels_D, probabilities_D, strict=True)
+        probability_L[label_L.index(label)] if label in label_L else 0.0
+        for label_L, probability_L in zip(labels_D, probabilities_D, strict=True)
     ]
     return np.clip(np.array(scores, np.float32), 0, 1)
 
 
-def compute(batch: Batch, model: str, label: str = GOOD) -> pa.Table:
+def compute(batch: Batch, model: str, label: str = GOOD, words: Words = "separated") -> pa.Table:
     """The signal: column `score`, float32, by the fastText model at `model`."""
-    return pa.table({"score": score(load(model), batch.text, label)})
+    return pa.table({"score": score(load(model), batch.text, label, words)})
 
 
 def random(batch: Batch, seed: int = 0) -> pa.Table:
@@ -176,16 +175,17 @@ class _Examples:
         return len(self.row_E)
 
     def text(self, example: int) -> str:
-        return one_line(self.table["text"][int(self.row_E[example])].as_py())
+        return self.table["text"][int(self.row_E[example])].as_py()
 
     def domain(self, example: int) -> str:
         return self.table["domain"][int(self.row_E[example])].as_py() if "domain" in self.table.column_names else "all"
 
 
 def _hashes(table: pa.Table) -> np.ndarray:
-    """uint64 per row, of the text."""
-    texts = (text for batch in table.select(["text"]).to_batches(1024) for text in batch.column(0).to_pylist())
-    return np.fromiter((xxhash.xxh3_64_intdigest(one_line(text).encode()) for text in texts), np.uint64, len(table))
+    """uint64 per row, of the text as fastText reads it."""
+    columns = (batch.column(0).cast(pa.large_string()) for batch in table.select(["text"]).to_batches(1024))
+    texts = (text for column in columns for text in pretokenized(column, "separated").to_pylist())
+    return np.fromiter((xxhash.xxh3_64_intdigest(text.encode()) for text in texts), np.uint64, len(table))
 
 
 def _examples(table: pa.Table, settings: Settings) -> _Examples:
@@ -195,13 +195,13 @@ def _examples(table: pa.Table, settings: Settings) -> _Examples:
     return _Examples(table.combine_chunks(), row, mix64(stream(settings.seed, "classifier line order"), key), held_out)
 
 
-def _training_lines(good: _Examples, rest: _Examples) -> Iterator[str]:
-    """What fastText learns from, in the order of the hash. A text that names a label itself would be given that label."""
+def _training_lines(good: _Examples, rest: _Examples, words: Words) -> Iterator[str]:
+    """What fastText learns from, in the order of the hash."""
     both = [(examples, label, np.flatnonzero(~examples.held_out_E)) for examples, label in ((good, GOOD), (rest, REST))]
     choices = [(examples, label, int(e)) for examples, label, chosen in both for e in chosen]
     for place in np.argsort(np.concatenate([examples.key_E[chosen] for examples, _, chosen in both])):
         examples, label, e = choices[place]
-        yield f"{label} {examples.text(e).replace('__label__', 'label')}\n"
+        yield f"{label} {pretokenized(pa.array([examples.text(e)], pa.large_string()), words)[0]}\n"
 
 
 def _fit(lines: Iterable[str], settings: Settings) -> bytes:
@@ -240,7 +240,7 @@ def _report(model: bytes, good: _Examples, rest: _Examples, n_dropped: int, sett
     texts = [examples.text(e) for examples, chosen in parts for e in chosen]
     domains = np.array([examples.domain(e) for examples, chosen in parts for e in chosen])
     is_good = np.repeat([True, False], [len(chosen) for _, chosen in parts])
-    score_D, length_D = score(loaded, texts), np.array([len(text) for text in texts])
+    score_D, length_D = score(loaded, texts, words=settings.words), np.array([len(text) for text in texts])
     bin_D = np.minimum((score_D * 10).astype(int), 9)
     area = auc(score_D, is_good)
     margin = 1.96 * auc_error(area, int(is_good.sum()), int((~is_good).sum()))

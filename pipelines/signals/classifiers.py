@@ -125,8 +125,9 @@ def _users(name: str, declared: ClassifierSection, pool: Manifest, base: Path) -
 
     with fsspec.open(located, "rb") as file:
         digest = xxhash.xxh3_128_hexdigest(file.read())  # pyright: ignore[reportAttributeAccessIssue]
-    step = Step(f"signals/{name}", {"label": declared.label}, {"pool": pool.digest, "model": digest})
-    return Signal(step, quality.compute, {"model": located, "label": declared.label})
+    given = {"label": declared.label, "words": declared.words}
+    step = Step(f"signals/{name}", given, {"pool": pool.digest, "model": digest})
+    return Signal(step, quality.compute, {"model": located, **given})
 
 
 def score(batch: Batch, workdir: Workdir, model: str) -> pa.Table:

@@ -101,6 +101,11 @@ class ClassifierSection(Section):
     )
     model: str | None = Field(default=None, description="Path of a fastText .bin to score with instead of training one.")
     label: str = Field(default="__label__hq", description="The label whose probability is the score.")
+    words: Literal["as written", "separated"] = Field(
+        default="as written",
+        description="How documents are given to `model`: newlines as spaces, or as in training here, where any white space "
+        "and every character of an unspaced script (Chinese, Japanese, Thai) separates words.",
+    )
     examples: int = Field(default=20_000, ge=50, description="Documents per class, at most.")
     dim: int = Field(default=16, ge=1, le=300, description="Width of the word vectors.")
     bucket: int = Field(default=100_000, ge=1, description="Hash buckets for word n-grams.")

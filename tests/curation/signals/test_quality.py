@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from curation.document import SCHEMA, Batch
 from curation.signals import quality
-from curation.signals.quality import GOOD, Settings, auc, auc_error, disjoint, load, one_line, rank_correlation, score, train
+from curation.signals.pretokenized import pretokenized
+from curation.signals.quality import GOOD, Settings, auc, auc_error, disjoint, load, rank_correlation, score, train
 
 SMALL = Settings(dim=4, bucket=1000, epochs=5, lr=0.5, min_count=1)
 WORDS = {
@@ -71,9 +73,58 @@ def test_artefact_scores_in_bulk_as_fasttext_does(classifier: quality.Classifier
     assert scores.dtype == np.float32
     reference = fasttext.load_model(str(tmp_path / "model.bin"))
     for text, value in zip(texts, scores, strict=True):
-        labels, probabilities = reference.predict([one_line(text)], k=2)
+        labels, probabilities = reference.predict(
+            [pretokenized(pa.array([text], pa.large_string()), "separated")[0].as_py()], k=2
+        )
         expected = dict(zip(labels[0], probabilities[0], strict=True)).get(GOOD, 0.0)
         assert value == np.float32(min(max(expected, 0), 1))
+
+
+@pytest.fixture(scope="module")
+def model(classifier: quality.Classifier, tmp_path_factory: pytest.TempPathFactory) -> object:
+    folder = tmp_path_factory.mktemp("model")
+    classifier.save(folder)
+    return load(str(folder / "model.bin"))
+
+
+@pytest.mark.parametrize("space", ["\n", "\r\n", "\x0b", "\x1c", "\x85", "\xa0", "\u2009", "\u2028", "\u2029", "\u3000"])
+def test_any_white_space_separates_words(model: object, space: str) -> None:
+    for words in WORDS.values():
+        assert score(model, [space.join(words)]) == score(model, [" ".join(words)])
+
+
+def test_documents_are_scored_to_their_end(model: object) -> None:
+    good, rest = (" ".join(WORDS[kind]) for kind in ("good", "rest"))
+    for end in (" </s> ", "\n</s>\n", " </s>\u3000", " __label__hq "):
+        first, second, both, neither = score(
+            model, [f"{good}{end}{good}", f"{good}{end}{rest}", f"{good} {rest}", f"{end}{rest}"]
+        )
+        assert first > 0.9
+        assert neither < 0.1
+        assert abs(second - both) < 0.1
+
+
+def test_scripts_without_spaces_are_told_apart() -> None:
+    """Texts of one long "word" each; without separation every text is a word that no other has."""
+    draw = np.random.default_rng(0)
+    for good, rest in (
+        ("\u6cb3\u77f3\u5149\u82b1\u56ed\u4e66", "\u4e70\u5356\u4ef7\u94b1\u514d\u8d39"),
+        ("\u0e01\u0e02\u0e04\u0e07", "\u0e14\u0e15\u0e16\u0e17"),
+    ):
+        tables = [
+            pa.table({"text": ["".join(draw.choice(list(letters * 3 + good + rest), 30)) for _ in range(200)]})
+            for letters in (good, rest)
+        ]
+        assert train(*tables, SMALL).report.auc > 0.95
+        assert train(*tables, replace(SMALL, words="as written")).report.auc < 0.7
+
+
+def test_a_users_model_reads_documents_as_written(model: object) -> None:
+    texts = ["river\u3000stone", "\u6cb3\u77f3 river", "casino\nriver", "a b\xa0c"]
+    found = [model.f.predict(text.replace("\n", " ") + "\n", 2, 0.0, "strict") for text in texts]  # type: ignore[attr-defined]
+    expected = [next(probability for probability, label in pairs if label == GOOD) for pairs in found]
+    np.testing.assert_allclose(score(model, texts, words="as written"), np.clip(expected, 0, 1), atol=1e-6)
+    assert score(model, ["river </s> casino"], words="as written") != score(model, ["river"], words="as written")
 
 
 def test_signal(classifier: quality.Classifier, tmp_path: Path) -> None:
