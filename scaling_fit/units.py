@@ -12,6 +12,7 @@ from scaling_fit.observations import Observations
 
 Add = Callable[[str, str, str, np.ndarray], None]
 LEAST = 1e4  # parameters, or tokens, of the largest run of any table
+LEAST_BESIDE = 0.01  # tokens per parameter from which fewer tokens are believed: those of a trial with a tiny model
 FACTOR = 10.0  # between exact FLOPs and 6 N D: attention, heads and embeddings stay within it
 RISES = 0.8  # share of steps in D, at one N, over which loss rises
 
@@ -23,7 +24,7 @@ def check_units(table: Observations, add: Add) -> None:
         add("no-level", "error", f"{nameless.sum()} rows have no level, and others do: {advice}", table.row[nameless])
     for name, values, heading in (("N", table.N, "params"), ("D", table.D, "tokens")):
         low, high = float(values.min()), float(values.max())
-        if high >= LEAST:
+        if high >= LEAST or (name == "D" and high >= LEAST / 10 and low >= LEAST_BESIDE * table.N.max()):
             continue
         like = f"billions or millions: give counts, or head the column '{heading} (B)' or '{heading} (M)'"
         if low > 3 and high < min(40, 3 * low):

@@ -99,8 +99,8 @@ def add_level(paths: list[Path], out: Path) -> tuple[dict[str, float], pl.DataFr
         return rows, heldout.withheld(rows, HELDOUT, nobody)
 
     with phase("thresholds", seconds):
-        found = select.Thresholds()
-        while not found.settled(level):
+        found = select.Thresholds.of(level)
+        while not found.done:
             parts = [select.measure(level, rows, found, why) for rows, why in map(frame, paths)]
             found = select.settle(level, found, search.merge(parts))
     with phase("select", seconds):

@@ -23,7 +23,7 @@ from rich.console import Console
 from pipelines import run_study
 from pipelines.engine.executor import OnRay
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.study.study import Study
 
@@ -114,7 +114,7 @@ def main() -> None:
             watch.join()
             executor.close()
             steps = spans(folder / "work" / "events.jsonl")
-        megabytes = made.pool.manifest.total("text_bytes") / 1e6
+        megabytes = made.pool.documents.total("text_bytes") / 1e6
         peaks = ", ".join(f"{kb * 1024 / 1e9:.2f}" for kb in sorted(watch.peak.values(), reverse=True))
         print(f"{megabytes:.0f} MB of text, {taken:.0f} s: peak of each worker process {peaks} GB; limit {LIMIT_GB} GB")
         by_step: dict[str, int] = defaultdict(int)

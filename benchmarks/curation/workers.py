@@ -19,8 +19,9 @@ from rich.console import Console
 from curation.signals import quality
 from pipelines.engine.executor import InProcess, OnRay
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
-from pipelines.engine.workdir import Manifest, Step, Workdir
+from pipelines.engine.run import Context
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import Workdir
 from pipelines.signals import pool, signals
 from pipelines.study.study import Study
 
@@ -33,7 +34,7 @@ def annotate(folder: Path, executor: OnRay, made: Manifest, model: str | None) -
     context = Context(workdir, executor, Progress(workdir, Console(quiet=True)))
     wanted = signals.declared(made, {name: {} for name in NAMES}, folder)
     if model:
-        step = Step("signals/quality", {}, {"pool": made.digest})
+        step = Step("signals/quality", {}, {"pool": made})
         wanted.append(signals.Signal(step, quality.compute, {"model": model}))
     for signal in wanted:
         if workdir.exists(signal.step.path):

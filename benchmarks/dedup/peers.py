@@ -46,8 +46,9 @@ from curation.signals.signatures import exact, minhash, shingle_hashes, shingle_
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Step, Workdir
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Step
+from pipelines.engine.workdir import Workdir
 
 THRESHOLD = 0.7
 
@@ -146,8 +147,11 @@ def by_assay(texts: list[str], folder: str, bands: int = 14, rows: int = 8, veri
         out.write_table("shard-00000.parquet", (minhash if name == "minhash" else exact)(batch, **params))
         return {}
 
-    pool = run_step(context, Step("pool", {}), shard, [()])
-    signals = {n: run_step(context, Step(f"signals/{n}", p), signal, [(n, p)]) for n, p in declared.signals().items()}
+    pool = run_step(context, Step("pool", {}, compute=shard))
+    signals = {
+        n: run_step(context, Step(f"signals/{n}", p, compute=signal, units=lambda n=n, p=p: [(n, p)]))
+        for n, p in declared.signals().items()
+    }
     manifest = find_duplicates(context, pool, signals, declared)
     return workdir.read_table(manifest.files()[0])["cluster"].to_numpy()
 

@@ -32,8 +32,9 @@ from pipelines.duplicates import duplicates
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
 from pipelines.engine.executor import InProcess, Resources
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Step, Workdir
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Step
+from pipelines.engine.workdir import Workdir
 
 SHARD = 100_000  # documents
 SHINGLES, SHARED = 120, 104
@@ -108,15 +109,15 @@ class Apart(InProcess):
                 result, peak = pool.apply(unit, (function, args))
             peaks.append(peak)
             yield index, result
-        print(f"   {arguments[0][2].name:22} {len(peaks):4} tasks, at most {max(peaks):.2f} GB")
+        print(f"   {arguments[0][2][0][0].rpartition('/')[0]:22} {len(peaks):4} tasks, at most {max(peaks):.2f} GB")
 
 
 def measure(millions: float, folder: str, executor: InProcess) -> None:
     duplicates.shard_keys, duplicates.candidate_sets = keys, sets  # pyright: ignore
     workdir = Workdir(folder)
     context = Context(workdir, executor, Progress(workdir, Console(quiet=True)))
-    pool = run_step(context, Step("pool", {}), pool_shard, [()] * round(millions * 1e6 / SHARD))
-    exact = run_step(context, Step("exact", {}), exact_shard, [(i,) for i in range(len(pool.parts))])
+    pool = run_step(context, Step("pool", {}, compute=pool_shard, units=lambda: [()] * round(millions * 1e6 / SHARD)))
+    exact = run_step(context, Step("exact", {}, compute=exact_shard, units=lambda: [(i,) for i in range(len(pool.parts))]))
     started, cpu_started = time.perf_counter(), time.process_time()
     manifest = find_duplicates(context, pool, {"minhash": exact, "exact": exact}, Duplicates(bands=14, rows=8))
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started

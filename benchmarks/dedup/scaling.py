@@ -7,6 +7,7 @@ are started and warmed (imports, compiled code) before the clock.
 """
 
 import argparse
+import json
 import shutil
 import statistics
 import tempfile
@@ -19,8 +20,9 @@ from curation.signals import signatures
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
 from pipelines.engine.executor import OnRay
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
-from pipelines.engine.workdir import Manifest, Step, Workdir
+from pipelines.engine.run import Context
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import Workdir
 from pipelines.signals.signals import Signal, annotate
 
 
@@ -30,15 +32,15 @@ def stage(folder: Path, executor: OnRay) -> float:
         shutil.rmtree(folder / made, ignore_errors=True)
     workdir = Workdir(str(folder))
     context = Context(workdir, executor, Progress(workdir, Console(quiet=True)))
-    pool = Manifest.from_bytes(next(folder.glob("pool/*/manifest.json")).read_bytes())
+    body = json.loads(next(folder.glob("pool/*/manifest.json")).read_bytes())
+    pool = Manifest(Step("pool", body["config"]), body["parts"], body["summary"])
     declared = Duplicates(bands=14, rows=8)
     started = time.perf_counter()
     wanted = [
-        Signal(Step(f"signals/{name}", params, {"pool": pool.digest}), getattr(signatures, name), params)
+        Signal(Step(f"signals/{name}", params, {"pool": pool}), getattr(signatures, name), params)
         for name, params in declared.signals().items()
     ]
-    made = annotate(context, pool, wanted)
-    find_duplicates(context, pool, {name.removeprefix("signals/"): m for name, m in made.items()}, declared)
+    find_duplicates(context, pool, annotate(context, pool, wanted), declared)
     return time.perf_counter() - started
 
 

@@ -2,8 +2,8 @@
 
 A shell runs, for each level, over the shards' frames:
 
-    thresholds = Thresholds()
-    while not thresholds.settled(level):
+    thresholds = Thresholds.of(level)
+    while not thresholds.done:
         parts = [measure(level, frame, thresholds, withheld) for each shard]       # map, small tables
         thresholds = settle(level, thresholds, merge(parts))                       # reduce
     ledgers = [select(level, frame, thresholds, withheld) for each shard]          # map
@@ -30,12 +30,19 @@ EVERYWHERE = ""  # the group of a selection over the whole level
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What has been found out about the level's tokens, statistic by statistic, in the order of `statistics`."""
+    """What is known of the level's tokens, in the order of `statistics`, of which there are `wanted`."""
 
+    wanted: int = 0
     searches: tuple[Search, ...] = ()
 
-    def settled(self, level: Level) -> bool:
-        return len(self.searches) == len(statistics(level)) and all(search.done for search in self.searches)
+    @classmethod
+    def of(cls, level: Level) -> "Thresholds":
+        """Nothing is known yet."""
+        return cls(len(statistics(level)))
+
+    @property
+    def done(self) -> bool:
+        return len(self.searches) == self.wanted and all(search.done for search in self.searches)
 
 
 @dataclass(frozen=True)

@@ -191,8 +191,10 @@ def _hashes(table: pa.Table) -> np.ndarray:
 def _examples(table: pa.Table, settings: Settings) -> _Examples:
     key, row = np.unique(_hashes(table), return_index=True)  # copies of a text count once
     by = table["cluster"].to_numpy()[row] if "cluster" in table.column_names else key  # near copies stay on one side
-    held_out = mix64(stream(settings.seed, "classifier test split"), by) < np.uint64(int(settings.held_out * 2**64))
-    return _Examples(table.combine_chunks(), row, mix64(stream(settings.seed, "classifier line order"), key), held_out)
+    place = mix64(stream(settings.seed, "classifier test split"), by)
+    apart = np.unique(place)[: round(settings.held_out * len(np.unique(place)))]
+    order = mix64(stream(settings.seed, "classifier line order"), key)
+    return _Examples(table.combine_chunks(), row, order, np.isin(place, apart))
 
 
 def _training_lines(good: _Examples, rest: _Examples, words: Words) -> Iterator[str]:

@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 
 from curation.duplicates.clusters import both_ways, components, downwards, edge_sum, large_star, partition_of, small_star
 from pipelines.engine.exchange import receive, send_by
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import PARQUET, Manifest, Output, Step
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import PARQUET
 
 IN_MEMORY = 10_000_000  # edges: about 1 GB in one task
 EDGES_PER_PARTITION = 4_000_000
@@ -31,29 +33,46 @@ def label_components(context: Context, edges: Manifest, ranges: int, shards_per_
     total = edges.total("edges")
     config = {"ranges": ranges, "shards_per_range": shards_per_range}
     if total <= IN_MEMORY:
-        step = Step("duplicates/components", config, {"edges": edges.digest})
-        return run_step(context, step, label_in_memory, [(edges.files(), ranges, shards_per_range)], unit="tasks")
-    partitions = ceil(total / EDGES_PER_PARTITION)
-    last = run_step(
-        context, Step("duplicates/stars-start", {"partitions": partitions}, {"edges": edges.digest}), spread_edges,
-        [(file, partitions) for file in edges.files()], unit="partitions",
+        step = Step(
+            "duplicates/components", config, {"edges": edges}, compute=label_in_memory,
+            units=lambda: [(edges.files(), ranges, shards_per_range)], unit="tasks",
+        )  # fmt: skip
+        return run_step(context, step)
+    stars = close_stars(context, edges, ceil(total / EDGES_PER_PARTITION))
+    partitions = stars.step.config["partitions"]
+    step = Step(
+        "duplicates/components-spread", config, {"edges": stars}, compute=spread_labels,
+        units=lambda: [(stars.files(), p, ranges, shards_per_range) for p in range(partitions)], unit="partitions",
     )  # fmt: skip
-    turn, moved = 0, True
-    sum_now = None
-    while moved:
-        turn += 1
+    spread = run_step(context, step)
+    step = Step(
+        "duplicates/components", config, {"labels": spread}, compute=gather_labels,
+        units=lambda: [(spread.files(), r) for r in range(ranges)], unit="ranges",
+    )  # fmt: skip
+    return run_step(context, step)
+
+
+def close_stars(context: Context, edges: Manifest, partitions: int) -> Manifest:
+    """The edges after as many turns of large-star and small-star as it takes until their sum stands still."""
+    config = {"partitions": partitions}
+    step = Step(
+        "duplicates/stars-start", config, {"edges": edges}, compute=spread_edges,
+        units=lambda: [(file, partitions) for file in edges.files()], unit="partitions",
+    )  # fmt: skip
+    stars, sums = run_step(context, step), [-1, -2]
+    while sums[-1] != sums[-2]:
+        turn = len(sums) - 1
         for kind in ("large", "small"):
-            step = Step(f"duplicates/stars-{turn:02d}-{kind}", {"partitions": partitions}, {"edges": last.digest})
-            units = [(last.files(), p, partitions, kind) for p in range(partitions)]
-            last = run_step(context, step, turn_stars, units, unit="partitions")
-        moved, sum_now = sum_now != last.total("sum") % 2**64, last.total("sum") % 2**64
-    spread = run_step(
-        context, Step("duplicates/components-spread", config, {"edges": last.digest}), spread_labels,
-        [(last.files(), p, ranges, shards_per_range) for p in range(partitions)], unit="partitions",
-    )  # fmt: skip
-    return run_step(
-        context, Step("duplicates/components", config, {"labels": spread.digest}), gather_labels,
-        [(spread.files(), r) for r in range(ranges)], unit="ranges",
+            stars = run_step(context, star_step(f"duplicates/stars-{turn:02d}-{kind}", kind, stars, partitions))
+        sums.append(stars.total("sum") % 2**64)
+    return stars
+
+
+def star_step(name: str, kind: str, stars: Manifest, partitions: int) -> Step:
+    """One operation, `kind` large or small, on the edges `stars`."""
+    return Step(
+        name, {"partitions": partitions}, {"edges": stars}, compute=turn_stars,
+        units=lambda: [(stars.files(), p, partitions, kind) for p in range(partitions)], unit="partitions",
     )  # fmt: skip
 
 

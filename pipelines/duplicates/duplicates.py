@@ -11,10 +11,9 @@ Text is read once more only for documents in a component. No phase holds more th
 through the driver. The result depends on the documents and the declaration alone: not on shards, nodes, order or retries.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from math import ceil
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,8 +34,10 @@ from pipelines.duplicates.duplicate_shards import (
 )
 from pipelines.duplicates.large_components import split_large
 from pipelines.engine.exchange import receive, send, send_by
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import PARQUET, Manifest, Output, Step
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step, read_manifest
+from pipelines.engine.workdir import PARQUET, JsonObject
 from pipelines.signals.shards import Shard, shard_file, shards
 
 KEYS_PER_PARTITION = 4_000_000  # 64 MB, and twice that while they are sorted
@@ -55,15 +56,20 @@ SIGNAL = pa.schema(
 
 
 @dataclass(frozen=True)
-class Part:
-    """Pool shards with the signals that line up with them, by name. Parts may be of different age: see `find_duplicates`."""
+class SignedPool:
+    """A pool's shards with the signals that line up with them, by name."""
 
     pool: Manifest
-    signals: dict[str, Manifest]
+    signals: Mapping[str, Manifest]
+
+    def inputs(self, age: int, names: Iterable[str]) -> dict[str, Manifest]:
+        """The pool and the signals `names` as inputs of a step; those of the `age`-th earlier pool are told apart by it."""
+        prefix = f"earlier-{age}/" if age else ""
+        return {f"{prefix}pool": self.pool} | {f"{prefix}{name}": self.signals[name] for name in sorted(names)}
 
 
 def find_duplicates(
-    context: Context, pool: Manifest, signals: dict[str, Manifest], declared: Duplicates, earlier: Sequence[Part] = ()
+    context: Context, pool: Manifest, signals: Mapping[str, Manifest], declared: Duplicates, earlier: Sequence[SignedPool] = ()
 ) -> Manifest:
     """Run the six phases; the last one's manifest is that of the signal `duplicates`, one file per shard.
 
@@ -74,81 +80,99 @@ def find_duplicates(
     The summary has the counts: documents, short ones, candidates, pairs tested and joined, clusters, duplicates, the S-curve.
     Raises ValueError for a survivor column of a signal that is not among `signals`.
     """
-    parts = [*earlier, Part(pool, signals)]
+    pools = [*earlier, SignedPool(pool, signals)]
     used = {*declared.signals(), *(name.partition(".")[0] for name in declared.columns if "." in name)}
     if missing := used - set(signals):
         raise ValueError(
             f"duplicates: the signal {sorted(missing)[0]!r} is needed (survivor: {', '.join(declared.survivor)}) and was not "
             f"computed before (there are: {', '.join(sorted(signals))}); declare it under signals, or leave it out"
         )
-    here = [shard for part in parts for shard in shards(context.workdir, part.pool, {n: part.signals[n] for n in used})]
-    here = [Shard(shard.workdir, index, shard.pool, shard.signals) for index, shard in enumerate(here)]
-    inputs = {"pool": "+".join(part.pool.digest for part in parts)}
-    inputs |= {name: "+".join(part.signals[name].digest for part in parts) for name in sorted(used)}
-    documents, text_bytes = (sum(part.pool.total(key) for part in parts) for key in ("documents", "text_bytes"))
-    n_keys = 1 if declared.by == "url" else declared.bands + 1
-    ranges = ceil(len(here) / SHARDS_PER_RANGE)
+    all_shards = [s for p in pools for s in shards(context.workdir, p.pool, {name: p.signals[name] for name in used})]
+    here = [replace(shard, index=index) for index, shard in enumerate(all_shards)]
+    documents, text_bytes = (sum(p.pool.total(key) for p in pools) for key in ("documents", "text_bytes"))
 
-    seeking = {"by": declared.by, "bands": declared.bands, "rows": declared.rows, "scope": declared.scope}
-    key_partitions = ceil(documents * n_keys / KEYS_PER_PARTITION) or 1
-    keys = run_step(
-        context,
-        Step(
-            "duplicates/keys", seeking | {"partitions": key_partitions}, {n: inputs[n] for n in ("pool", *declared.signals())}
-        ),
-        send_keys,
-        [(shard, declared, key_partitions) for shard in here],
-    )
-    edges = run_step(
-        context,
-        Step("duplicates/edges", {}, {"keys": keys.digest}),
-        reduce_keys,
-        [(keys.files(), p) for p in range(key_partitions)],
-        unit="partitions",
-    )
-    labels = label_components(context, edges, ranges, SHARDS_PER_RANGE)
+    def inputs(names: Iterable[str]) -> dict[str, Manifest]:
+        return {key: m for age, p in enumerate(reversed(pools)) for key, m in p.inputs(age, names).items()}
+
+    keys = run_step(context, keys_step(here, declared, inputs(declared.signals()), documents))
+    edges = run_step(context, edges_step(keys))
+    labels = label_components(context, edges, ceil(len(here) / SHARDS_PER_RANGE), SHARDS_PER_RANGE)
     if declared.verifies:
-        labels = split_large(context, labels, here, declared, text_bytes / max(documents, 1), inputs)
-
-    candidates = labels.total("documents")
-    set_partitions = ceil(text_bytes * candidates / max(documents, 1) / SET_PARTITION) or 1
-    config = seeking | {"columns": declared.columns, "partitions": set_partitions, "verifies": declared.verifies}
-    sets = run_step(
-        context,
-        Step("duplicates/sets", config | {"ngram": declared.ngram, "unit": declared.unit}, inputs | {"labels": labels.digest}),
-        send_sets,
-        [(shard, labels.files(), declared, set_partitions) for shard in here],
-    )
-    config = {"verify": declared.verify, "threshold": declared.threshold, "survivor": list(declared.survivor), "ranges": ranges}
-    clusters = run_step(
-        context,
-        Step("duplicates/clusters", config, {"sets": sets.digest}),
-        split_components,
-        [(sets.files(), p, declared, ranges) for p in range(set_partitions)],
-        unit="partitions",
-    )
-
-    def summarise(parts: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "documents": documents,
-            "short": keys.total("short"),
-            "candidates": candidates,
-            **{name: clusters.total(name) for name in ("tested", "joined", "oversized", "untested")},
-            **{name: sum(part[name] for part in parts) for name in ("duplicates", "exact_duplicates")},
-            "curve": Bands(declared.bands, declared.rows).curve() if declared.by == "text" else [],
-        }
-
-    config = asdict(declared) | {"survivor": list(declared.survivor)}
-    name = "signals/duplicates" if declared.by == "text" else "signals/duplicates_url"
-    step = Step(name, config, {"clusters": clusters.digest})
-    if declared.by == "text" and context.workdir.manifest(step) is None:
+        labels = split_large(context, labels, here, declared, text_bytes / max(documents, 1), inputs(used))
+    n_candidates = labels.total("documents")
+    sets = run_step(context, sets_step(here, declared, inputs(used), labels, text_bytes * n_candidates / max(documents, 1)))
+    clusters = run_step(context, clusters_step(declared, sets, len(here)))
+    totals = {
+        "documents": documents,
+        "short": keys.total("short"),
+        "candidates": n_candidates,
+        **{name: clusters.total(name) for name in ("tested", "joined", "oversized", "untested")},
+        "curve": Bands(declared.bands, declared.rows).curve() if declared.by == "text" else [],
+    }
+    signal = signal_step(here, declared, clusters, totals)
+    if declared.by == "text" and not context.reading and read_manifest(context.workdir, signal) is None:
         curve = ", ".join(f"{p:.2f} at {s:g}" for s, p in Bands(declared.bands, declared.rows).curve(np.arange(5, 10) / 10))
         hashes = f"{declared.bands} bands of {declared.rows} hashes"
         context.progress.say(f"near duplicates: {hashes} find a pair with probability {curve} (Jaccard)")
-    return run_step(context, step, write_signal, [(shard, clusters.files(), declared) for shard in here], summarise)
+    return run_step(context, signal)
 
 
-def send_keys(out: Output, shard: Shard, declared: Duplicates, partitions: int) -> dict[str, Any]:
+def search_config(declared: Duplicates) -> JsonObject:
+    """What of the declaration decides which documents become candidates."""
+    return {"by": declared.by, "bands": declared.bands, "rows": declared.rows, "scope": declared.scope}
+
+
+def keys_step(here: list[Shard], declared: Duplicates, inputs: Mapping[str, Manifest], documents: int) -> Step:
+    partitions = ceil(documents * (1 if declared.by == "url" else declared.bands + 1) / KEYS_PER_PARTITION) or 1
+    return Step(
+        "duplicates/keys", search_config(declared) | {"partitions": partitions}, inputs, compute=send_keys,
+        units=lambda: [(shard, declared, partitions) for shard in here],
+    )  # fmt: skip
+
+
+def edges_step(keys: Manifest) -> Step:
+    partitions = keys.step.config["partitions"]
+    return Step(
+        "duplicates/edges", {}, {"keys": keys}, compute=reduce_keys,
+        units=lambda: [(keys.files(), p) for p in range(partitions)], unit="partitions",
+    )  # fmt: skip
+
+
+def sets_step(
+    here: list[Shard], declared: Duplicates, inputs: Mapping[str, Manifest], labels: Manifest, candidate_bytes: float
+) -> Step:
+    partitions = ceil(candidate_bytes / SET_PARTITION) or 1
+    config = search_config(declared) | {
+        "columns": declared.columns, "partitions": partitions, "verifies": declared.verifies,
+        "ngram": declared.ngram, "unit": declared.unit,
+    }  # fmt: skip
+    return Step(
+        "duplicates/sets", config, {**inputs, "labels": labels}, compute=send_sets,
+        units=lambda: [(shard, labels.files(), declared, partitions) for shard in here],
+    )  # fmt: skip
+
+
+def clusters_step(declared: Duplicates, sets: Manifest, n_shards: int) -> Step:
+    ranges, partitions = ceil(n_shards / SHARDS_PER_RANGE), sets.step.config["partitions"]
+    config = {"verify": declared.verify, "threshold": declared.threshold, "survivor": list(declared.survivor), "ranges": ranges}
+    return Step(
+        "duplicates/clusters", config, {"sets": sets}, compute=split_components,
+        units=lambda: [(sets.files(), p, declared, ranges) for p in range(partitions)], unit="partitions",
+    )  # fmt: skip
+
+
+def signal_step(here: list[Shard], declared: Duplicates, clusters: Manifest, totals: JsonObject) -> Step:
+    def summarize(parts: list[JsonObject]) -> JsonObject:
+        return totals | {name: sum(part[name] for part in parts) for name in ("duplicates", "exact_duplicates")}
+
+    name = "signals/duplicates" if declared.by == "text" else "signals/duplicates_url"
+    return Step(
+        name, asdict(declared) | {"survivor": list(declared.survivor)}, {"clusters": clusters}, compute=write_signal,
+        units=lambda: [(shard, clusters.files(), declared) for shard in here], summarize=summarize,
+    )  # fmt: skip
+
+
+def send_keys(out: Output, shard: Shard, declared: Duplicates, partitions: int) -> JsonObject:
     """Phase keys: (key, place) of one pool shard."""
     key_DB, signed_D, exact_D, named_D = shard_keys(shard, declared)
     place_D = np.uint64(shard.index << 32) + np.arange(len(exact_D), dtype=np.uint64)
@@ -165,7 +189,7 @@ def send_keys(out: Output, shard: Shard, declared: Duplicates, partitions: int) 
     return {"short": int((~signed_D).sum())}
 
 
-def reduce_keys(out: Output, files: list[str], partition: int) -> dict[str, Any]:
+def reduce_keys(out: Output, files: list[str], partition: int) -> JsonObject:
     """Phase edges: the buckets of one partition of keys, as a forest."""
     keys = receive(out.workdir, files, partition)
     root, node = forest(*star_edges(keys["key"].to_numpy(), keys["place"].to_numpy()))
@@ -174,7 +198,7 @@ def reduce_keys(out: Output, files: list[str], partition: int) -> dict[str, Any]
     return {"edges": len(node)}
 
 
-def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates, partitions: int) -> dict[str, Any]:
+def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates, partitions: int) -> JsonObject:
     """Phase sets: what is needed to decide the components that this shard has documents in."""
     label = shard_labels(out.workdir, shard, labels)
     place_C, component_C = label["place"].to_numpy(), label["component"].to_numpy()
@@ -185,7 +209,7 @@ def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates
     reads_C = signed_D[row_C] & declared.verifies & brings_shingles(uid_C, exact_C)
     hash_S, bounds, n_bytes = candidate_sets(shard, row_C, reads_C, declared)
 
-    columns: dict[str, Any] = {"component": component_C, "place": place_C, "uid": uid_C, "exact": exact_C, "n_bytes": n_bytes}
+    columns: JsonObject = {"component": component_C, "place": place_C, "uid": uid_C, "exact": exact_C, "n_bytes": n_bytes}
     if declared.verifies:
         bands = pa.FixedSizeListArray.from_arrays(pa.array(key_DB[row_C].ravel()), declared.bands)
         columns |= {"signed": signed_D[row_C], "bands": bands, "shingles": pa.LargeListArray.from_arrays(bounds, hash_S)}
@@ -195,7 +219,7 @@ def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates
     return {"candidates": len(row_C)}
 
 
-def split_components(out: Output, files: list[str], partition: int, declared: Duplicates, ranges: int) -> dict[str, Any]:
+def split_components(out: Output, files: list[str], partition: int, declared: Duplicates, ranges: int) -> JsonObject:
     """Phase clusters: verify the components of one partition and choose survivors."""
     table = receive(out.workdir, files, partition)
     table = table.take(pa.array(np.argsort(table["uid"].to_numpy()))).combine_chunks()
@@ -231,7 +255,7 @@ def split_components(out: Output, files: list[str], partition: int, declared: Du
     return counts
 
 
-def write_signal(out: Output, shard: Shard, files: list[str], declared: Duplicates) -> dict[str, Any]:
+def write_signal(out: Output, shard: Shard, files: list[str], declared: Duplicates) -> JsonObject:
     """Phase signal: every document of one pool shard; a document in no component is alone."""
     workdir = out.workdir
     documents = workdir.read_table(shard.pool, ["doc_id", "uid"])

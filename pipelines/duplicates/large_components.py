@@ -7,6 +7,7 @@ the later phases find the same edges once more. The result is that of verifying 
 instead of one.
 """
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
@@ -28,19 +29,26 @@ from pipelines.duplicates.duplicate_shards import (
     shard_labels,
 )
 from pipelines.engine.exchange import receive, send
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import PARQUET, Manifest, Output, Step
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import PARQUET
 from pipelines.signals.shards import Shard
 
 BYTES_PER_PARTITION = 2**27  # of text, once per band
 
 
 def split_large(
-    context: Context, labels: Manifest, here: list[Shard], declared: Duplicates, mean_bytes: float, inputs: dict[str, str]
+    context: Context,
+    labels: Manifest,
+    here: list[Shard],
+    declared: Duplicates,
+    mean_bytes: float,
+    inputs: Mapping[str, Manifest],
 ) -> Manifest:
     """`labels` with every large component replaced by its verified clusters; `labels` itself when there is none.
 
-    `mean_bytes` is the pool's mean text per document; `inputs` are the digests of the pool and its signals.
+    `mean_bytes` is the pool's mean text per document; `inputs` are the pool and its signals.
     """
     if not (large := labels.total("large")):
         return labels
@@ -50,19 +58,22 @@ def split_large(
         "ngram": declared.ngram, "unit": declared.unit, "bands": declared.bands, "rows": declared.rows, "scope": declared.scope,
         "large": limit, "partitions": partitions,
     }  # fmt: skip
-    sets = run_step(
-        context, Step("duplicates/large-sets", config, inputs | {"labels": labels.digest}), send_large,
-        [(shard, labels.files(), declared, partitions, limit) for shard in here],
+    step = Step(
+        "duplicates/large-sets", config, {**inputs, "labels": labels}, compute=send_large,
+        units=lambda: [(shard, labels.files(), declared, partitions, limit) for shard in here],
     )  # fmt: skip
-    config = {"verify": declared.verify, "threshold": declared.threshold}
-    edges = run_step(
-        context, Step("duplicates/large-edges", config, {"sets": sets.digest}), verify_buckets,
-        [(sets.files(), p, declared) for p in range(partitions)], unit="partitions",
+    sets = run_step(context, step)
+    step = Step(
+        "duplicates/large-edges", {"verify": declared.verify, "threshold": declared.threshold}, {"sets": sets},
+        compute=verify_buckets, units=lambda: [(sets.files(), p, declared) for p in range(partitions)], unit="partitions",
     )  # fmt: skip
+    edges = run_step(context, step)
     clusters = label_components(context, edges, len(labels.files()), SHARDS_PER_RANGE)
-    step = Step("duplicates/labels", {"large": limit}, {"labels": labels.digest, "clusters": clusters.digest})
-    units = [(old, new, limit) for old, new in zip(labels.files(), clusters.files(), strict=True)]
-    return run_step(context, step, merge_labels, units, unit="ranges")
+    step = Step(
+        "duplicates/labels", {"large": limit}, {"labels": labels, "clusters": clusters}, compute=merge_labels,
+        units=lambda: [(old, new, limit) for old, new in zip(labels.files(), clusters.files(), strict=True)], unit="ranges",
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 def send_large(

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.engine.workdir import Output, Workdir
+from pipelines.engine.output import Output
+from pipelines.engine.workdir import Workdir
 
 WRITER = {"compression": "lz4", "use_dictionary": False, "write_statistics": False, "store_schema": True}
 """Hashes do not compress and are read once: spend no time on either."""

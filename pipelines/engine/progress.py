@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from pipelines.engine.workdir import Manifest, Step, Workdir
+from pipelines.engine.workdir import Workdir
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -60,6 +60,7 @@ class Progress:
 
     def __init__(self, workdir: Workdir | None, console: Console | None = None):
         self.workdir, self.console = workdir, console or Console(stderr=True, highlight=False)
+        self.cached_steps: list[str] = []
         self._lines: list[str] = []
 
     def event(self, kind: str, **facts: Any) -> None:
@@ -78,13 +79,10 @@ class Progress:
                 self.workdir.write_bytes(f"events/{stamp}.jsonl", ("\n".join(self._lines) + "\n").encode())
                 self._lines.clear()
 
-    def cached(self, name: str) -> None:
-        self.event("cached", step=name)
-
-    def finished(self, step: Step, manifest: Manifest, seconds: float) -> None:
-        """Record that a step was made, in how long."""
-        size = sum(record["bytes"] for record in manifest.records())
-        self.event("finished", step=step.name, id=step.id, digest=manifest.digest, bytes=size, seconds=round(seconds, 3))
+    def cached(self, step: str) -> None:
+        """Record that a step was there already."""
+        self.cached_steps.append(step)
+        self.event("cached", step=step)
 
     def timed(self, label: str, seconds: float) -> None:
         """Say that something took its time (what was instant needs no line)."""

@@ -14,10 +14,13 @@ from curation.hashing import piece_uid
 from curation.levels import heldout, search
 from curation.levels.heldout import WITHHELD, Heldout
 from curation.tokens import tokenizer
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step, Workdir
-from pipelines.levels.selections import Pool
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step, Unit
+from pipelines.engine.workdir import Workdir
+from pipelines.levels.selections import AnnotatedPool
 from pipelines.levels.withheld import declared
+from pipelines.signals.search_rounds import settle
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.signals.tokens import token_lists
 from pipelines.study.study import Study, StudyError
@@ -35,31 +38,35 @@ FRAME = [
 ]
 
 
-def evaluation(context: Context, study: Study, pool: Pool) -> Manifest:
+def evaluation(context: Context, study: Study, pool: AnnotatedPool) -> Manifest:
     """Draw the evaluation documents: `documents.parquet` with doc_id, domain, tokens, n_bytes, sets."""
     rule, passage = declared(study), study.evaluation.passage_tokens
-    inputs = {"pool": pool.manifest.digest} | {n: pool.signals[n].digest for n in ("duplicates", "tokens", "withheld")}
+    inputs = {"pool": pool.documents} | {name: pool.signals[name] for name in ("duplicates", "tokens", "withheld")}
     config = {"seed": rule.seed, "tokens_per_set": rule.tokens_per_set, "min_tokens": rule.min_tokens, "passage": passage}
-    chosen_step, step = Step("evaluation/passages", config, inputs), Step("evaluation", config, inputs)
-    if (manifest := context.workdir.manifest(step)) is not None:
-        context.progress.cached(step.name)
-        return manifest
-    seen = shards(context.workdir, pool.manifest, pool.signals)
-    state = heldout.evaluation_search(rule)
-    while not state.done:
-        parts = [part for _, part in context.executor.map(measure, [(shard, rule, passage, state) for shard in seen])]
-        if not any(map(len, parts)):
+
+    def narrow(state: search.Search, bins: pl.DataFrame) -> search.Search:
+        if bins.is_empty():
             raise StudyError(
                 f"evaluation: no held-out document of {rule.min_tokens} tokens or more; raise evaluation.heldout "
                 f"({study.evaluation.heldout}) or add a reference source"
             )
-        state = search.narrow(state, search.merge(parts))
-    lengths = tokenizer.byte_lengths(context.workdir.read_bytes(pool.tokenizer.files("tokenizer.json")[0]).decode())
-    chosen = run_step(context, chosen_step, choose, [(shard, rule, passage, state, lengths) for shard in seen])
-    return run_step(context, step, gather, [(context.workdir, chosen.files())], lambda parts: parts[0]["sets"], unit="sets")
+        return search.narrow(state, bins)
+
+    def choices() -> list[Unit]:
+        units = [(shard, rule, passage) for shard in shards(context.workdir, pool.documents, pool.signals)]
+        state = settle(context, measure, units, heldout.evaluation_search(rule), narrow)
+        lengths = tokenizer.byte_lengths(context.workdir.read_bytes(pool.tokenizer.files("tokenizer.json")[0]).decode())
+        return [(*unit, state, lengths) for unit in units]
+
+    chosen = run_step(context, Step("evaluation/passages", config, inputs, compute=choose, units=choices))
+    step = Step(
+        "evaluation", {}, {"passages": chosen}, compute=gather, units=lambda: [(context.workdir, chosen.files())],
+        summarize=lambda parts: parts[0]["sets"], unit="sets",
+    )  # fmt: skip
+    return run_step(context, step)
 
 
-def passages(frame: pl.DataFrame, length: int) -> pl.DataFrame:
+def cut_passages(frame: pl.DataFrame, length: int) -> pl.DataFrame:
     """Documents cut into passages of at most `length` tokens, each with a `uid` and a number of its own."""
     count = -(-frame["n_tokens"].to_numpy().astype(np.int64) // length)
     row = np.repeat(np.arange(len(frame)), count)
@@ -73,7 +80,7 @@ def passages(frame: pl.DataFrame, length: int) -> pl.DataFrame:
 def _candidates(shard: Shard, passage: int) -> pl.DataFrame:
     """Passages of the withheld documents, with the reason that curation.levels.heldout would find again."""
     frame = shard.frame(FRAME)
-    return passages(frame.with_row_index("at").filter(frame["withheld.reason"].is_not_null()), passage)
+    return cut_passages(frame.with_row_index("at").filter(frame["withheld.reason"].is_not_null()), passage)
 
 
 def _clusters(rows: pl.DataFrame, rule: Heldout) -> pl.Series:
@@ -120,10 +127,12 @@ def gather(out: Output, workdir: Workdir, files: list[str]) -> dict[str, Any]:
 
 def own(context: Context, level: str, documents: Manifest, selection: Manifest) -> Manifest:
     """Which evaluation documents satisfy the rules of a level: the doc_ids of `own:<level>`, a file per pool shard."""
-    step = Step(f"evaluation/own/{level}", {}, {"documents": documents.digest, "selection": selection.digest})
     path = documents.files("documents.parquet")[0]
-    units = [(context.workdir, file, index, path) for index, file in enumerate(selection.files(".parquet"))]
-    return run_step(context, step, passing, units)
+    step = Step(
+        f"evaluation/own/{level}", {}, {"documents": documents, "selection": selection}, compute=passing,
+        units=lambda: [(context.workdir, file, index, path) for index, file in enumerate(selection.files(".parquet"))],
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 def passing(out: Output, workdir: Workdir, selection: str, index: int, documents: str) -> dict[str, Any]:

@@ -16,25 +16,31 @@ import pyarrow.compute as pc
 
 from curation.levels import controls, edits
 from curation.tokens import tokenizer
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step
-from pipelines.levels.level_parts import Part, parts
-from pipelines.levels.selections import FRAME, Pool
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step, Unit
+from pipelines.levels.level_shards import LevelShard, level_shards
+from pipelines.levels.selections import FRAME, AnnotatedPool
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.study.study import Study, StudyError
 
 
-def edited_documents(context: Context, study: Study, pool: Pool, name: str, selection: Manifest) -> Manifest | None:
+def edited_documents(context: Context, study: Study, pool: AnnotatedPool, name: str, selection: Manifest) -> Manifest | None:
     """The level's kept documents after its edits, or None where it has none."""
     names = _edits(study, name)
     if not names:
         return None
     if unknown := [edit for edit in names if edit not in edits.EDITS]:
         raise StudyError(f"levels.{name}.edit: {unknown[0]!r} is not one of {', '.join(edits.EDITS)}")
-    step = Step(f"edited/{name}", {"edits": names}, {"selection": selection.digest, "tokenizer": pool.tokenizer.digest})
     path, files = pool.tokenizer.files("tokenizer.json")[0], selection.files(".parquet")
-    units = [(shard, files[shard.index], names, path) for shard in shards(context.workdir, pool.manifest, pool.signals)]
-    return run_step(context, step, edit, units, lambda parts: {"counts": reduce(add, (part["counts"] for part in parts), {})})
+    step = Step(
+        f"edited/{name}", {"edits": names}, {"selection": selection, "tokenizer": pool.tokenizer}, compute=edit,
+        units=lambda: [
+            (shard, files[shard.index], names, path) for shard in shards(context.workdir, pool.documents, pool.signals)
+        ],
+        summarize=lambda parts: {"counts": reduce(add, (part["counts"] for part in parts), {})},
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 def edit(out: Output, shard: Shard, selection: str, names: list[str], trained: str) -> dict[str, Any]:
@@ -53,7 +59,7 @@ def edit(out: Output, shard: Shard, selection: str, names: list[str], trained: s
 
 
 def near_copies(
-    context: Context, study: Study, pool: Pool, name: str, selection: Manifest, edited: Manifest | None
+    context: Context, study: Study, pool: AnnotatedPool, name: str, selection: Manifest, edited: Manifest | None
 ) -> Manifest | None:
     """The copies that the level adds with noise in their words, or None where it adds none or exact ones."""
     declared = study.levels[name]
@@ -61,18 +67,22 @@ def near_copies(
         return None
     seed, names = study.seed, _edits(study, name)
     config = {"duplicate": declared.duplicate, "noise": declared.duplicate_noise, "seed": seed, "edits": names}
-    inputs = {"selection": selection.digest, "tokenizer": pool.tokenizer.digest}
-    inputs |= {"edited": edited.digest} if edited is not None else {}
+    inputs = {"selection": selection, "tokenizer": pool.tokenizer} | ({"edited": edited} if edited is not None else {})
     path = pool.tokenizer.files("tokenizer.json")[0]
-    originals = parts(context.workdir, pool, selection, edited=edited, copied=None, duplicate=declared.duplicate, seed=seed)
-    units = [(part, names, declared.duplicate_noise, path) for part in originals]
-    return run_step(context, Step(f"copies/{name}", config, inputs), copy, units)
+
+    def originals() -> list[Unit]:
+        here = level_shards(
+            context.workdir, pool, selection, edited=edited, copied=None, duplicate=declared.duplicate or 0.0, seed=seed
+        )
+        return [(shard, names, declared.duplicate_noise, path) for shard in here]
+
+    return run_step(context, Step(f"copies/{name}", config, inputs, compute=copy, units=originals))
 
 
-def copy(out: Output, part: Part, names: list[str], noise: float, trained: str) -> dict[str, Any]:
+def copy(out: Output, level_shard: LevelShard, names: list[str], noise: float, trained: str) -> dict[str, Any]:
     """Near copies of one shard's documents, tokenised, row group by row group. Runs on a worker."""
-    shard = part.shard
-    added = part.added(part.kept(shard.frame(FRAME), part.decided()["keep"]))
+    shard = level_shard.shard
+    added = level_shard.added(level_shard.kept(shard.frame(FRAME), level_shard.decided()["keep"]))
     uid_A = added["uid"].to_list()
     row_A = (added["doc_id"].to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.int64)  # ascending
     spelled = shard.workdir.read_bytes(trained).decode()
@@ -80,7 +90,8 @@ def copy(out: Output, part: Part, names: list[str], noise: float, trained: str) 
     for batch in shard.workdir.batches(shard.pool, ["text"]):
         end = int(np.searchsorted(row_A, start + batch.num_rows))
         texts, _ = edits.edit(batch["text"].take(pa.array(row_A[done:end] - start)), names)
-        copies = [controls.noisy(t, uid, noise, part.seed) for t, uid in zip(texts.to_pylist(), uid_A[done:end], strict=True)]
+        seed, uids = level_shard.seed, uid_A[done:end]
+        copies = [controls.noisy(t, uid, noise, seed) for t, uid in zip(texts.to_pylist(), uids, strict=True)]
         tables.append(_tokenised(spelled, pa.array(copies, pa.large_string())))
         start, done = start + batch.num_rows, end
     out.write_table(shard_file(shard.index), pa.concat_tables(tables))

@@ -6,16 +6,19 @@ independent of each other but for the `random` control, which reads how many tok
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import polars as pl
 
-from curation.levels import explain, search, select
+from curation.levels import explain, select
 from curation.levels.heldout import WITHHELD
 from curation.levels.level import Declaration, Level, Random, Top, build_level
 from curation.signals.registry import RULES
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step
+from pipelines.signals.search_rounds import settle
 from pipelines.signals.shards import Shard, known_columns, shard_file, shards
 from pipelines.study.study import Study, StudyError
 
@@ -23,10 +26,10 @@ FRAME = ["doc_id", "uid", "source", "domain", "n_tokens", "n_bytes", "withheld.r
 
 
 @dataclass(frozen=True)
-class Pool:
-    """What levels are made from: the pool, every signal by name, and the tokeniser."""
+class AnnotatedPool:
+    """What levels are made from: the documents, every signal of them by name, and the tokenizer."""
 
-    manifest: Manifest
+    documents: Manifest
     signals: Mapping[str, Manifest]
     tokenizer: Manifest
 
@@ -52,9 +55,9 @@ def build(study: Study, name: str, known: Mapping[str, pl.DataType], kept: Mappi
     return level
 
 
-def select_levels(context: Context, study: Study, pool: Pool) -> dict[str, Manifest]:
+def select_levels(context: Context, study: Study, pool: AnnotatedPool) -> dict[str, Manifest]:
     """Every level's selection, in the order of the study; a summary has the tokens kept by domain."""
-    known = known_columns(context.workdir, pool.manifest, pool.signals)
+    known = known_columns(context.workdir, pool.documents, pool.signals)
     kept: dict[str, Mapping[str, int]] = {}
     selections: dict[str, Manifest] = {}
     for name in study.levels:
@@ -63,14 +66,11 @@ def select_levels(context: Context, study: Study, pool: Pool) -> dict[str, Manif
     return selections
 
 
-def thresholds(context: Context, pool: Pool, level: Level) -> select.Thresholds:
+def thresholds(context: Context, pool: AnnotatedPool, level: Level) -> select.Thresholds:
     """Search whatever the level's rules need to know of the whole pool (nothing, for most)."""
-    seen, columns = shards(context.workdir, pool.manifest, pool.signals), columns_of(level)
-    found = select.Thresholds()
-    while not found.settled(level):
-        jobs = [(shard, columns, level, found) for shard in seen]
-        found = select.settle(level, found, search.merge([part for _, part in context.executor.map(measure_level, jobs)]))
-    return found
+    columns = columns_of(level)
+    units = [(shard, columns, level) for shard in shards(context.workdir, pool.documents, pool.signals)]
+    return settle(context, measure_level, units, select.Thresholds.of(level), partial(select.settle, level))
 
 
 def columns_of(level: Level) -> list[str]:
@@ -78,26 +78,32 @@ def columns_of(level: Level) -> list[str]:
     return [*FRAME, *sorted(level.columns - set(FRAME))]
 
 
-def _inputs(pool: Pool, columns: Sequence[str]) -> dict[str, str]:
-    """Digests of the signals that `columns` name."""
+def _inputs(pool: AnnotatedPool, columns: Sequence[str]) -> dict[str, Manifest]:
+    """The pool and the signals that `columns` name."""
     names = {column.partition(".")[0] for column in columns if "." in column} | {"tokens", "withheld"}
-    return {"pool": pool.manifest.digest} | {name: pool.signals[name].digest for name in sorted(names)}
+    return {"pool": pool.documents} | {name: pool.signals[name] for name in sorted(names)}
 
 
-def _select(context: Context, study: Study, pool: Pool, level: Level) -> Manifest:
+def _select(context: Context, study: Study, pool: AnnotatedPool, level: Level) -> Manifest:
     """The selection of one level: thresholds first, then every document's fate."""
     columns, rules = columns_of(level), [rule.reason for rule in level.rules]
     config: dict[str, Any] = {"rules": rules, "seed": study.seed}
     if study.levels[level.name].random is not None:
         config["tokens"] = {rule.random.like: dict(rule.random.tokens) for rule in level.rules if rule.random}
-    step = Step(f"selections/{level.name}", config, _inputs(pool, columns))
-    if (manifest := context.workdir.manifest(step)) is not None:
-        context.progress.cached(step.name)
-        return manifest
-    found = thresholds(context, pool, level)
-    units = [(shard, columns, level, found) for shard in shards(context.workdir, pool.manifest, pool.signals)]
-    facts = {"reasons": list(dict.fromkeys([*WITHHELD, *rules])), "thresholds": explain.found(level, found).to_dicts()}
-    return run_step(context, step, select_level, units, lambda parts: _kept(level.name, parts) | facts)
+
+    @cache
+    def found() -> select.Thresholds:
+        return thresholds(context, pool, level)
+
+    def summarize(parts: list[dict[str, Any]]) -> dict[str, Any]:
+        reasons = list(dict.fromkeys([*WITHHELD, *rules]))
+        return _kept(level.name, parts) | {"reasons": reasons, "thresholds": explain.found(level, found()).to_dicts()}
+
+    step = Step(
+        f"selections/{level.name}", config, _inputs(pool, columns), compute=select_level, summarize=summarize,
+        units=lambda: [(s, columns, level, found()) for s in shards(context.workdir, pool.documents, pool.signals)],
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 def _frame(shard: Shard, columns: list[str]) -> tuple[pl.DataFrame, pl.Series]:

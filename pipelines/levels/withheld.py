@@ -10,8 +10,9 @@ import polars as pl
 
 from curation.levels import heldout
 from curation.levels.heldout import Heldout
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step, Unit
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.study.study import Study
 
@@ -28,18 +29,16 @@ def declared(study: Study) -> Heldout:
 def withheld(context: Context, study: Study, pool: Manifest, duplicates: Manifest) -> Manifest:
     """Decide for every pool document, by its duplicate cluster."""
     rule = declared(study)
-    step = Step(
-        "withheld",
-        {"seed": rule.seed, "heldout": rule.fraction, "references": list(rule.references), "examples": list(rule.examples)},
-        {"pool": pool.digest, "duplicates": duplicates.digest},
-    )
-    if (manifest := context.workdir.manifest(step)) is not None:
-        context.progress.cached(step.name)
-        return manifest
-    seen = shards(context.workdir, pool, {"duplicates": duplicates})
-    found = [c for _, c in context.executor.map(clusters, [(s, rule) for s in seen])] if rule.references else []
-    units = [(shard, rule, heldout.union(found)) for shard in seen]
-    return run_step(context, step, decide, units)
+
+    def decisions() -> list[Unit]:
+        pool_shards = shards(context.workdir, pool, {"duplicates": duplicates})
+        jobs = [(shard, rule) for shard in pool_shards] if rule.references else []
+        references = heldout.union([found for _, found in context.executor.map(clusters, jobs)])
+        return [(shard, rule, references) for shard in pool_shards]
+
+    config = {"seed": rule.seed, "heldout": rule.fraction, "references": list(rule.references), "examples": list(rule.examples)}
+    step = Step("withheld", config, {"pool": pool, "duplicates": duplicates}, compute=decide, units=decisions)
+    return run_step(context, step)
 
 
 def clusters(shard: Shard, rule: Heldout) -> pl.Series:

@@ -7,8 +7,10 @@ import pyarrow as pa
 
 from curation.levels import card, edits
 from curation.levels.card import CardFacts, LevelFacts
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Output, Step, Workdir
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step, Unit
+from pipelines.engine.workdir import Workdir
 from pipelines.outcomes.looking import ledger_files
 from pipelines.run_study import Curated
 from pipelines.signals import classifiers
@@ -20,19 +22,26 @@ DOCUMENT = ["uid", "text", "source", "domain", "url", "date"]
 
 def dataset(context: Context, study: Study, curated: Curated, command: str) -> str:
     """Write the folder, and say where it is. A level's file `i` holds what the level keeps of pool shard `i`."""
-    seen = shards(context.workdir, curated.pool.manifest, curated.pool.signals)
-    config = {"default": list(study.levels)[-1], "title": study.name}
-    inputs = {f"ledgers/{name}": made.digest for name, made in curated.ledgers.items()}
-    step = Step("dataset", config, inputs | {"pool": curated.pool.manifest.digest}, version=2)
-    units = []
-    for name in study.levels:
-        after = [edit for ancestor in study.lineage(name) for edit in study.levels[ancestor].edit]
-        files = ledger_files(curated, name)
-        units += [(shard, files[i], after, card.file_name(name, i, len(seen))) for i, shard in enumerate(seen)]
-    made = run_step(context, step, write_rows, units, unit="files")
-    text = card.card(_facts(context.workdir, study, curated, command))
-    context.workdir.write_bytes(f"{made.step.path}/README.md", text.encode())
-    return context.workdir.full(made.step.path)
+
+    def files() -> list[Unit]:
+        pool_shards = shards(context.workdir, curated.pool.documents, curated.pool.signals)
+        units = []
+        for name in study.levels:
+            after = [edit for ancestor in study.lineage(name) for edit in study.levels[ancestor].edit]
+            names = [card.file_name(name, i, len(pool_shards)) for i in range(len(pool_shards))]
+            ledgers = ledger_files(curated, name)
+            units += [(shard, ledger, after, file) for shard, ledger, file in zip(pool_shards, ledgers, names, strict=True)]
+        return units
+
+    def write_card(workdir: Workdir, folder: Manifest) -> None:
+        workdir.update(f"{folder.step.path}/README.md", card.card(_facts(study, curated, command)).encode())
+
+    step = Step(
+        "dataset", {"default": list(study.levels)[-1], "title": study.name},
+        {f"ledgers/{name}": made for name, made in curated.ledgers.items()} | {"pool": curated.pool.documents}, version=2,
+        compute=write_rows, units=files, unit="files", publish=write_card,
+    )  # fmt: skip
+    return context.workdir.full(run_step(context, step).step.path)
 
 
 def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: str) -> dict[str, Any]:
@@ -49,9 +58,9 @@ def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: s
     return {"documents": rows.num_rows}
 
 
-def _facts(workdir: Workdir, study: Study, curated: Curated, command: str) -> CardFacts:
+def _facts(study: Study, curated: Curated, command: str) -> CardFacts:
     evaluation = study.evaluation
-    scorers = {name: _classifier(workdir, study, curated, name) for name in study.classifiers}
+    scorers = {name: _classifier(study, curated, name) for name in study.classifiers}
     levels = [_level(study, curated, name) for name in study.levels]
     return CardFacts(
         title=study.name,
@@ -63,18 +72,18 @@ def _facts(workdir: Workdir, study: Study, curated: Curated, command: str) -> Ca
         heldout=f"{evaluation.heldout:.3g} of the duplicate clusters, by hash (seed {study.seed}), are in no level, "
         "nor are the documents of references and what duplicates them.",
         classifiers=scorers,
-        digests={"pool": curated.pool.manifest.digest}
+        digests={"pool": curated.pool.documents.digest}
         | {f"level {name}": made.digest for name, made in curated.levels.items()},
     )
 
 
-def _classifier(workdir: Workdir, study: Study, curated: Curated, name: str) -> dict[str, Any]:
+def _classifier(study: Study, curated: Curated, name: str) -> dict[str, Any]:
     """What a classifier was made of and how well it tells its held-out examples apart."""
     declared = study.classifiers[name]
     facts = declared.model_dump(include={"positives", "negatives", "model"}, exclude_none=True)
     if declared.model is not None:
-        return facts | {"xxh3": curated.pool.signals[name].step.inputs["model"], "label": declared.label}
-    found = classifiers.report(workdir, name, curated.pool.signals[name])
+        return facts | {"xxh3": curated.pool.signals[name].step.config["model"], "label": declared.label}
+    found = classifiers.report(curated.pool.signals[name])
     bias = ", ".join(f"{kind} {value:+.2f}" for kind, value in found["length_bias"].items())
     means = ", ".join(f"{domain} {row['score']:.2f} ({row['n']})" for domain, row in sorted(found["domains"].items())[:20])
     return facts | {

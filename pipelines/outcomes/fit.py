@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step, Workdir
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import Workdir
 from pipelines.runs.observations import FILE
 from pipelines.study.study import Study, StudyError
 from scaling_fit import Settings, analyse, summary
@@ -34,10 +36,12 @@ def fit(context: Context, study: Study, observations: Manifest, noise: Manifest 
     """`fit.json` (see docs/fitting.md) and `summary.txt`; the manifest's summary has the verdict. `noise`: the repeated runs
     of `checks.noise`, which say how far trunks scatter where the ladder itself repeats none."""
     asked = settings(study)
-    inputs = {"observations": observations.digest} | ({"noise": noise.digest} if noise else {})
-    step = Step("fit", {"settings": encode(asked)}, inputs, version=4)
     unit = (context.workdir, observations.files(FILE)[0], noise.files(".parquet") if noise else [], asked)
-    return run_step(context, step, analyse_table, [unit], lambda parts: {"verdict": parts[0]["verdict"]}, unit="fits")
+    step = Step(
+        "fit", {"settings": encode(asked)}, {"observations": observations} | ({"noise": noise} if noise else {}), version=4,
+        compute=analyse_table, units=lambda: [unit], summarize=lambda parts: {"verdict": parts[0]["verdict"]}, unit="fits",
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 def analyse_table(out: Output, workdir: Workdir, path: str, noise: list[str], asked: Settings) -> dict[str, str]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from curation.levels import explain
 from curation.levels.level import Level
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.levels.selections import FRAME, build, columns_of, thresholds
 from pipelines.run_study import Curated
 from pipelines.signals.shards import Shard, known_columns, shards
@@ -21,7 +21,7 @@ def level_of(context: Context, study: Study, curated: Curated, name: str) -> Lev
     """The level as rules. Raises StudyError for an unknown name."""
     if name not in study.levels:
         raise StudyError(f"{name!r} is not a level of this study (levels: {', '.join(study.levels)})")
-    known = known_columns(context.workdir, curated.pool.manifest, curated.pool.signals)
+    known = known_columns(context.workdir, curated.pool.documents, curated.pool.signals)
     return build(study, name, known, {other: s.summary["tokens"] for other, s in curated.selections.items()})
 
 
@@ -34,7 +34,7 @@ def life(context: Context, study: Study, curated: Curated, doc_id: int) -> dict[
     """One document through all levels: what it is, what duplicates it, and what every rule of every level saw in it."""
     number, row = doc_id >> 32, doc_id & 0xFFFFFFFF
     name = f"shard-{number:08d}.parquet"
-    seen = [s for s in shards(context.workdir, curated.pool.manifest, curated.pool.signals) if s.pool.endswith(name)]
+    seen = [s for s in shards(context.workdir, curated.pool.documents, curated.pool.signals) if s.pool.endswith(name)]
     if not seen:
         raise StudyError(f"document {doc_id}: the pool has no shard {number}; take a doc_id from a ledger or `assay inspect`")
     shard = seen[0]
@@ -71,7 +71,7 @@ def at_threshold(
         raise StudyError(
             f"levels.{name}: no rule has {rule!r} in it; its rules: {'; '.join(r.reason for r in level.rules) or 'none'}"
         )
-    seen = shards(context.workdir, curated.pool.manifest, curated.pool.signals)
+    seen = shards(context.workdir, curated.pool.documents, curated.pool.signals)
     for index, reason in chosen:
         near: list[tuple[float, Shard, int]] = []
         for shard in seen:
@@ -109,7 +109,7 @@ def difference(context: Context, study: Study, curated: Curated, a: str, b: str)
     for name in (a, b):
         level_of(context, study, curated, name)
     parts = []
-    seen = shards(context.workdir, curated.pool.manifest, curated.pool.signals)
+    seen = shards(context.workdir, curated.pool.documents, curated.pool.signals)
     for shard in seen:
         ledgers = [
             pl.DataFrame(context.workdir.read_table(ledger_files(curated, name)[shard.index], ["reason"])) for name in (a, b)

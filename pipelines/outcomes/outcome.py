@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.engine.run_step import Context
-from pipelines.engine.workdir import Manifest
+from pipelines.engine.run import Context
+from pipelines.engine.step import Manifest
 from pipelines.report import verdict as layout
 from pipelines.run_study import Trained
 from pipelines.study.study import Study

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from curation.levels.ledger import IN, KEPT
 from pipelines import run_study
-from pipelines.engine.run_step import Context, StepMissingError
+from pipelines.engine.run import Context, StepMissingError
 from pipelines.report.summaries import UNITS, since_parent
 from pipelines.run_study import Curated
 from pipelines.runs.ladder import rungs
@@ -36,14 +36,14 @@ def funnel(context: Context, study: Study, curated: Curated) -> None:
             table.add_row(shown, row["reason"] or KEPT, *counts, style=style)
             shown = ""
     context.progress.console.print(table)
-    for name, reasons in curated.pool.manifest.summary["unread"].items():
+    for name, reasons in curated.pool.documents.summary["unread"].items():
         if reasons:
             files = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
             context.progress.say(f"source {name}: {sum(reasons.values())} files are not read: {files}")
-    malformed = sum(source["malformed"] for source in curated.pool.manifest.summary["sources"].values())
+    malformed = sum(source["malformed"] for source in curated.pool.documents.summary["sources"].values())
     if malformed:
         context.progress.say(
-            f"{malformed} malformed records in quarantine: {curated.pool.manifest.step.path}/quarantine-*.jsonl"
+            f"{malformed} malformed records in quarantine: {curated.pool.documents.step.path}/quarantine-*.jsonl"
         )
 
 
@@ -61,16 +61,14 @@ def _by_kind(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def plan(context: Context, study: Study, base: Path) -> dict[str, Any]:
     """Levels, runs, tokens, FLOPs, and what of it all is cached, without computing anything."""
-    cached = _Cached()
     reading = context.only_reading("assay run")
-    reading.progress.cached = cached  # pyright: ignore[reportAttributeAccessIssue]
     missing = ""
     try:
         curated = run_study.curate(reading, study, base)
         trained = run_study.train_levels(reading, study, curated)
         run_study.fit_observations(reading, study, trained)
     except StepMissingError as error:
-        missing = error.step
+        missing = error.step.name
     ladder = []
     for rung in rungs(study):
         runs = len(study.levels) * study.ladder.seeds
@@ -86,7 +84,8 @@ def plan(context: Context, study: Study, base: Path) -> dict[str, Any]:
     levels = {name: level.model_dump(mode="json", exclude_defaults=True) for name, level in study.levels.items()}
     return {
         "study": study.name, "workdir": context.workdir.root, "levels": levels, "ladder": ladder,
-        "flops": sum(row["flops"] for row in ladder), "cached": cached.names, "to_be_made_from": missing or None,
+        "flops": sum(row["flops"] for row in ladder), "cached": reading.progress.cached_steps,
+        "to_be_made_from": missing or None,
     }  # fmt: skip
 
 
@@ -109,13 +108,3 @@ def show_plan(console: Console, found: dict[str, Any]) -> None:
     console.print(f"cached: {', '.join(found['cached']) or 'nothing'}")
     missing = found["to_be_made_from"]
     console.print(f"to be made: {f'{missing} and what follows from it' if missing else 'nothing'}")
-
-
-class _Cached:
-    """Collects the names of cached steps."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def __call__(self, name: str) -> None:
-        self.names.append(name)

@@ -19,8 +19,9 @@ import yaml
 
 from curation.hashing import mix64, stream
 from curation.levels.ledger import IN, KEPT
-from pipelines.engine.run_step import Context
-from pipelines.engine.workdir import Manifest, Step, Workdir
+from pipelines.engine.run import Context
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import Workdir
 from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
 from pipelines.run_study import Curated, Trained
@@ -40,9 +41,9 @@ def report(
     context: Context, study: Study, curated: Curated, trained: Trained, fitted: Manifest, command: str, samples: bool
 ) -> str:
     """Write `report/` unless it is there already for exactly these results. Returns the path of index.html."""
-    inputs = {"fit": fitted.digest, "observations": trained.observations.digest}
-    inputs |= {f"levels/{name}": manifest.digest for name, manifest in curated.levels.items()}
-    inputs |= {f"checks/{name}": manifest.digest for name, manifest in vars(trained.checks).items() if manifest}
+    inputs = {"fit": fitted, "observations": trained.observations}
+    inputs |= {f"levels/{name}": manifest for name, manifest in curated.levels.items()}
+    inputs |= {f"checks/{name}": manifest for name, manifest in vars(trained.checks).items() if manifest}
     step = Step("report", {"samples": samples, "study": study.model_dump(mode="json"), "page": _page_digest()}, inputs)
     marker, workdir = "report/made_from.json", context.workdir
     if workdir.exists(marker) and workdir.read_json(marker) == step.id:
@@ -107,10 +108,10 @@ def gather(
         paired=_paired(workdir, study, curated, trained),
         certificates=_certificates(workdir, trained),
         training=_training(workdir, study, trained),
-        spreads=checks.spreads(context, checked.noise) if checked.noise else [],
-        optima=checks.optima(context, study, checked.learning_rate) if checked.learning_rate else [],
-        gaps=checks.schedule_gaps(context, study, checked.cosine) if checked.cosine else [],
-        quarantine=_quarantine(curated.pool.manifest),
+        spreads=checks.spreads(workdir, checked.noise) if checked.noise else [],
+        optima=checks.optima(workdir, study, checked.learning_rate) if checked.learning_rate else [],
+        gaps=checks.schedule_gaps(workdir, study, checked.cosine) if checked.cosine else [],
+        quarantine=_quarantine(curated.pool.documents),
     )
 
 
@@ -158,7 +159,7 @@ def _near(duplicates: Manifest) -> dict[str, Any]:
 
 def _classifier(workdir: Workdir, curated: Curated, name: str) -> Any:
     signal = curated.pool.signals[name]
-    found = classifiers.report(workdir, name, signal)
+    found = classifiers.report(signal)
     edges = np.linspace(0, 1, 21)
     counts = np.zeros(20, np.int64)
     for path in signal.files(".parquet"):
@@ -183,7 +184,7 @@ def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
         rules = [row["reason"] for row in ledgers.summary["funnel"] if row["reason"] not in inherited | {IN}]
         paths = [path for path in ledgers.files(".parquet") if "/exchange/" not in path]
         chosen = []
-        for shard, path in zip(shards(workdir, curated.pool.manifest, curated.pool.signals), paths, strict=True):
+        for shard, path in zip(shards(workdir, curated.pool.documents, curated.pool.signals), paths, strict=True):
             rows = pl.DataFrame(workdir.read_table(path, ["keep", "reason", "value"])).with_row_index("row")
             frame = shard.frame(["uid"])
             rows = rows.with_columns(

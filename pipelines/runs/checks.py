@@ -3,8 +3,7 @@
 Each is a step of its own: a few stacks at chosen cells, whose observations say how far the ladder's numbers can be trusted.
 """
 
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,13 @@ import pyarrow.parquet as pq
 import torch
 
 from pipelines.engine.executor import Resources
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step, Workdir
-from pipelines.runs import checkpoints
-from pipelines.runs.ladder import Rung, plan_body, rungs
-from pipelines.runs.stacking import gpu
-from pipelines.runs.train import local_inputs
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import JsonObject, Workdir
+from pipelines.runs.ladder import Rung, rungs
+from pipelines.runs.stack_training import trained_stack
+from pipelines.runs.training_plan import TrainingData, training_plan
 from pipelines.runs.watching import watching
 from pipelines.signals.shards import shard_file
 from pipelines.study.study import Study, StudyError
@@ -34,7 +34,6 @@ from scaling_fit.observations import observations
 from training.certificate import code_digest
 from training.checks import cosine_stack, lr_check_stack, noise_stack
 from training.plan import Plan, PlanError, Run, parse_plan
-from training.run import run_stack
 from training.schedule import tokens_of_ladder
 
 NOISE_FILE = "noise.parquet"
@@ -49,86 +48,77 @@ class Checks:
     cosine: Manifest | None
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What every check trains on."""
-
-    levels: Mapping[str, Manifest]
-    evaluation: Manifest
-    tokenizer: str
-
-
-def run_checks(context: Context, study: Study, inputs: Inputs) -> Checks:
+def run_checks(context: Context, study: Study, data: TrainingData) -> Checks:
     """Every check that the study declares."""
     declared = study.checks
     return Checks(
-        measure_noise(context, study, declared.noise, inputs) if declared.noise else None,
-        _learning_rate(context, study, inputs) if declared.learning_rate else None,
-        _cosine(context, study, inputs) if declared.cosine else None,
+        measure_noise(context, study, declared.noise, data) if declared.noise else None,
+        _learning_rate(context, study, data) if declared.learning_rate else None,
+        _cosine(context, study, data) if declared.cosine else None,
     )
 
 
-def measure_noise(context: Context, study: Study, declared: NoiseCheck, inputs: Inputs) -> Manifest:
+def measure_noise(context: Context, study: Study, declared: NoiseCheck, data: TrainingData) -> Manifest:
     """Every checked level at every cell of `declared`, over its seeds: one stack per shape. A copy of the table lies at the
     top of the work directory, where the fitter (`--noise`) and `assay power` read it."""
     bodies = []
     for shape, tokens in declared.cells.items():
         rung = _rung(study, shape, "checks.noise.cells")
-        body = _body(study, rung, inputs, seeds=1, tokens=max(tokens))
+        body = _body(study, rung, data, seeds=1, tokens=max(tokens))
         bodies.append(_with("checks.noise", body, noise_stack, tokens, range(declared.seeds)))
-    manifest = _train(context, study, "noise", bodies, inputs)
+    return _train(context, study, "noise", bodies, data, publish=_publish_noise)
+
+
+def _publish_noise(workdir: Workdir, manifest: Manifest) -> None:
     sink = pa.BufferOutputStream()
-    pq.write_table(table(context, manifest), sink)
-    content = sink.getvalue().to_pybytes()
-    if not context.workdir.exists(NOISE_FILE) or context.workdir.read_bytes(NOISE_FILE) != content:
-        context.workdir.write_bytes(NOISE_FILE, content)
-    return manifest
+    pq.write_table(table(workdir, manifest), sink)
+    workdir.update(NOISE_FILE, sink.getvalue().to_pybytes())
 
 
-def _learning_rate(context: Context, study: Study, inputs: Inputs) -> Manifest:
+def _learning_rate(context: Context, study: Study, data: TrainingData) -> Manifest:
     declared = study.checks.learning_rate
     assert declared is not None
     rung = _rung(study, declared.shape, "checks.learning_rate.shape")
-    body = _body(study, rung, inputs, seeds=1, tokens=declared.tokens)
+    body = _body(study, rung, data, seeds=1, tokens=declared.tokens)
     rates = _with("checks.learning_rate", body, lr_check_stack, study.checked_levels, declared.tokens, declared.factors)
-    return _train(context, study, "learning_rate", [rates], inputs)
+    return _train(context, study, "learning_rate", [rates], data)
 
 
-def _cosine(context: Context, study: Study, inputs: Inputs) -> Manifest:
+def _cosine(context: Context, study: Study, data: TrainingData) -> Manifest:
     declared = study.checks.cosine
     assert declared is not None
     rung = _rung(study, declared.shape, "checks.cosine.shape")
-    body = _body(study, rung, inputs, seeds=declared.seeds, tokens=declared.tokens)
+    body = _body(study, rung, data, seeds=declared.seeds, tokens=declared.tokens)
     branches = body | {"stacks": [body["stacks"][0] | {"tokens": (declared.tokens,)}]}
     cosines = _with("checks.cosine", body, cosine_stack, declared.tokens)
-    return _train(context, study, "cosine", [branches, cosines], inputs)
+    return _train(context, study, "cosine", [branches, cosines], data)
 
 
-def spreads(context: Context, manifest: Manifest) -> list[Spread]:
+def spreads(workdir: Workdir, manifest: Manifest) -> list[Spread]:
     """Per cell and evaluation set: the spread over seeds, alone and paired between levels."""
-    return seed_spreads(observations(table(context, manifest)))
+    return seed_spreads(observations(table(workdir, manifest)))
 
 
-def optima(context: Context, study: Study, manifest: Manifest) -> list[Optimum]:
+def optima(workdir: Workdir, study: Study, manifest: Manifest) -> list[Optimum]:
     """Per checked level: the best learning rate, and what the ladder's own rate costs."""
     declared = study.checks.learning_rate
     assert declared is not None
     rung = _rung(study, declared.shape, "checks.learning_rate.shape")
-    return lr_optima(observations(table(context, manifest)), rung.lr, study.fit.eval_set)
+    return lr_optima(observations(table(workdir, manifest)), rung.lr, study.fit.eval_set)
 
 
-def schedule_gaps(context: Context, study: Study, manifest: Manifest) -> list[Gap]:
+def schedule_gaps(workdir: Workdir, study: Study, manifest: Manifest) -> list[Gap]:
     """Per evaluation set and rate: the cosine's loss minus the branch's."""
     declared = study.checks.cosine
     assert declared is not None
     rung = _rung(study, declared.shape, "checks.cosine.shape")
-    branches, cosines = (observations(context.workdir.read_table(path)) for path in sorted(manifest.files(".parquet")))
+    branches, cosines = (observations(workdir.read_table(path)) for path in sorted(manifest.files(".parquet")))
     return gaps(branches, cosines, rung.lr)
 
 
-def table(context: Context, manifest: Manifest) -> pa.Table:
+def table(workdir: Workdir, manifest: Manifest) -> pa.Table:
     """The observations of a check, of all its stacks."""
-    return pa.concat_tables([context.workdir.read_table(path) for path in manifest.files(".parquet")])
+    return pa.concat_tables([workdir.read_table(path) for path in manifest.files(".parquet")])
 
 
 def _rung(study: Study, shape: str, place: str) -> Rung:
@@ -138,25 +128,17 @@ def _rung(study: Study, shape: str, place: str) -> Rung:
     return made[shape]
 
 
-def _body(study: Study, rung: Rung, inputs: Inputs, *, seeds: int, tokens: int) -> dict[str, Any]:
+def _body(study: Study, rung: Rung, data: TrainingData, *, seeds: int, tokens: int) -> JsonObject:
     """The checked levels at one shape as a training plan with the stack "s"; its paths are the work directory's own."""
     if tokens > max(rung.tokens):
         raise StudyError(
             f"checks: D {tokens:,} is beyond the ladder's longest, {max(rung.tokens):,}; check a cell of the ladder"
         )
     stack = rung.stack("s", [Run(level, seed) for seed in range(seeds) for level in study.checked_levels])
-    datasets = {
-        level: {
-            "path": inputs.levels[level].step.path, "digest": inputs.levels[level].digest,
-            "unique_tokens": inputs.levels[level].summary["unique_tokens"],
-        }
-        for level in study.checked_levels
-    }  # fmt: skip
-    evaluation = {"path": inputs.evaluation.step.path, "digest": inputs.evaluation.digest, "tokenizer": inputs.tokenizer}
-    return plan_body(study, [stack], datasets, evaluation)
+    return training_plan(study, [stack], data, whole_ladder=False)
 
 
-def _with(place: str, body: dict[str, Any], make: Callable[..., Plan], *arguments: Any) -> dict[str, Any]:
+def _with(place: str, body: JsonObject, make: Callable[..., Plan], *arguments: Any) -> JsonObject:
     """`body` with the stack that `make(plan, "s", *arguments)` puts in place of its own."""
     try:
         made = make(parse_plan(body, Path()), "s", *arguments)
@@ -165,7 +147,7 @@ def _with(place: str, body: dict[str, Any], make: Callable[..., Plan], *argument
     return body | {"schedule": asdict(made.schedule), "stacks": [asdict(stack) for stack in made.stacks]}
 
 
-def _checked(place: str, body: dict[str, Any]) -> dict[str, Any]:
+def _checked(place: str, body: JsonObject) -> JsonObject:
     """The plan, refused here rather than on a worker where it cannot be trained."""
     try:
         parse_plan(body, Path())
@@ -174,33 +156,40 @@ def _checked(place: str, body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _train(context: Context, study: Study, name: str, bodies: list[dict[str, Any]], inputs: Inputs) -> Manifest:
+def _train(
+    context: Context,
+    study: Study,
+    name: str,
+    bodies: list[JsonObject],
+    data: TrainingData,
+    publish: Callable[[Workdir, Manifest], None] | None = None,
+) -> Manifest:
     """One step with a unit per plan, each with one stack to train."""
+    ladder = study.ladder
     config = {
         "plans": [{key: value for key, value in body.items() if key not in ("datasets", "evaluation")} for body in bodies],
-        "device": "cuda" if study.ladder.gpus else "cpu", "code": code_digest(), "torch": torch.__version__.split("+")[0],
+        "device": "cuda" if ladder.gpus else "cpu", "code": code_digest(), "torch": torch.__version__.split("+")[0],
     }  # fmt: skip
-    digests = {level: inputs.levels[level].digest for level in study.checked_levels}
-    step = Step(f"checks/{name}", config, digests | {"evaluation": inputs.evaluation.digest, "tokenizer": inputs.tokenizer})
-    needed = Resources(cpus=study.ladder.threads, gpus=study.ladder.gpus)
-    units = [
-        (context.workdir, _checked(f"checks.{name}", _named(body, f"{name}-{place}-{step.id}")))
-        for place, body in enumerate(bodies)
-    ]
-    stacks = [plan["stacks"][0] for _, plan in units]
+    inputs = {f"levels/{level}": data.levels[level] for level in study.checked_levels}
+    inputs |= {"evaluation": data.evaluation, "tokenizer": data.tokenizer}
+    plan_digest = Step(f"checks/{name}", config, inputs).id
+    plans = [_checked(f"checks.{name}", _named(body, f"{name}-{place}-{plan_digest}")) for place, body in enumerate(bodies)]
+    stacks = [plan["stacks"][0] for plan in plans]
     folders = [(Path(context.workdir.full(f"scratch/{stack['id']}")), len(stack["runs"])) for stack in stacks]
-    return run_step(
-        context, step, train_check, units, resources=needed, weight=lambda i: _tokens(bodies[i]), unit="tokens",
-        watch=partial(watching, folders) if context.workdir.is_local else None,
+    step = Step(
+        f"checks/{name}", config, inputs, compute=train_check, units=lambda: [(plan, ladder.gpus > 0) for plan in plans],
+        resources=Resources(cpus=ladder.threads, gpus=ladder.gpus), weight=lambda i: _tokens(bodies[i]), unit="tokens",
+        watch=partial(watching, folders) if context.workdir.is_local else None, publish=publish,
     )  # fmt: skip
+    return run_step(context, step)
 
 
-def _named(body: dict[str, Any], stack_id: str) -> dict[str, Any]:
+def _named(body: JsonObject, stack_id: str) -> JsonObject:
     """The plan with its stack under a name of its own, so that an interrupted check finds its checkpoint."""
     return body | {"stacks": [body["stacks"][0] | {"id": stack_id}]}
 
 
-def _tokens(body: dict[str, Any]) -> int:
+def _tokens(body: JsonObject) -> int:
     """Tokens that a plan's stack trains on."""
     stack, schedule = body["stacks"][0], body["schedule"]
     ladder = list(stack["tokens"])
@@ -208,13 +197,8 @@ def _tokens(body: dict[str, Any]) -> int:
     return round(each * len(stack["runs"]))
 
 
-def train_check(out: Output, workdir: Workdir, body: dict[str, Any]) -> dict[str, Any]:
-    """Train one plan's stack and keep its observations. Runs on a worker; picks up its own checkpoints after a retry."""
-    name, device = body["stacks"][0]["id"], gpu() if out.step.config["device"] == "cuda" else torch.device("cpu")
-    with local_inputs(workdir, body) as (base, scratch):
-        checkpoints.fetch(workdir, name, scratch)
-        folder = run_stack(parse_plan(body, base), name, scratch, checkpoints.keeper(workdir, name, scratch), device)
+def train_check(out: Output, plan: JsonObject, on_gpu: bool) -> JsonObject:
+    """Train one plan's stack and keep its observations. Runs on a worker."""
+    with trained_stack(out.workdir, plan, on_gpu=on_gpu) as folder:
         out.write_table(shard_file(out.index), pq.read_table(folder / "observations.parquet"))
-        shutil.rmtree(folder)
-        checkpoints.drop(workdir, name)
-    return {"runs": len(body["stacks"][0]["runs"])}
+    return {"runs": len(plan["stacks"][0]["runs"])}

@@ -1,10 +1,9 @@
 """The ladder as a list of runs: which shapes, tokens and seeds, by which recipe, at what cost. Needs no data."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from curation.hashing import stream
 from pipelines.study.study import Study, StudyError
 from pipelines.study.training import ShapeSection
 from training.plan import Run, Stack
@@ -74,28 +73,3 @@ def _shape(name: str, declared: ShapeSection) -> Shape:
 
 def optimizer(study: Study, rung: Rung) -> dict[str, Any]:
     return {"beta2": rung.beta2, "weight_decay": study.schedule.weight_decay, "clip": study.schedule.clip}
-
-
-def plan_body(
-    study: Study, stacks: Sequence[Stack], paths: dict[str, dict[str, Any]], evaluation: dict[str, Any]
-) -> dict[str, Any]:
-    """A training plan (docs/training.md) as JSON: `paths` are the datasets by level."""
-    made = rungs(study)
-    return {
-        "version": 1,
-        "context": study.ladder.context,
-        "vocab_size": study.tokenizer.vocab_size,
-        "eot": 0,
-        "tokenizer": evaluation["tokenizer"],
-        "order_key": stream(study.seed, "order of windows"),
-        "datasets": paths,
-        "evaluation": {"path": evaluation["path"], "digest": evaluation["digest"]},
-        "shapes": {rung.name: asdict(rung.shape) for rung in made},
-        "optimizer": optimizer(study, made[0]),
-        "schedule": {"kind": study.schedule.kind, "cooldown": study.schedule.cooldown},
-        "precision": study.ladder.precision,
-        "threads": study.ladder.threads,
-        "keep_weights": "none",
-        "trunk_evaluations": study.evaluation.trunk,
-        "stacks": [asdict(stack) for stack in stacks],
-    }

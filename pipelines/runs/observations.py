@@ -7,24 +7,25 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step, Workdir
-from pipelines.runs.train import Cell
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import Workdir
 
 FILE = "observations.parquet"
 
 
-def gather(context: Context, cells: list[Cell], runs: Mapping[str, Manifest], own: Mapping[str, Manifest]) -> Manifest:
-    """Every run's rows, and for each level its own evaluation set (scored by every run; no verdict is drawn from it)."""
-    inputs = {name: manifest.digest for name, manifest in {**runs, **{f"own/{k}": v for k, v in own.items()}}.items()}
-    step = Step("observations", {}, inputs)
-    places = {name: runs[name].step.path for name in (cell.step.name for cell in cells)}
-    unit = (context.workdir, list(places.values()), {level: manifest.files(".parquet") for level, manifest in own.items()})
-    manifest = run_step(context, step, collect, [unit], unit="tables")
-    table = context.workdir.read_bytes(manifest.files(FILE)[0])
-    if not context.workdir.exists(FILE) or context.workdir.read_bytes(FILE) != table:
-        context.workdir.write_bytes(FILE, table)  # where people look for it: the current study's table, at the top
-    return manifest
+def gather(context: Context, runs: Mapping[str, Manifest], own: Mapping[str, Manifest]) -> Manifest:
+    """Every run's rows, and for each level its own evaluation set (scored by every run; no verdict is drawn from it). A copy of
+    the current study's table lies at the top of the work directory, where people look for it."""
+    places = [manifest.step.path for manifest in runs.values()]
+    members = {level: manifest.files(".parquet") for level, manifest in own.items()}
+    step = Step(
+        "observations", {}, {**runs, **{f"own/{level}": manifest for level, manifest in own.items()}}, compute=collect,
+        units=lambda: [(context.workdir, places, members)], unit="tables",
+        publish=lambda workdir, made: workdir.update(FILE, workdir.read_bytes(made.files(FILE)[0])),
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[str]]) -> dict[str, Any]:

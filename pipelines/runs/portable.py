@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,10 +24,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from pipelines.engine.run_step import Context
-from pipelines.engine.workdir import Manifest, Workdir
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context
+from pipelines.engine.step import commit_step, read_manifest
+from pipelines.engine.workdir import Workdir
 from pipelines.runs.stacking import Sizing
-from pipelines.runs.train import Cell, cells, check_tokens, commit, evaluation_at, levels_at, plan_of, stacks_of
+from pipelines.runs.train import Cell, as_stack, cells, check_tokens, stacks_of, write_runs
+from pipelines.runs.training_plan import Folders, TrainingData, training_plan
 from pipelines.study.study import Study, StudyError
 from training.certificate import certify
 from training.evaluate import load_documents
@@ -36,38 +39,34 @@ from training.plan import Plan, Run, Stack, file_digest, parse_plan
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What `import_runs` did: names of runs taken, of those that are still missing, and of folders not yet finished."""
+class ImportedRuns:
+    """What `import_runs` did: names of runs imported, of those that are still missing, and of folders not yet finished."""
 
-    runs: list[str]
+    imported: list[str]
     missing: list[str]
     unfinished: list[str]
 
 
-def export_plan(
-    context: Context, study: Study, levels: Mapping[str, Manifest], evaluation: Manifest, tokenizer: Manifest, folder: Path
-) -> dict[str, Any]:
+def export_plan(context: Context, study: Study, data: TrainingData, folder: Path) -> dict[str, Any]:
     """Write the portable folder; returns the plan. Raises StudyError where nothing is to train or something in the way."""
     if folder.exists() and any(folder.iterdir()):
         raise StudyError(f"--export-plan {folder}: is not empty; name a new folder, or remove it first")
-    check_tokens(study, levels)
-    digest = tokenizer.summary["tokenizer"]
-    missing = [cell for cell in cells(study, levels, evaluation, digest) if context.workdir.manifest(cell.step) is None]
+    check_tokens(study, data.levels)
+    missing = [cell for cell in cells(study, data) if read_manifest(context.workdir, cell.step) is None]
     if not missing:
         raise StudyError("every run of the study is there; nothing is left to export")
-    stacks = stacks_of(missing, {cell.rung.name: Sizing(len(levels)) for cell in missing}, merged=False)
+    stacks = stacks_of(missing, {cell.rung.name: Sizing(len(data.levels)) for cell in missing}, merged=False)
     stacks.sort(key=lambda stack: -stack[0].rung.flops_per_token(study) * len(stack))
-    copied = [("evaluation/documents.parquet", evaluation.files("documents.parquet")[0])]
-    copied.append(("tokenizer.json", tokenizer.files("tokenizer.json")[0]))
+    copied = [("evaluation/documents.parquet", data.evaluation.files("documents.parquet")[0])]
+    copied.append(("tokenizer.json", data.tokenizer.files("tokenizer.json")[0]))
     paths = {name: f"levels/{name}" for name in dict.fromkeys(cell.level for cell in missing)}
     for name, path in paths.items():
-        files = [*levels[name].files(), f"{levels[name].step.path}/dataset.json"]
+        files = [*data.levels[name].files(), f"{data.levels[name].step.path}/dataset.json"]
         copied += [(f"{path}/{Path(file).name}", file) for file in files]
     for name, source in copied:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         context.workdir.fs.get_file(context.workdir.full(source), str(folder / name))
-    told = {"path": "evaluation", "digest": evaluation.digest, "tokenizer": digest}
-    plan = plan_of(study, stacks, levels, paths, told) | {"keep_weights": "last"}
+    plan = training_plan(study, list(map(as_stack, stacks)), data, Folders(paths, "evaluation")) | {"keep_weights": "last"}
     listed = [name for name, _ in copied]
     plan["files"] = {n: {"bytes": (folder / n).stat().st_size, "blake2b": file_digest(folder / n)} for n in listed}
     parse_plan(plan, folder)
@@ -75,21 +74,19 @@ def export_plan(
     return plan
 
 
-def import_runs(
-    context: Context, study: Study, levels: Mapping[str, Manifest], evaluation: Manifest, tokenizer: str, runs: Path
-) -> Taken:
+def import_runs(context: Context, study: Study, data: TrainingData, runs: Path) -> ImportedRuns:
     """Commit every finished run under `runs` that the study lacks. Raises StudyError at the first that is not the study's own,
     naming what differs; nothing of its stack is committed then."""
     if not runs.is_dir():
         raise StudyError(f"--import-runs {runs}: no such folder; name the --out of `python -m training`")
     workdir = context.workdir
-    all_cells = {(c.level, c.rung.name, c.seed): c for c in cells(study, levels, evaluation, tokenizer)}
-    missing = {key: cell for key, cell in all_cells.items() if workdir.manifest(cell.step) is None}
+    all_cells = {(c.level, c.rung.name, c.seed): c for c in cells(study, data)}
+    missing = {key: cell for key, cell in all_cells.items() if read_manifest(workdir, cell.step) is None}
     folders = sorted(path.parent for path in runs.glob("*/certificate.json"))
     if not folders:
         raise StudyError(f"--import-runs {runs}: no stack in it has a certificate.json; name the --out of `python -m training`")
-    taken, unfinished = [], []
-    with _fetched(workdir, evaluation.step.path) as documents:
+    imported, unfinished = [], []
+    with _fetched(workdir, data.evaluation.step.path) as documents:
         for folder in folders:
             if not (folder / "observations.parquet").exists():
                 unfinished.append(folder.name)
@@ -103,15 +100,17 @@ def import_runs(
             if strangers := [key for key in keys if key not in all_cells]:
                 name = "/".join(map(str, strangers[0]))
                 raise StudyError(f"{folder}: the run {name} is not in the study; import runs of its own plan")
-            plan = _plan(study, stack, [all_cells[key] for key in keys], levels, evaluation, tokenizer)
+            plan = _plan(study, stack, [all_cells[key] for key in keys], data)
             _compare(folder, certificate, plan, "cuda" if study.ladder.gpus else "cpu")
             _compare_tables(folder, stack, plan, documents, certificate["certificate"])
             _compare_with_study(workdir, folder, certificate, all_cells.values())
-            commit(workdir, folder, wanted)
-            for cell in wanted:
+            outputs = [Output(workdir, cell.step.path, 0) for cell in wanted]
+            records = write_runs(outputs, folder, [Run(cell.level, cell.seed) for cell in wanted])
+            for cell, record in zip(wanted, records, strict=True):
+                commit_step(workdir, cell.step, [record])
                 del missing[cell.level, cell.rung.name, cell.seed]
-                taken.append(cell.step.name)
-    return Taken(taken, [cell.step.name for cell in missing.values()], unfinished)
+                imported.append(cell.step.name)
+    return ImportedRuns(imported, [cell.step.name for cell in missing.values()], unfinished)
 
 
 def _read_certificate(folder: Path) -> dict[str, Any]:
@@ -133,13 +132,9 @@ def _stack(certificate: Mapping[str, Any]) -> Stack:
     return Stack(**{**raw, "runs": tuple(Run(**run) for run in raw["runs"]), "tokens": tuple(raw["tokens"]), "lr": lr})
 
 
-def _plan(
-    study: Study, stack: Stack, here: Sequence[Cell], levels: Mapping[str, Manifest], evaluation: Manifest, tokenizer: str
-) -> Plan:
+def _plan(study: Study, stack: Stack, here: Sequence[Cell], data: TrainingData) -> Plan:
     """The study's own plan for the runs of a stack, under the stack's id."""
-    body = plan_of(study, [list(here)], levels, levels_at(levels), evaluation_at(evaluation, tokenizer))
-    body["stacks"][0] |= {"id": stack.id}
-    return parse_plan(body, Path())
+    return parse_plan(training_plan(study, [replace(as_stack(here), id=stack.id)], data), Path())
 
 
 def _compare(folder: Path, theirs: Mapping[str, Any], plan: Plan, device: str) -> None:
@@ -219,7 +214,9 @@ def _equal(found: Any, value: Any) -> bool:
 def _compare_with_study(workdir: Workdir, folder: Path, certificate: Mapping[str, Any], known: Any) -> None:
     """Raise StudyError where the study has runs that could not be fitted together with these."""
     for cell in known:
-        if (manifest := workdir.manifest(cell.step)) is None or manifest.parts[0]["certificate"] == certificate["certificate"]:
+        if (manifest := read_manifest(workdir, cell.step)) is None or manifest.parts[0]["certificate"] == certificate[
+            "certificate"
+        ]:
             continue
         ours = workdir.read_json(f"{cell.step.path}/certificate.json")["held_equal"]
         theirs = certificate["held_equal"]

@@ -15,9 +15,11 @@ from curation.document import Batch
 from curation.levels import search
 from curation.levels.expression import parse
 from curation.signals import quality
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step, Workdir
-from pipelines.signals.sampling import Sample, drawn, settle
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step, Unit
+from pipelines.engine.workdir import Workdir
+from pipelines.signals.sampling import Sample, drawn, find_sample
 from pipelines.signals.shards import Shard, known_columns, shard_file, shards
 from pipelines.signals.signals import Signal
 from pipelines.study.curation import ClassifierSection
@@ -33,7 +35,7 @@ def classifier(
     if declared.model is not None:
         return _users(name, declared, pool, base)
     model = train(context, name, declared, pool, signals)
-    step = Step(f"signals/{name}", {}, {"pool": pool.digest, "model": model.digest})
+    step = Step(f"signals/{name}", {}, {"pool": pool, "model": model})
     return Signal(step, score, {"workdir": context.workdir, "model": model.files("model.bin")[0]})
 
 
@@ -56,21 +58,29 @@ def train(
         except ValueError as error:
             raise StudyError(f"classifiers.{name}.{key}: {error}") from None
     read = {column.partition(".")[0] for column in sample.columns if "." in column}
-    inputs = {"pool": pool.digest} | {signal: signals[signal].digest for signal in sorted(read)}
-    drawing = {"groups": dict(sample.groups), "examples": declared.examples, "seed": declared.seed}
-    step = Step(f"classifiers/{name}/examples", drawing, inputs)
-    examples = context.workdir.manifest(step)
-    if examples is None:
-        seen = shards(context.workdir, pool, signals)
-        state = settle(context, sample, seen)
-        examples = run_step(context, step, draw, [(shard, sample, state) for shard in seen], lambda parts: count(name, parts))
+
+    def drawings() -> list[Unit]:
+        pool_shards = shards(context.workdir, pool, signals)
+        state = find_sample(context, sample, pool_shards)
+        return [(shard, sample, state) for shard in pool_shards]
+
+    step = Step(
+        f"classifiers/{name}/examples",
+        {"groups": dict(sample.groups), "examples": declared.examples, "seed": declared.seed},
+        {"pool": pool} | {signal: signals[signal] for signal in sorted(read)},
+        compute=draw, units=drawings, summarize=lambda parts: count(name, parts),
+    )  # fmt: skip
+    examples = run_step(context, step)
     settings = quality.Settings(
         dim=declared.dim, bucket=declared.bucket, word_ngrams=declared.word_ngrams, epochs=declared.epochs,
         lr=declared.lr, seed=declared.seed,
     )  # fmt: skip
-    step = Step(f"classifiers/{name}", asdict(settings), {"examples": examples.digest})
-    unit = (context.workdir, examples.files(".parquet"), settings)
-    return run_step(context, step, fit, [unit], lambda parts: parts[0]["report"], unit="models")
+    step = Step(
+        f"classifiers/{name}", asdict(settings), {"examples": examples}, compute=fit,
+        units=lambda: [(context.workdir, examples.files(".parquet"), settings)],
+        summarize=lambda parts: parts[0]["report"], unit="models",
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 def draw(out: Output, shard: Shard, sample: Sample, state: search.Search) -> dict[str, Any]:
@@ -104,15 +114,9 @@ def fit(out: Output, workdir: Workdir, files: list[str], settings: quality.Setti
     return {"report": asdict(trained.report)}
 
 
-def report(workdir: Workdir, name: str, signal: Manifest) -> dict[str, Any]:
-    """What `curation.signals.quality.Report` says of the model that made the scores `signal`."""
-    for identity in workdir.listing(f"classifiers/{name}"):
-        path = f"classifiers/{name}/{identity}/manifest.json"
-        if workdir.exists(path):
-            made = Manifest.from_bytes(workdir.read_bytes(path))
-            if made.digest == signal.step.inputs["model"]:
-                return made.summary
-    raise ValueError(f"classifiers/{name}: the model of {signal.step.path} is gone; delete that folder too, and curate again")
+def report(signal: Manifest) -> dict[str, Any]:
+    """What `curation.signals.quality.Report` says of the model that gave the scores `signal`."""
+    return signal.step.inputs["model"].summary
 
 
 def _users(name: str, declared: ClassifierSection, pool: Manifest, base: Path) -> Signal:
@@ -126,7 +130,7 @@ def _users(name: str, declared: ClassifierSection, pool: Manifest, base: Path) -
     with fsspec.open(located, "rb") as file:
         digest = xxhash.xxh3_128_hexdigest(file.read())  # pyright: ignore[reportAttributeAccessIssue]
     given = {"label": declared.label, "words": declared.words}
-    step = Step(f"signals/{name}", given, {"pool": pool.digest, "model": digest})
+    step = Step(f"signals/{name}", {**given, "model": digest}, {"pool": pool})
     return Signal(step, quality.compute, {"model": located, **given})
 
 

@@ -19,8 +19,9 @@ from curation.duplicates.paragraphs import CUTS, cut_table, line_hashes, paragra
 from curation.words import scan
 from pipelines.duplicates.duplicate_shards import scopes
 from pipelines.engine.exchange import receive, send, send_by
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step
 from pipelines.signals.shards import Shard, shard_file, shards
 
 BYTES_PER_PARTITION = 2**28  # of pool text: some 4 million lines, 100 MB while they are sorted
@@ -34,24 +35,32 @@ def repeated_lines(context: Context, pool: Manifest, *, min_words: int = 5, scop
     partitions = ceil(pool.total("text_bytes") / BYTES_PER_PARTITION) or 1
     ranges = ceil(len(here) / SHARDS_PER_RANGE)
     config = {"min_words": min_words, "scope": scope}
-    lines = run_step(
-        context, Step("lines/keys", config | {"partitions": partitions}, {"pool": pool.digest}), send_lines,
-        [(shard, min_words, scope, partitions) for shard in here],
+    keys = Step(
+        "lines/keys", config | {"partitions": partitions}, {"pool": pool}, compute=send_lines,
+        units=lambda: [(shard, min_words, scope, partitions) for shard in here],
     )  # fmt: skip
-    repeated = run_step(
-        context, Step("lines/repeats", {"ranges": ranges}, {"lines": lines.digest}), reduce_lines,
-        [(lines.files(), p, ranges) for p in range(partitions)], unit="partitions",
+    lines = run_step(context, keys)
+    repeats = Step(
+        "lines/repeats", {"ranges": ranges}, {"lines": lines}, compute=reduce_lines,
+        units=lambda: [(lines.files(), p, ranges) for p in range(partitions)], unit="partitions",
     )  # fmt: skip
-    step = Step("signals/lines", config, {"pool": pool.digest, "repeats": repeated.digest})
-    return run_step(context, step, cut_lines, [(shard, repeated.files()) for shard in here], totals)
+    repeated = run_step(context, repeats)
+    signal = Step(
+        "signals/lines", config, {"pool": pool, "repeats": repeated}, compute=cut_lines,
+        units=lambda: [(shard, repeated.files()) for shard in here], summarize=totals,
+    )  # fmt: skip
+    return run_step(context, signal)
 
 
 def repeated_substrings(context: Context, pool: Manifest, *, ngram: int = 13, threshold: float = 0.8) -> Manifest:
     """The signal `substrings`, in one task: the filter reads the pool in its order. 2 bytes of memory per word of the pool."""
-    step = Step("signals/substrings", {"ngram": ngram, "threshold": threshold}, {"pool": pool.digest})
     here = shards(context.workdir, pool, {})
     capacity = pool.total("text_bytes") // 5  # an n-gram a word, a word some six bytes
-    return run_step(context, step, cut_substrings, [(here, capacity, ngram, threshold)], totals, unit="pools")
+    step = Step(
+        "signals/substrings", {"ngram": ngram, "threshold": threshold}, {"pool": pool}, compute=cut_substrings,
+        units=lambda: [(here, capacity, ngram, threshold)], summarize=totals, unit="pools",
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 EDITS = {"lines": repeated_lines, "substrings": repeated_substrings}
@@ -64,10 +73,13 @@ def edited_pool(context: Context, pool: Manifest, cuts: Manifest) -> Manifest:
     The summary is the pool's (its sources, what was quarantined) with the share that was removed as `edited`.
     """
     what = cuts.step.name.rpartition("/")[2]
-    step = Step(f"pool-without-{what}", {}, {"pool": pool.digest, "cuts": cuts.digest})
     edited = pool.summary.get("edited", {}) | {what: cuts.summary}
-    units = [(shard,) for shard in shards(context.workdir, pool, {"cuts": cuts})]
-    return run_step(context, step, edit_shard, units, lambda parts: pool.summary | {"edited": edited})
+    step = Step(
+        f"pool-without-{what}", {}, {"pool": pool, "cuts": cuts}, compute=edit_shard,
+        units=lambda: [(shard,) for shard in shards(context.workdir, pool, {"cuts": cuts})],
+        summarize=lambda parts: pool.summary | {"edited": edited},
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 def totals(parts: list[dict[str, Any]]) -> dict[str, Any]:

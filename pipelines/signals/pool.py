@@ -11,8 +11,9 @@ from curation import ingest
 from curation.document import SCHEMA
 from curation.sources import plan, readers
 from curation.sources.source import Fields, Place, Slice, Source
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step
 from pipelines.study.curation import FileSource
 from pipelines.study.study import Study, StudyError
 
@@ -42,15 +43,16 @@ def pool(context: Context, study: Study, base: Path) -> Manifest:
         fingerprints[declared.name] = plan.fingerprint(planned)
         slices += planned
     shard_bytes = round(study.pool.shard_megabytes * 1e6)
-    step = Step("pool", {"fingerprints": fingerprints, "shard_bytes": shard_bytes, "max_malformed": study.pool.max_malformed})
+    config = {"fingerprints": fingerprints, "shard_bytes": shard_bytes, "max_malformed": study.pool.max_malformed}
     # what the progress bar counts; a store that does not tell sizes counts as a byte a slice
     weights = [max(1, sum((part.stop or part.size) - part.start for part in piece.parts)) / 1e6 for piece in slices]
     names = [source.name for source in study.sources]
-    return run_step(
-        context, step, read_slice, [(piece, index, shard_bytes) for index, piece in enumerate(slices)],
-        lambda parts: summarise(parts, names, study.pool.max_malformed) | {"unread": unread},
+    step = Step(
+        "pool", config, compute=read_slice, units=lambda: [(piece, index, shard_bytes) for index, piece in enumerate(slices)],
+        summarize=lambda parts: summarize(parts, names, study.pool.max_malformed) | {"unread": unread},
         weight=weights.__getitem__, unit="MB stored",
     )  # fmt: skip
+    return run_step(context, step)
 
 
 def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def write_shard(out: Output, shard: ingest.Shard, number: int) -> dict[str, Any]
     return facts | {"domains": domains, "quarantine": shard.quarantine.to_pylist(), "then": shard.then}
 
 
-def summarise(parts: list[dict[str, Any]], names: list[str], max_malformed: float) -> dict[str, Any]:
+def summarize(parts: list[dict[str, Any]], names: list[str], max_malformed: float) -> dict[str, Any]:
     """Totals by source and domain; refuses a source that gave nothing and a share of malformed records over the limit."""
     sources = {name: {"documents": 0, "malformed": 0} for name in names}
     domains: Counter[str] = Counter()

@@ -13,7 +13,8 @@ import polars as pl
 from curation.hashing import mix64, stream
 from curation.levels import search
 from curation.levels.expression import parse
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
+from pipelines.signals.search_rounds import settle
 from pipelines.signals.shards import Shard
 
 
@@ -64,13 +65,9 @@ def measure(sample: Sample, shard: Shard, state: search.Search) -> pl.DataFrame:
     return search.histogram(state, key[inside], weight[inside], group.filter(group.is_not_null()))
 
 
-def settle(context: Context, sample: Sample, shards: Sequence[Shard]) -> search.Search:
-    """All rounds: where each group's sample ends."""
-    state = search.search(sample.targets)
-    while not state.done:
-        parts = [part for _, part in context.executor.map(measure, [(sample, shard, state) for shard in shards])]
-        state = search.narrow(state, search.merge(parts))
-    return state
+def find_sample(context: Context, sample: Sample, shards: Sequence[Shard]) -> search.Search:
+    """Where each group's sample ends."""
+    return settle(context, measure, [(sample, shard) for shard in shards], search.search(sample.targets))
 
 
 def drawn(sample: Sample, shard: Shard, state: search.Search) -> pl.Series:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
-from pipelines.engine.workdir import Manifest, Workdir
+from pipelines.engine.step import Manifest
+from pipelines.engine.workdir import Workdir
 
 
 def shard_file(index: int) -> str:

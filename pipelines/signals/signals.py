@@ -4,8 +4,8 @@ A shard's text is read once for all signals that are still missing on it, so the
 has its own identity and its own folder, so adding one computes one.
 """
 
-import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 
 from curation.document import Batch
 from curation.signals.registry import SIGNALS, contents
-from pipelines.engine.run_step import Context
-from pipelines.engine.workdir import Manifest, Output, Step, Workdir
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, Job, Pass, run_together
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import JsonObject
 from pipelines.signals.shards import shard_file
 from pipelines.study.study import StudyError
 
@@ -59,7 +61,7 @@ def declared(pool: Manifest, signals: dict[str, dict[str, Any]], base: Path) -> 
         except FileNotFoundError as error:
             raise StudyError(f"signals.{name}: {error}") from None
         config = dict(signal.params) | params | ({"contents": digests} if digests else {})
-        wanted.append(Signal(Step(f"signals/{name}", config, {"pool": pool.digest}), signal.compute, values))
+        wanted.append(Signal(Step(f"signals/{name}", config, {"pool": pool}), signal.compute, values))
     return wanted
 
 
@@ -71,53 +73,34 @@ def _located(value: Any, base: Path) -> Any:
 
 
 def annotate(context: Context, pool: Manifest, signals: list[Signal], label: str = "signals") -> dict[str, Manifest]:
-    """Compute what is missing of `signals` over the pool's shards. Returns step name -> manifest."""
-    workdir, shards = context.workdir, pool.files(".parquet")
-    done = {s.step.name: manifest for s in signals if (manifest := workdir.manifest(s.step)) is not None}
-    todo = [s for s in signals if s.step.name not in done]
-    for name in done:
-        context.progress.cached(name)
-    if not todo:
-        return done
-    records: dict[str, dict[int, dict[str, Any]]] = {s.step.name: {} for s in todo}
-    for signal in todo:
-        for name in workdir.listing(f"{signal.step.path}/parts"):
-            record = workdir.read_json(f"{signal.step.path}/parts/{name}")
-            records[signal.step.name][record["part"]] = record
-    jobs = []
-    for index, shard in enumerate(shards):
-        if missing := [s for s in todo if index not in records[s.step.name]]:
-            jobs.append((workdir, shard, index, missing))
-    started, bytes_of = time.monotonic(), [file["text_bytes"] / 1e6 for file in pool.records(".parquet")]
-    documents_of, documents = [file["documents"] for file in pool.records(".parquet")], 0
-    with context.progress.bar(label, total=sum(bytes_of), unit="MB") as bar:
-        bar.advance(sum(bytes_of) - sum(bytes_of[job[2]] for job in jobs), resumed=True)
-        for position, made in context.executor.map(annotate_shard, jobs):
-            for name, record in made.items():
-                records[name][record["part"]] = record
-            documents += documents_of[jobs[position][2]]
-            bar.note = f"{documents / (time.monotonic() - started):,.0f} documents/s"
-            bar.advance(bytes_of[jobs[position][2]])
-    seconds = time.monotonic() - started
-    for signal in todo:
-        parts = [records[signal.step.name][i] for i in range(len(shards))]
-        done[signal.step.name] = workdir.commit(signal.step, parts, {})
-        # the signals of one pass share its time: it is said once, and counted in equal parts
-        context.progress.finished(signal.step, done[signal.step.name], seconds / len(todo))
-    context.progress.timed(label, seconds)
-    return done
+    """Compute what is missing of `signals` over the pool's shards. Returns the signal's name -> manifest."""
+    files = pool.files(".parquet")
+    megabytes = [file["text_bytes"] / 1e6 for file in pool.records(".parquet")]
+    calls = {signal.step.name: (signal.compute, signal.params) for signal in signals}
+
+    def plan(missing: Sequence[tuple[Step, int]]) -> Pass:
+        by_shard: dict[int, list[Step]] = defaultdict(list)
+        for step, index in missing:
+            by_shard[index].append(step)
+        jobs = [
+            Job([(step, index) for step in steps], (files[index], [calls[step.name] for step in steps]), megabytes[index])
+            for index, steps in by_shard.items()
+        ]
+        return Pass(label, annotate_shard, jobs, "MB", sum(megabytes) - sum(job.weight for job in jobs))
+
+    manifests = run_together(context, [signal.step for signal in signals], len(files), plan)
+    return {name.removeprefix("signals/"): manifest for name, manifest in manifests.items()}
 
 
-def annotate_shard(workdir: Workdir, shard: str, index: int, signals: list[Signal]) -> dict[str, dict[str, Any]]:
-    """All `signals` of one pool shard, row group by row group. Runs on a worker."""
-    outputs = [Output(workdir, signal.step, index) for signal in signals]
+def annotate_shard(outputs: list[Output], shard: str, calls: list[tuple[Compute, dict[str, Any]]]) -> list[JsonObject]:
+    """One pool shard's file of every signal, (function, parameters) each, row group by row group. Runs on a worker."""
     writers: list[pq.ParquetWriter] = []
     with ExitStack() as stack:
-        for documents in workdir.batches(shard):
+        for documents in outputs[0].workdir.batches(shard):
             batch = Batch(documents)
-            for i, signal in enumerate(signals):
-                table = signal.compute(batch, **signal.params).add_column(0, "doc_id", documents["doc_id"])
+            for i, (out, (compute, params)) in enumerate(zip(outputs, calls, strict=True)):
+                table = compute(batch, **params).add_column(0, "doc_id", documents["doc_id"])
                 if len(writers) == i:
-                    writers.append(stack.enter_context(outputs[i].parquet(shard_file(index), table.schema)))
+                    writers.append(stack.enter_context(out.parquet(shard_file(out.index), table.schema)))
                 writers[i].write_table(table)
-    return {out.step.name: out.commit({}) for out in outputs}
+    return [out.commit({}) for out in outputs]

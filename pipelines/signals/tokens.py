@@ -10,10 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.document import Batch
-from curation.levels.search import Search, merge, narrow
+from curation.levels.search import Search
 from curation.tokens import sample, tokenizer
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Manifest, Output, Step, Workdir
+from pipelines.engine.output import Output
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step, Unit
+from pipelines.engine.workdir import Workdir
+from pipelines.signals.search_rounds import settle
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.signals.signals import Signal
 from pipelines.study.study import Study, StudyError
@@ -23,7 +26,7 @@ FILE = "tokenizer.json"
 
 def sizes(pool: Manifest) -> Signal:
     """The bytes of every pool document, as a signal still to be computed: what the tokeniser's sample is measured in."""
-    return Signal(Step("signals/sizes", {}, {"pool": pool.digest}), size)
+    return Signal(Step("signals/sizes", {}, {"pool": pool}), size)
 
 
 def size(batch: Batch) -> pa.Table:
@@ -33,24 +36,25 @@ def size(batch: Batch) -> pa.Table:
 
 def train_tokenizer(context: Context, study: Study, pool: Manifest, signals: Mapping[str, Manifest]) -> Manifest:
     """Train on `sample_megabytes` of text drawn by hash, whatever its quality, each domain in proportion; nothing withheld."""
-    max_bytes = study.tokenizer.sample_megabytes * 1e6
-    step = Step(
-        "tokenizer/sample",
-        {"bytes": max_bytes, "seed": study.seed},
-        {"pool": pool.digest, "withheld": signals["withheld"].digest},
-    )
-    drawn = context.workdir.manifest(step)
-    if drawn is None:
-        seen = shards(context.workdir, pool, signals)
-        state = Search(total=max_bytes)
-        while not state.done:
-            parts = [part for _, part in context.executor.map(measure, [(shard, state, study.seed) for shard in seen])]
-            state = narrow(state, merge(parts))
+    max_bytes, vocab_size = study.tokenizer.sample_megabytes * 1e6, study.tokenizer.vocab_size
+
+    def drawings() -> list[Unit]:
+        pool_shards = shards(context.workdir, pool, signals)
+        state = settle(context, measure, [(shard, study.seed) for shard in pool_shards], Search(total=max_bytes))
         state = sample.settle_ends(state, study.seed)
-        drawn = run_step(context, step, draw, [(shard, state, study.seed) for shard in seen])
-    step = Step("tokenizer", {"vocab_size": study.tokenizer.vocab_size}, {"sample": drawn.digest})
-    unit = (context.workdir, drawn.files(), study.tokenizer.vocab_size)
-    return run_step(context, step, train, [unit], lambda parts: {"tokenizer": parts[0]["tokenizer"]}, unit="tokenisers")
+        return [(shard, study.seed, state) for shard in pool_shards]
+
+    step = Step(
+        "tokenizer/sample", {"bytes": max_bytes, "seed": study.seed}, {"pool": pool, "withheld": signals["withheld"]},
+        compute=draw, units=drawings,
+    )  # fmt: skip
+    drawn = run_step(context, step)
+    step = Step(
+        "tokenizer", {"vocab_size": vocab_size}, {"sample": drawn}, compute=train,
+        units=lambda: [(context.workdir, drawn.files(), vocab_size)],
+        summarize=lambda parts: {"tokenizer": parts[0]["tokenizer"]}, unit="tokenizers",
+    )  # fmt: skip
+    return run_step(context, step)
 
 
 def documents(shard: Shard) -> pl.DataFrame:
@@ -59,12 +63,12 @@ def documents(shard: Shard) -> pl.DataFrame:
     return shard.frame(list(names)).rename(names)
 
 
-def measure(shard: Shard, state: Search, seed: int) -> pl.DataFrame:
+def measure(shard: Shard, seed: int, state: Search) -> pl.DataFrame:
     """The shard's part of the next round of the search. Runs on a worker."""
     return sample.measure(state, documents(shard).filter("free"), seed)
 
 
-def draw(out: Output, shard: Shard, state: Search, seed: int) -> dict[str, Any]:
+def draw(out: Output, shard: Shard, seed: int, state: Search) -> dict[str, Any]:
     """The shard's part of the sample. Runs on a worker."""
     frame = documents(shard)
     rows = frame["free"] & pl.Series(sample.drawn(state, frame, seed))
@@ -90,7 +94,7 @@ def train(out: Output, workdir: Workdir, files: list[str], vocab_size: int) -> d
 
 def tokens(workdir: Workdir, pool: Manifest, trained: Manifest) -> Signal:
     """The tokens of every pool document, as a signal still to be computed."""
-    step = Step("signals/tokens", {}, {"pool": pool.digest, "tokenizer": trained.summary["tokenizer"]})
+    step = Step("signals/tokens", {}, {"pool": pool, "tokenizer": trained})
     return Signal(step, encode, {"workdir": workdir, "path": trained.files(FILE)[0]})
 
 

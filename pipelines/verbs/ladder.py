@@ -79,7 +79,8 @@ def ladder(
 
 def costs(study: "Study", seconds: float) -> list[ShapeCost]:
     """One row per shape of the ladder; each is measured for `seconds`."""
-    from pipelines.runs.ladder import plan_body, rungs
+    from pipelines.runs.ladder import rungs
+    from pipelines.runs.training_plan import plan_body
     from training.calibrate import calibrate, estimate
     from training.plan import Run, parse_plan
 
@@ -87,7 +88,7 @@ def costs(study: "Study", seconds: float) -> list[ShapeCost]:
     data = {level: {"path": ".", "digest": "", "unique_tokens": 0} for level in levels}
     for rung in rungs(study):
         stack = rung.stack("s", [Run(level, 0) for level in levels])
-        plan = parse_plan(plan_body(study, [stack], data, {"path": ".", "digest": "", "tokenizer": ""}), Path())
+        plan = parse_plan(plan_body(study, [stack], data, {"path": ".", "digest": ""}, ""), Path())
         rate = calibrate(
             rung.shape, plan.vocab_size, plan.context, rung.batch_tokens, len(levels), plan.precision, plan.threads, seconds
         )  # fmt: skip

@@ -46,10 +46,10 @@ def noise(
         from scaling_fit.instrument.repeats import measure
 
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        manifest = checks.measure_noise(context, study, declared(study, cell, seeds), run_study.check_inputs(curated))
-        spreads = checks.spreads(context, manifest)
+        manifest = checks.measure_noise(context, study, declared(study, cell, seeds), curated.data)
+        spreads = checks.spreads(context.workdir, manifest)
         judged = [spread for spread in spreads if spread.eval_set == study.fit.eval_set] or spreads
-        repeats = measure(checks.table(context, manifest), judged[0].eval_set)
+        repeats = measure(checks.table(context.workdir, manifest), judged[0].eval_set)
         path = context.workdir.full(checks.NOISE_FILE) if context.workdir.is_local else checks.NOISE_FILE
     if as_json:
         print_json({"cells": [asdict(spread) for spread in spreads], "repeats": asdict(repeats)})

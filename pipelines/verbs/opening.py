@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipelines.verbs.terminal import plain_errors
 
 if TYPE_CHECKING:
-    from pipelines.engine.run_step import Context
+    from pipelines.engine.run import Context
     from pipelines.study.study import Study
 
 
@@ -22,7 +22,7 @@ def opened(
 
     from pipelines.engine.executor import open_executor
     from pipelines.engine.progress import Progress
-    from pipelines.engine.run_step import Context
+    from pipelines.engine.run import Context
     from pipelines.engine.workdir import Workdir
     from pipelines.study.study import StudyError, load
 

@@ -20,8 +20,8 @@ from pipelines.verbs.options import (
 from pipelines.verbs.terminal import print_json
 
 if TYPE_CHECKING:
-    from pipelines.engine.run_step import Context
-    from pipelines.engine.workdir import Manifest
+    from pipelines.engine.run import Context
+    from pipelines.engine.step import Manifest
     from pipelines.run_study import Curated, Trained
     from pipelines.study.study import Study
 
@@ -71,7 +71,7 @@ def curate(
         if as_json:
             funnels = {name: ledgers.summary["funnel"] for name, ledgers in curated.ledgers.items()}
             levels = {name: manifest.summary for name, manifest in curated.levels.items()}
-            print_json({"sources": curated.pool.manifest.summary["sources"], "levels": levels, "funnels": funnels})
+            print_json({"sources": curated.pool.documents.summary["sources"], "levels": levels, "funnels": funnels})
 
 
 def report(

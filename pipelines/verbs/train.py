@@ -10,7 +10,7 @@ from pipelines.verbs.options import Address, AsJson, ExecutorOption, Set, StudyF
 from pipelines.verbs.terminal import print_json
 
 if TYPE_CHECKING:
-    from pipelines.engine.run_step import Context
+    from pipelines.engine.run import Context
     from pipelines.run_study import Curated
     from pipelines.study.study import Study
 
@@ -54,7 +54,7 @@ def train(
 def _export(context: "Context", study: "Study", curated: "Curated", folder: Path) -> None:
     from pipelines.runs import portable
 
-    plan = portable.export_plan(context, study, curated.levels, curated.evaluation, curated.pool.tokenizer, folder)
+    plan = portable.export_plan(context, study, curated.data, folder)
     runs, size = sum(len(stack["runs"]) for stack in plan["stacks"]), sum(file["bytes"] for file in plan["files"].values())
     typer.echo(f"{folder / 'plan.json'}: {runs} runs, {size / 1e6:,.1f} MB with their data")
     typer.echo(f"there:      python -m training {folder.name}/plan.json --out runs", err=True)
@@ -65,9 +65,8 @@ def _import(context: "Context", study: "Study", curated: "Curated", runs: Path) 
     """Take runs back; whether the ladder is whole now."""
     from pipelines.runs import portable
 
-    tokenizer = curated.pool.tokenizer.summary["tokenizer"]
-    taken = portable.import_runs(context, study, curated.levels, curated.evaluation, tokenizer, runs)
-    typer.echo(f"{len(taken.runs)} runs taken from {runs}")
+    taken = portable.import_runs(context, study, curated.data, runs)
+    typer.echo(f"{len(taken.imported)} runs taken from {runs}")
     for names, what in ((taken.unfinished, "stacks not finished there"), (taken.missing, "runs still missing")):
         if names:
             typer.echo(f"{len(names)} {what}: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}", err=True)

@@ -6,7 +6,7 @@ from rich.console import Console
 from pipelines import run_study
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.study.study import load
 
@@ -25,7 +25,7 @@ def test_signals_of_repetition_reach_the_levels(study_folder, tmp_path):
     workdir = Workdir(str(tmp_path / "work"))
     curated = run_study.curate(Context(workdir, InProcess(), Progress(workdir, Console(quiet=True))), study, study_folder)
     assert {"duplicates_url", "lines", "substrings"} <= set(curated.pool.signals)
-    assert curated.pool.manifest.step.name == "pool-without-lines"
+    assert curated.pool.documents.step.name == "pool-without-lines"
     again = pl.concat([pl.DataFrame(workdir.read_table(f)) for f in curated.pool.signals["lines"].files(".parquet")])
     assert again["removed_bytes"].sum() == 0  # what was cut does not repeat any more
     assert "apart" in curated.levels

@@ -1,6 +1,7 @@
 """The loop: the same bytes whoever computes, nothing computed twice, nothing trained that a change does not touch."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 from pipelines import run_study
 from pipelines.engine.executor import InProcess, OnRay
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context, StepMissingError
+from pipelines.engine.run import Context, StepMissingError, run_job
 from pipelines.engine.workdir import Workdir
 from pipelines.study.study import StudyError, load
 
@@ -21,8 +22,9 @@ class Counting(InProcess):
         self.units: dict[str, int] = {}
 
     def map(self, function, arguments, resources=None):
-        target = arguments[0][0] if arguments and callable(arguments[0][0]) else function
-        self.units[target.__name__] = self.units.get(target.__name__, 0) + len(arguments)
+        target = arguments[0][0] if arguments and function is run_job else function
+        name = (target.args[0] if isinstance(target, partial) else target).__name__
+        self.units[name] = self.units.get(name, 0) + len(arguments)
         return super().map(function, arguments)
 
 
@@ -156,7 +158,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(quiet, tmp_path):
         def map(self, function, arguments, resources=None):
             for done, result in enumerate(super().map(function, arguments, resources)):
                 yield result
-                if done == 1 and len(arguments) > 2 and function.__name__ in ("run_part", "annotate_shard"):
+                if done == 1 and len(arguments) > 2 and function is run_job:
                     raise KeyboardInterrupt
 
     folder, _, _ = quiet

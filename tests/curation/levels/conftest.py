@@ -70,8 +70,8 @@ def tokens_of(kept: pl.DataFrame) -> pa.LargeListArray:
 
 
 def find_thresholds(level: Level, shards: list[pl.DataFrame], clusters: pl.Series) -> select.Thresholds:
-    thresholds = select.Thresholds()
-    while not thresholds.settled(level):
+    thresholds = select.Thresholds.of(level)
+    while not thresholds.done:
         parts = [select.measure(level, s, thresholds, heldout.withheld(s, HELDOUT, clusters)) for s in shards]
         thresholds = select.settle(level, thresholds, search.merge(parts))
     return thresholds

@@ -10,8 +10,9 @@ from pipelines.duplicates import components as step_under_test
 from pipelines.duplicates.components import label_components
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Step, Workdir
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import Workdir
 
 
 def write_edges(out, root, node):
@@ -30,6 +31,10 @@ def edges(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return place[table.min(axis=1)], place[table.max(axis=1)]
 
 
+def written(context: Context, units: list) -> Manifest:
+    return run_step(context, Step("edges", {}, compute=write_edges, units=lambda: units))
+
+
 @pytest.mark.parametrize(("ranges", "shards_per_range"), [(1, 64), (5, 8), (40, 1)])
 @pytest.mark.parametrize("in_memory", [10**6, 10])
 def test_labels_are_the_components_in_ranges_of_shards(tmp_path, monkeypatch, ranges, shards_per_range, in_memory):
@@ -39,7 +44,7 @@ def test_labels_are_the_components_in_ranges_of_shards(tmp_path, monkeypatch, ra
     context = Context(workdir, InProcess(), Progress(workdir, Console(quiet=True)))
     root, node = edges(1)
     units = [(root[i::4], node[i::4]) for i in range(4)]
-    manifest = label_components(context, run_step(context, Step("edges", {}), write_edges, units), ranges, shards_per_range)
+    manifest = label_components(context, written(context, units), ranges, shards_per_range)
     tables = [workdir.read_table(file) for file in manifest.files()]
     assert len(tables) == ranges
     for r, table in enumerate(tables):
@@ -60,5 +65,5 @@ def test_no_edges_make_empty_labels(tmp_path):
     workdir = Workdir(str(tmp_path))
     context = Context(workdir, InProcess(), Progress(workdir, Console(quiet=True)))
     none = np.empty(0, np.uint64)
-    manifest = label_components(context, run_step(context, Step("edges", {}), write_edges, [(none, none)]), 2, 64)
+    manifest = label_components(context, written(context, [(none, none)]), 2, 64)
     assert [workdir.read_table(file).num_rows for file in manifest.files()] == [0, 0]

@@ -9,7 +9,8 @@ from curation.document import SCHEMA, Batch, doc_id
 from curation.duplicates.candidates import Bands, band_keys
 from curation.signals.signatures import exact, minhash, shingle_sets, units, url
 from pipelines.duplicates.duplicate_shards import Duplicates, brings_shingles, candidate_sets, scopes, shard_keys, shard_labels
-from pipelines.engine.workdir import Output, Step, Workdir
+from pipelines.engine.output import Output
+from pipelines.engine.workdir import Workdir
 from pipelines.signals.shards import Shard
 
 SIX = "one two three four five six"
@@ -20,7 +21,7 @@ SOURCES = ["x", "y", "x", "y", "x", "x"]
 @pytest.fixture
 def shard(tmp_path) -> Shard:
     workdir, n = Workdir(str(tmp_path)), len(TEXTS)
-    out = Output(workdir, Step("pool", {}), 0)
+    out = Output(workdir, "pool/0", 0)
     urls = ["http://a.b/c", None, "https://www.a.b/c/", "", "a.b/d", None]
     columns = [doc_id(0, n), np.arange(n, dtype=np.uint64), TEXTS, SOURCES, ["d"] * n, urls, [None] * n, [None] * n]
     table = pa.table(columns, schema=SCHEMA)
@@ -66,7 +67,7 @@ def test_url_keys_are_for_documents_with_a_url(shard):
 
 def test_labels_of_a_shard_are_a_slice_of_its_range(shard):
     place = np.array([2 << 32, 3 << 32, 3 << 32 | 5, 4 << 32], np.uint64)
-    out = Output(shard.workdir, Step("labels", {}), 0)
+    out = Output(shard.workdir, "labels/0", 0)
     out.write_table("labels.parquet", pa.table({"place": place, "component": place, "size": place}))
     assert shard_labels(shard.workdir, shard, [f"{out.path}/labels.parquet"])["place"].to_pylist() == place[1:3].tolist()
 

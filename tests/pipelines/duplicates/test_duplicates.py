@@ -26,11 +26,12 @@ from curation.signals.signatures import exact, minhash, shingle_sets, units, url
 from pipelines.duplicates import components as components_step
 from pipelines.duplicates import duplicate_shards
 from pipelines.duplicates import duplicates as duplicates_step
-from pipelines.duplicates.duplicates import Duplicates, Part, find_duplicates
+from pipelines.duplicates.duplicates import Duplicates, SignedPool, find_duplicates
 from pipelines.engine.executor import InProcess, OnRay, Resources
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Step, Workdir
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Step
+from pipelines.engine.workdir import Workdir
 
 
 def corpus(documents: int = 400, seed: int = 0) -> pa.Table:
@@ -80,12 +81,13 @@ def prepare(context: Context, documents: pa.Table, shards: int, declared: Duplic
     """The pool of `documents` in `shards` shards, and the two signals, as manifests."""
     bounds = np.linspace(0, documents.num_rows, shards + 1).astype(int)
     parts = [documents.slice(a, b - a) for a, b in pairwise(bounds.tolist())]
-    pool = run_step(context, Step("pool", {"shards": shards}), write_shard, [(part,) for part in parts])
+    pool = run_step(context, Step("pool", {"shards": shards}, compute=write_shard, units=lambda: [(part,) for part in parts]))
     signals = {}
     for name, params in declared.signals().items():
         compute = {"minhash": minhash, "exact": exact, "url": url}[name]
         tables = [(part, compute(Batch(part), **params)) for part in parts]
-        signals[name] = run_step(context, Step(f"signals/{name}", params, {"pool": pool.digest}), write_shard, tables)
+        step = Step(f"signals/{name}", params, {"pool": pool}, compute=write_shard, units=lambda tables=tables: tables)
+        signals[name] = run_step(context, step)
     return pool, signals
 
 
@@ -271,7 +273,7 @@ def test_new_shards_join_as_if_they_had_been_there(tmp_path, reference):
     """The first 250 documents are deduplicated; the rest come later, as a pool with shard numbers of its own."""
     declared, documents = Duplicates(), corpus()
     context, later = context_at(tmp_path), context_at(tmp_path / "later")
-    old = Part(*prepare(context, documents.slice(0, 250), 3, declared))
+    old = SignedPool(*prepare(context, documents.slice(0, 250), 3, declared))
     find_duplicates(context, old.pool, old.signals, declared)
     shutil.copytree(tmp_path, tmp_path / "later", ignore=shutil.ignore_patterns("later", "duplicates"))
     written = {p: p.stat().st_mtime_ns for p in (tmp_path / "later").rglob("*.parquet")}
@@ -451,7 +453,7 @@ from pathlib import Path
 from rich.console import Console
 from pipelines.engine.executor import OnRay
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.duplicates import components, duplicates
 from pipelines.engine.workdir import Workdir
 duplicates.KEYS_PER_PARTITION, duplicates.SET_PARTITION = 1_000, 8_000

@@ -12,8 +12,9 @@ from pipelines.duplicates import components, large_components
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Step, Workdir
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Step
+from pipelines.engine.workdir import Workdir
 
 
 def template_documents() -> pa.Table:
@@ -44,11 +45,12 @@ def run(path, declared: Duplicates) -> tuple[list[dict], Context, dict]:
     workdir = Workdir(str(path))
     context = Context(workdir, InProcess(), Progress(workdir, Console(quiet=True)))
     parts = [template_documents().slice(a, 60) for a in range(0, 300, 60)]
-    pool = run_step(context, Step("pool", {}), write, [(part, None) for part in parts])
+    pool = run_step(context, Step("pool", {}, compute=write, units=lambda: [(part, None) for part in parts]))
     signals = {}
     for name, params in declared.signals().items():
         tables = [(part, {"minhash": minhash, "exact": exact}[name](Batch(part), **params)) for part in parts]
-        signals[name] = run_step(context, Step(f"signals/{name}", params, {"pool": pool.digest}), write, tables)
+        step = Step(f"signals/{name}", params, {"pool": pool}, compute=write, units=lambda tables=tables: tables)
+        signals[name] = run_step(context, step)
     manifest = find_duplicates(context, pool, signals, declared)
     return [row for file in manifest.files() for row in workdir.read_table(file).to_pylist()], context, manifest.summary
 

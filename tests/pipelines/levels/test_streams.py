@@ -11,7 +11,7 @@ from curation.tokens import tokenizer
 from pipelines import run_study
 from pipelines.engine.executor import InProcess, OnRay
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.study.study import load
 
@@ -59,7 +59,7 @@ def test_the_tokenizers_sample_has_its_bytes_and_nothing_withheld(curated):
     (folder,) = Path(workdir.full("tokenizer/sample")).iterdir()
     texts = pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])["text"]
     assert abs(texts.str.len_bytes().sum() / 100_000 - 1) < 0.05
-    pool = pl.concat([pl.DataFrame(workdir.read_table(path)) for path in made.pool.manifest.files(".parquet")])
+    pool = pl.concat([pl.DataFrame(workdir.read_table(path)) for path in made.pool.documents.files(".parquet")])
     files = made.pool.signals["withheld"].files(".parquet")
     withheld = pl.concat([pl.DataFrame(workdir.read_table(path)) for path in files])
     assert not set(texts) & set(pool.filter(~withheld["free"])["text"])

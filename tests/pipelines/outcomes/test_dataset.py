@@ -11,7 +11,7 @@ from curation.signals import quality
 from pipelines import run_study
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.outcomes.dataset import dataset
 from pipelines.signals import classifiers
@@ -95,7 +95,7 @@ def test_classifiers_stand_side_by_side(exported):
         assert len(np.unique(scores[name])) > 50
     assert abs(np.corrcoef(np.stack(list(scores.values())))[np.triu_indices(4, 1)]).max() < 0.95
     texts = [
-        text for p in curated.pool.manifest.files(".parquet") for text in context.workdir.read_table(p)["text"].to_pylist()
+        text for p in curated.pool.documents.files(".parquet") for text in context.workdir.read_table(p)["text"].to_pylist()
     ]
     model = quality.load(str(Path(context.workdir.root).parent / "theirs.bin"))
     np.testing.assert_array_equal(scores["theirs"], quality.score(model, texts, "__label__essay"))

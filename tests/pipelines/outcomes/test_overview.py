@@ -7,7 +7,7 @@ from rich.console import Console
 
 from curation.levels.ledger import IN, KEPT
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.outcomes import overview
 
 FUNNELS = {

@@ -7,7 +7,7 @@ import pytest
 from pipelines import run_study
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.outcomes.report import report
 from pipelines.study.study import load

@@ -11,10 +11,14 @@ import pytest
 from pipelines import run_study
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.runs import portable
+from pipelines.runs.stacking import Sizing
+from pipelines.runs.train import as_stack, cells, stacks_of
+from pipelines.runs.training_plan import training_plan
 from pipelines.study.study import Study, load
+from training.plan import Run
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = [
@@ -46,17 +50,18 @@ class Made:
     opened = staticmethod(opened)
     small = SMALL
 
-    @property
-    def digest(self) -> str:
-        return self.curated.pool.tokenizer.summary["tokenizer"]
+    def stack(self, shape: str):
+        """The cells of one shape that train together, their plan, and their runs."""
+        chosen = [cell for cell in cells(self.study, self.curated.data) if cell.rung.name == shape]
+        (stack,) = stacks_of(chosen, {shape: Sizing(2)}, merged=False)
+        plan = training_plan(self.study, [as_stack(stack)], self.curated.data)
+        return stack, plan, [Run(cell.level, cell.seed) for cell in stack]
 
     def export(self, to: Path):
-        c = self.curated
-        return portable.export_plan(opened(self.folder / "curated"), self.study, c.levels, c.evaluation, c.pool.tokenizer, to)
+        return portable.export_plan(opened(self.folder / "curated"), self.study, self.curated.data, to)
 
-    def take(self, place: Path, runs: Path, study: Study | None = None) -> portable.Taken:
-        c = self.curated
-        return portable.import_runs(opened(place), study or self.study, c.levels, c.evaluation, self.digest, runs)
+    def take(self, place: Path, runs: Path, study: Study | None = None) -> portable.ImportedRuns:
+        return portable.import_runs(opened(place), study or self.study, self.curated.data, runs)
 
     def place(self, tmp_path: Path) -> Path:
         """A copy of the curated study, without runs."""

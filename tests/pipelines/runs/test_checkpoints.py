@@ -2,9 +2,10 @@
 
 import pytest
 
+from pipelines.engine.output import Output
+from pipelines.engine.step import commit_step
 from pipelines.engine.workdir import Workdir
-from pipelines.runs.stacking import Sizing
-from pipelines.runs.train import cells, evaluation_at, levels_at, plan_of, stacks_of, train_stack
+from pipelines.runs.train import train_stack
 from training.metrics import Metrics
 
 
@@ -15,10 +16,8 @@ class LostError(Exception):
 def test_a_lost_worker_on_an_object_store_goes_on_from_its_checkpoint(made, tmp_path, monkeypatch):
     store = Workdir("memory://study")
     store.fs.put(f"{made.folder / 'curated'}/", f"{store.full('')}", recursive=True)
-    c = made.curated
-    chosen = [cell for cell in cells(made.study, c.levels, c.evaluation, made.digest) if cell.rung.name == "a"]
-    (stack,) = stacks_of(chosen, {"a": Sizing(2)}, merged=False)
-    plan = plan_of(made.study, [stack], c.levels, levels_at(c.levels), evaluation_at(c.evaluation, made.digest))
+    stack, plan, runs = made.stack("a")
+    outputs = [Output(store, cell.step.path, 0) for cell in stack]
     log = Metrics.log
 
     def lost(metrics, line):
@@ -29,10 +28,12 @@ def test_a_lost_worker_on_an_object_store_goes_on_from_its_checkpoint(made, tmp_
     with monkeypatch.context() as patch:
         patch.setattr(Metrics, "log", lost)
         with pytest.raises(LostError):
-            train_stack(store, plan, stack)
+            train_stack(outputs, plan, runs, False)
     kept = store.fs.find(store.full("scratch"))
     assert {path.rsplit("/", 1)[1] for path in kept} >= {"1024.parquet", "2048.parquet", "trunk.safetensors", "metrics.jsonl"}
-    train_stack(store, plan, stack)
+    outputs = [Output(store, cell.step.path, 0) for cell in stack]
+    for cell, record in zip(stack, train_stack(outputs, plan, runs, False), strict=True):
+        commit_step(store, cell.step, [record])
     there = made.place(tmp_path)
     made.take(there, made.runs)
     for cell in stack:

@@ -12,7 +12,7 @@ from pipelines import run_study
 from pipelines.cli import app
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.runs import checks
 from pipelines.study.study import StudyError, load
@@ -36,7 +36,7 @@ def curated(module_study_folder: Path):
 @pytest.fixture(scope="module")
 def made(curated) -> checks.Checks:
     context, study, levels = curated
-    return checks.run_checks(context, study, run_study.check_inputs(levels))
+    return checks.run_checks(context, study, levels.data)
 
 
 def test_the_extreme_levels_are_the_baseline_and_the_strictest(curated):
@@ -46,7 +46,7 @@ def test_the_extreme_levels_are_the_baseline_and_the_strictest(curated):
 
 def test_noise_has_a_spread_for_every_cell(curated, made):
     context, _, _ = curated
-    found = [spread for spread in checks.spreads(context, made.noise) if spread.eval_set == "heldout"]
+    found = [spread for spread in checks.spreads(context.workdir, made.noise) if spread.eval_set == "heldout"]
     assert [(one.shape, one.tokens) for one in found] == [("a", 1024), ("a", 2048), ("b", 1024)]
     assert all(one.unpaired > 0 and one.unpaired_df == 4 and one.paired is not None for one in found)
     table = pq.read_table(context.workdir.full(checks.NOISE_FILE))
@@ -55,21 +55,21 @@ def test_noise_has_a_spread_for_every_cell(curated, made):
 
 def test_the_best_rate_of_each_extreme_level(curated, made):
     context, study, _ = curated
-    found = checks.optima(context, study, made.learning_rate)
+    found = checks.optima(context.workdir, study, made.learning_rate)
     assert [one.level for one in found] == ["raw", "top"]
     assert all(len(one.lrs) == 3 and len(set(one.losses)) == 3 for one in found)
 
 
 def test_branches_and_cosines_are_paired(curated, made):
     context, study, _ = curated
-    (same, twice) = [gap for gap in checks.schedule_gaps(context, study, made.cosine) if gap.eval_set == "heldout"]
+    (same, twice) = [gap for gap in checks.schedule_gaps(context.workdir, study, made.cosine) if gap.eval_set == "heldout"]
     assert (same.factor, twice.factor, same.pairs) == (1.0, 2.0, 4)
 
 
 def test_checks_are_trained_once(curated, made):
     context, study, levels = curated
     written = Path(context.workdir.full(checks.NOISE_FILE)).stat().st_mtime_ns
-    again = checks.run_checks(context.only_reading("assay train"), study, run_study.check_inputs(levels))
+    again = checks.run_checks(context.only_reading("assay train"), study, levels.data)
     for name in ("noise", "learning_rate", "cosine"):
         assert getattr(again, name).digest == getattr(made, name).digest
     assert Path(context.workdir.full(checks.NOISE_FILE)).stat().st_mtime_ns == written, "only looking writes nothing"
@@ -85,7 +85,7 @@ def test_a_check_off_the_ladder_is_refused(curated):
     ):
         study = load(folder / "study.yaml", [*DECLARED, change])
         with pytest.raises(StudyError, match=message):
-            checks.run_checks(context, study, run_study.check_inputs(levels))
+            checks.run_checks(context, study, levels.data)
 
 
 def test_assay_noise_tells_the_spread_and_power_reads_it(curated, made):
@@ -125,5 +125,5 @@ def test_a_check_is_followed_where_it_trains(curated, monkeypatch: pytest.Monkey
     monkeypatch.setattr(checks, "watching", watching)
     monkeypatch.setattr(checks, "run_stack", run_stack)
     other = study.checks.noise.model_copy(update={"seeds": 2})
-    checks.measure_noise(context, study, other, run_study.check_inputs(levels))
+    checks.measure_noise(context, study, other, levels.data)
     assert followed == trained

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from pipelines import run_study
+from pipelines.engine.step import read_manifest
 from pipelines.runs import portable
 from pipelines.runs.train import cells
 from pipelines.study.study import StudyError, load
@@ -56,7 +57,7 @@ def test_runs_from_elsewhere_are_those_trained_here_to_the_byte(made, tmp_path):
     shutil.copytree(made.folder / "curated", there)
     trained = run_study.train_levels(made.opened(here), made.study, made.curated)
     taken = made.take(there, made.runs)
-    assert sorted(taken.runs) == sorted(trained.runs)
+    assert sorted(taken.imported) == sorted(trained.runs)
     assert (taken.missing, taken.unfinished) == ([], [])
     for name, manifest in trained.runs.items():
         assert (there / manifest.step.path / "manifest.json").read_bytes() == manifest.to_bytes(), name
@@ -69,9 +70,9 @@ def test_a_plan_holds_what_is_missing_and_the_certificate_of_the_whole_ladder(ma
     stack = next(path for path in made.runs.glob("a-*"))
     shutil.copytree(stack, tmp_path / "some" / stack.name)
     taken = made.take(place, tmp_path / "some")
-    assert len(taken.runs) == len(taken.missing) == 2
+    assert len(taken.imported) == len(taken.missing) == 2
     c = made.curated
-    portable.export_plan(made.opened(place), made.study, c.levels, c.evaluation, c.pool.tokenizer, tmp_path / "rest")
+    portable.export_plan(made.opened(place), made.study, c.data, tmp_path / "rest")
     rest, whole = load_plan(tmp_path / "rest" / "plan.json"), load_plan(made.plan / "plan.json")
     assert [(stack.shape, len(stack.runs)) for stack in rest.stacks] == [("b", 2), ("a", 0)]
     stacks = [(plan, next(stack for stack in plan.stacks if stack.shape == "b")) for plan in (rest, whole)]
@@ -80,7 +81,7 @@ def test_a_plan_holds_what_is_missing_and_the_certificate_of_the_whole_ladder(ma
     shutil.copytree(next(made.runs.glob("b-*")), tmp_path / "rest-runs" / "b")
     assert made.take(place, tmp_path / "rest-runs").missing == []
     with pytest.raises(StudyError, match="nothing is left to export"):
-        portable.export_plan(made.opened(place), made.study, c.levels, c.evaluation, c.pool.tokenizer, tmp_path / "none")
+        portable.export_plan(made.opened(place), made.study, c.data, tmp_path / "none")
 
 
 def test_the_folder_needs_nothing_of_the_study(made, tmp_path):
@@ -154,8 +155,8 @@ def test_what_differs_is_named_and_nothing_of_it_is_taken(made, tmp_path, name, 
     with pytest.raises(StudyError, match=message) as caught:
         made.take(place, runs)
     assert str(first) in str(caught.value)
-    known = cells(made.study, made.curated.levels, made.curated.evaluation, made.digest)
-    assert not any(made.opened(place).workdir.manifest(cell.step) for cell in known)
+    known = cells(made.study, made.curated.data)
+    assert not any(read_manifest(made.opened(place).workdir, cell.step) for cell in known)
 
 
 def test_a_gpu_in_the_study_is_one_in_the_runs(made, tmp_path):
@@ -185,7 +186,7 @@ def test_an_unfinished_stack_is_said_and_left(made, tmp_path):
     runs, first = edited(made, tmp_path, "nothing", None)
     (first / "observations.parquet").unlink()
     taken = made.take(made.place(tmp_path), runs)
-    assert (len(taken.runs), len(taken.missing), taken.unfinished) == (2, 2, [first.name])
+    assert (len(taken.imported), len(taken.missing), taken.unfinished) == (2, 2, [first.name])
 
 
 def test_a_folder_without_runs_is_no_plan_out(made, tmp_path):

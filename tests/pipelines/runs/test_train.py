@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.engine.executor import OnRay, Resources
-from pipelines.runs.stacking import Sizing
-from pipelines.runs.train import cells, evaluation_at, levels_at, plan_of, stacks_of, train_stack
+from pipelines.engine.output import Output
+from pipelines.engine.step import commit_step
+from pipelines.engine.workdir import Workdir
+from pipelines.runs.train import train_stack
 
 
-def dying(workdir, plan, stack, marker):
+def dying(workdir, plan, paths, runs, marker):
     """`train_stack` in a worker that is killed, once, in the middle of its second branch."""
     from training.metrics import Metrics
 
@@ -27,16 +29,14 @@ def dying(workdir, plan, stack, marker):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         Metrics.log = until
-    return train_stack(workdir, plan, stack)
+    return train_stack([Output(workdir, path, 0) for path in paths], plan, runs, False)
 
 
 def jobs(made, place, shape):
     """The stack of one shape, with a checkpoint at every interval."""
-    c = made.curated
-    chosen = [cell for cell in cells(made.study, c.levels, c.evaluation, made.digest) if cell.rung.name == shape]
-    (stack,) = stacks_of(chosen, {shape: Sizing(2)}, merged=False)
-    plan = plan_of(made.study, [stack], c.levels, levels_at(c.levels), evaluation_at(c.evaluation, made.digest))
-    return stack, [(made.opened(place).workdir, plan | {"checkpoint_seconds": 0.0}, stack, str(place / "marker"))]
+    stack, plan, runs = made.stack(shape)
+    paths = [cell.step.path for cell in stack]
+    return stack, [(made.opened(place).workdir, plan | {"checkpoint_seconds": 0.0}, paths, runs, str(place / "marker"))]
 
 
 @pytest.fixture
@@ -50,7 +50,9 @@ def test_a_lost_worker_goes_on_from_its_checkpoint(made, on_ray, tmp_path):
     """To the last bit what was trained without a kill, and from the checkpoint: nothing of the trunk is trained twice."""
     place = made.place(tmp_path)
     stack, units = jobs(made, place, "a")
-    assert [names for _, names in on_ray.map(dying, units)] == [[cell.step.name for cell in stack]]
+    ((_, records),) = on_ray.map(dying, units)
+    for cell, record in zip(stack, records, strict=True):
+        commit_step(Workdir(str(place)), cell.step, [record])
     assert (place / "marker").exists()
     taken = made.place(tmp_path / "taken")
     made.take(taken, made.runs)

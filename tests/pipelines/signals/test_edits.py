@@ -11,8 +11,9 @@ from curation.document import SCHEMA, doc_id
 from curation.hashing import uid
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context, run_step
-from pipelines.engine.workdir import Step, Workdir
+from pipelines.engine.run import Context, run_step
+from pipelines.engine.step import Step
+from pipelines.engine.workdir import Workdir
 from pipelines.signals import edits
 from pipelines.signals.edits import edited_pool, repeated_lines, repeated_substrings
 
@@ -47,7 +48,7 @@ def pool_at(path, shards: int):
     context = Context(workdir, InProcess(), Progress(workdir, Console(quiet=True)))
     bounds = np.linspace(0, 150, shards + 1).astype(int).tolist()
     parts = [(corpus().slice(a, b - a),) for a, b in pairwise(bounds)]
-    return context, run_step(context, Step("pool", {"shards": shards}), write_shard, parts)
+    return context, run_step(context, Step("pool", {"shards": shards}, compute=write_shard, units=lambda: parts))
 
 
 def texts_of(context: Context, pool) -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 from curation.sources import readers, storage
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
+from pipelines.engine.step import read_manifest
 from pipelines.engine.workdir import Workdir
 from pipelines.signals import pool
 from pipelines.study.study import StudyError, load
@@ -49,7 +50,7 @@ def test_a_store_that_fails_in_the_middle_leaves_nothing_half_written(study, tmp
     monkeypatch.setattr(storage.Stored, "read", fail)
     with pytest.raises(OSError, match="connection lost"):
         pool.pool(place, declared, folder)
-    assert place.workdir.manifest(whole.step) is None
+    assert read_manifest(place.workdir, whole.step) is None
     assert not list(Path(place.workdir.root).rglob("*.aside*"))
     for path in Path(place.workdir.root).rglob("*.parquet"):
         assert path.read_bytes() == (Path(tmp_path, "whole") / path.relative_to(place.workdir.root)).read_bytes()

@@ -11,7 +11,7 @@ from pipelines import run_study
 from pipelines.cli import app
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
-from pipelines.engine.run_step import Context
+from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.outcomes.looking import ledger_files
 from pipelines.study.study import load
@@ -64,7 +64,7 @@ def test_inspect_shows_the_documents_nearest_to_a_threshold(curated):
 def test_diff_adds_up_to_the_pool(curated):
     folder, _, made = curated
     rows = answer(folder, "diff", "raw", "top")
-    assert sum(row["documents"] for row in rows) == made.pool.manifest.total("documents")
+    assert sum(row["documents"] for row in rows) == made.pool.documents.total("documents")
     kept = sum(row["documents"] for row in rows if row["b"] == "kept")
     assert kept == made.levels["top"].summary["documents"]
 

@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.levels import controls
-from pipelines.engine.workdir import Manifest, Workdir
-from pipelines.levels.selections import Pool
+from pipelines.engine.step import Manifest
+from pipelines.engine.workdir import Workdir
+from pipelines.levels.selections import AnnotatedPool
 from pipelines.signals.shards import Shard, shards
 from pipelines.signals.tokens import token_lists
 
 
 @dataclass(frozen=True)
-class Part:
+class LevelShard:
     """Paths only, so it travels to workers: the shard, its selection and, where the level has any, the files of its edited
     documents and of the near copies that it adds."""
 
@@ -61,23 +62,23 @@ class Part:
         return pl.DataFrame(self.shard.workdir.read_table(path, ["n_tokens", "n_bytes"])).get_columns()
 
 
-def parts(
+def level_shards(
     workdir: Workdir,
-    pool: Pool,
+    pool: AnnotatedPool,
     selection: Manifest,
     *,
     edited: Manifest | None,
     copied: Manifest | None,
     duplicate: float,
     seed: int,
-) -> list[Part]:
-    """A level's parts, one per pool shard."""
+) -> list[LevelShard]:
+    """A level's shards, one per pool shard."""
 
     def file(manifest: Manifest | None, shard: Shard) -> str | None:
         return manifest.files(".parquet")[shard.index] if manifest is not None else None
 
     files, reasons = selection.files(".parquet"), tuple(selection.summary["reasons"])
     return [
-        Part(shard, files[shard.index], reasons, file(edited, shard), file(copied, shard), duplicate, seed)
-        for shard in shards(workdir, pool.manifest, pool.signals)
+        LevelShard(shard, files[shard.index], reasons, file(edited, shard), file(copied, shard), duplicate, seed)
+        for shard in shards(workdir, pool.documents, pool.signals)
     ]

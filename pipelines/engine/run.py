@@ -1,0 +1,160 @@
+"""Run steps: compute the parts that are not committed yet, commit each step with its last part, or only read."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import pyarrow as pa
+
+from pipelines.engine.executor import Executor, Resources
+from pipelines.engine.output import Output, part_path
+from pipelines.engine.progress import Bar, Progress
+from pipelines.engine.step import Manifest, Step, Unit, commit_step, read_manifest
+from pipelines.engine.workdir import JsonObject, Workdir
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every step is given: where results lie, who computes, and whom to tell.
+
+    With `reading` nothing is computed or written: a step that is missing is an error that says which command makes it.
+    """
+
+    workdir: Workdir
+    executor: Executor
+    progress: Progress
+    reading: str = ""
+
+    def only_reading(self, command: str) -> "Context":
+        return replace(self, reading=command, progress=Progress(None, self.progress.console))
+
+
+class StepMissingError(ValueError):
+    """A step whose results are asked for is not in the work directory."""
+
+    def __init__(self, step: Step, command: str):
+        super().__init__(f"{step.name} is not in the work directory; run `{command}` first")
+        self.step = step
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call on a worker, for one or more `parts` (step, index): what they share is read once."""
+
+    parts: Sequence[tuple[Step, int]]
+    arguments: Unit
+    weight: float = 1
+    resources: Resources = Resources()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Jobs that compute the missing parts of some steps, and how their progress is told.
+
+    `compute(outputs, *arguments)` gets an Output per part of a job, commits each, and returns their records. `resumed` is the
+    weight of what was there before. The time of the pass is counted to its steps in proportion to `cost`.
+    """
+
+    label: str
+    compute: Callable[..., list[JsonObject]]
+    jobs: Sequence[Job]
+    unit: str
+    resumed: float = 0
+    watch: Callable[[Bar], AbstractContextManager[None]] | None = None
+    cost: Callable[[Step], float] = field(default=lambda step: 1.0)
+
+
+Plan = Callable[[Sequence[tuple[Step, int]]], Pass]
+"""From the parts that are missing to the pass that computes them."""
+
+
+def run_step(context: Context, step: Step) -> Manifest:
+    """The step's manifest, from the work directory or computed."""
+    if (manifest := _completed(context, step)) is not None:
+        return manifest
+    units = step.units()
+
+    def plan(missing: Sequence[tuple[Step, int]]) -> Pass:
+        jobs = [Job([(step, i)], units[i], step.weight(i), step.resources) for _, i in missing]
+        resumed = sum(map(step.weight, range(len(units)))) - sum(job.weight for job in jobs)
+        return Pass(step.name, partial(_compute_part, step.compute), jobs, step.unit, resumed, step.watch)
+
+    return _compute(context, [step], len(units), plan)[0]
+
+
+def run_together(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) -> dict[str, Manifest]:
+    """Manifests by name of steps of `n_parts` parts each; those that are missing are computed in one pass."""
+    manifests = {step.name: _completed(context, step) for step in steps}
+    missing = [step for step in steps if manifests[step.name] is None]
+    manifests |= {made.step.name: made for made in _compute(context, missing, n_parts, plan)} if missing else {}
+    return {name: manifest for name, manifest in manifests.items() if manifest is not None}
+
+
+def _completed(context: Context, step: Step) -> Manifest | None:
+    """The manifest of a step that is there; an error for one that is not where nothing may be computed."""
+    if (manifest := read_manifest(context.workdir, step)) is not None:
+        context.progress.cached(step.name)
+        if step.publish and not context.reading:
+            step.publish(context.workdir, manifest)
+    elif context.reading:
+        raise StepMissingError(step, context.reading)
+    return manifest
+
+
+def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) -> list[Manifest]:
+    """Compute the parts that no earlier run committed, and commit every step as soon as it has all of its parts."""
+    workdir, started = context.workdir, time.monotonic()
+    records = {step.name: _committed(workdir, step) for step in steps}
+    manifests: dict[str, Manifest] = {}
+
+    def commit(complete: Iterable[Step]) -> None:
+        for step in complete:
+            if len(records[step.name]) == n_parts and step.name not in manifests:
+                manifests[step.name] = commit_step(workdir, step, [records[step.name][i] for i in range(n_parts)])
+                if step.publish:
+                    step.publish(workdir, manifests[step.name])
+
+    commit(steps)
+    work = plan([(step, i) for i in range(n_parts) for step in steps if i not in records[step.name]])
+    with context.progress.bar(work.label, total=work.resumed + sum(job.weight for job in work.jobs), unit=work.unit) as bar:
+        bar.advance(work.resumed, resumed=True)
+        calls = [(work.compute, workdir, [(step.path, i) for step, i in job.parts], job.arguments) for job in work.jobs]
+        with work.watch(bar) if work.watch else nullcontext():
+            for number, returned in context.executor.map(run_job, calls, [job.resources for job in work.jobs]):
+                job = work.jobs[number]
+                for place, (step, i) in enumerate(job.parts):  # ranks of a group return nothing
+                    records[step.name][i] = returned[place] if returned else workdir.read_json(part_path(step.path, i))
+                commit(step for step, _ in job.parts)
+                if work.watch is None:
+                    bar.advance(job.weight)
+        bar.advance(bar.total - bar.done)
+    seconds, total = time.monotonic() - started, sum(map(work.cost, steps))
+    for step in steps:
+        made, share = manifests[step.name], seconds * work.cost(step) / total
+        size = sum(record["bytes"] for record in made.records())
+        context.progress.event("finished", step=step.name, id=step.id, digest=made.digest, bytes=size, seconds=round(share, 3))
+    context.progress.timed(work.label, seconds)
+    return [manifests[step.name] for step in steps]
+
+
+def _committed(workdir: Workdir, step: Step) -> dict[int, JsonObject]:
+    """Records of the parts that an interrupted run committed, by index."""
+    records = [workdir.read_json(f"{step.path}/parts/{name}") for name in workdir.listing(f"{step.path}/parts")]
+    return {record["part"]: record for record in records}
+
+
+def run_job(
+    compute: Callable[..., list[JsonObject]], workdir: Workdir, parts: Sequence[tuple[str, int]], arguments: Unit
+) -> list[JsonObject]:
+    """Compute and commit the parts (step path, index) of one job. Runs on a worker."""
+    try:
+        return compute([Output(workdir, path, index) for path, index in parts], *arguments)
+    finally:
+        pa.default_memory_pool().release_unused()  # a worker that waits holds no more than it needs
+
+
+def _compute_part(compute: Callable[..., JsonObject], outputs: Sequence[Output], *unit: object) -> list[JsonObject]:
+    """One unit of work of one step: compute, write, and commit the part's record last."""
+    return [outputs[0].commit(compute(outputs[0], *unit))]
