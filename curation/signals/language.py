@@ -19,25 +19,28 @@ import pyarrow.compute as pc
 
 from curation.compiled import kernel
 from curation.document import Batch
-from curation.signals.pretokenized import pretokenized
+from curation.signals.pretokenized import UNSPACED, pretokenized
 from curation.signals.quality import load
 from curation.words import utf8_buffer
 
 BUNDLED = "py3langid"
 PERHAPS_NOT_COMPOSED = r"[^\x00-\x{2FF}\x{2010}-\x{205E}]"  # none of Latin letters and common marks has another form
 LANES = 8  # places of a text that are read at once
-PARAMS = {"model": BUNDLED, "languages": ["en"], "n_chars": 4096}
+PARAMS = {"model": BUNDLED, "languages": ["en"], "n_chars": 4096, "min_letters": 10}
 RULES = "language.en >= 0.65"  # FineWeb's and RefinedWeb's threshold, which they set for fastText's lid.176
 
 
-def language(batch: Batch, model: str = BUNDLED, languages: Sequence[str] = ("en",), n_chars: int | None = 4096) -> pa.Table:
+def language(
+    batch: Batch, model: str = BUNDLED, languages: Sequence[str] = ("en",), n_chars: int | None = 4096, min_letters: int = 10
+) -> pa.Table:
     """Columns: language (the likeliest, in the model's own codes), score float32 (its probability), and a float32 column
     with the probability of each of `languages`.
 
     `model` is "py3langid" (ISO 639-1 codes such as "de"; probabilities as its norm_probs=True) or the path of a fastText model
     with labels "__label__en", such as lid.176.bin or GlotLID; line feeds are then read as spaces. Only the first `n_chars`
-    characters are read (None: all, as FineWeb did), as the rest of a long document costs much and says little. Raises
-    ValueError for a language that the model does not know.
+    characters are read (None: all, as FineWeb did), as the rest of a long document costs much and says little. A text of fewer
+    letters than `min_letters` (a third of that in scripts without spaces) is "und", ISO 639's undetermined, with scores of 0.
+    Raises ValueError for a language that the model does not know.
     """
     text = batch.text.combine_chunks()
     if n_chars is not None:
@@ -49,8 +52,11 @@ def language(batch: Batch, model: str = BUNDLED, languages: Sequence[str] = ("en
             raise ValueError(f"language: {wanted!r} is none of the {len(names)} languages of {model} ({some}, ...)")
     best_D = probability_DL.argmax(axis=1)
     columns = {wanted: probability_DL[:, names.index(wanted)].astype(np.float32) for wanted in languages}
-    score_D = probability_DL[np.arange(len(best_D)), best_D].astype(np.float32)
-    return pa.table({"language": pa.array(names).take(pa.array(best_D)), "score": score_D, **columns})
+    columns = {"score": probability_DL[np.arange(len(best_D)), best_D].astype(np.float32), **columns}
+    enough = rf"(?s)(?:\pL\PL*){{{min_letters}}}|(?:[{UNSPACED}][^{UNSPACED}]*){{{-(-min_letters // 3)}}}"
+    few = pc.invert(pc.match_substring_regex(text, enough))
+    named = pc.if_else(few, "und", pa.array(names).take(pa.array(best_D)))
+    return pa.table({"language": named, **{name: np.where(few, np.float32(0), values) for name, values in columns.items()}})
 
 
 @dataclass(frozen=True)

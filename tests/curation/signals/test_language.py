@@ -33,7 +33,7 @@ def batch(texts: list[str]) -> Batch:
 
 def test_it_is_py3langid():
     model = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
-    table = language(batch(TEXTS), languages=["en", "de", "sr"], n_chars=None)
+    table = language(batch(TEXTS), languages=["en", "de", "sr"], n_chars=None, min_letters=0)
     for row, text in zip(table.to_pylist(), TEXTS, strict=True):
         name, score = model.classify(text)
         ranks = dict(model.rank(text))
@@ -42,13 +42,28 @@ def test_it_is_py3langid():
         assert [row["en"], row["de"], row["sr"]] == pytest.approx([ranks["en"], ranks["de"], ranks["sr"]], abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("text", "language_code"),
+    [
+        ("", "und"), ("1234 5678 " * 900, "und"), ("\U0001f600\U0001f600", "und"), ("word", "und"), ("=" * 3000, "und"),
+        ("\u043e\u043a", "und"), ("\u4e2d\u6587", "und"), ("\u4eca\u5929\u5929\u6c14\u5f88\u597d", "zh"),
+        ("1234 5678 " * 9 + "the quick brown fox jumps over the lazy dog", "en"), ("a.b.c.d.e.f.g.h.i", "und"),
+        ("the weather", "en"),
+    ],
+)  # fmt: skip
+def test_a_text_of_few_letters_has_no_language(text: str, language_code: str) -> None:
+    (row,) = language(batch([text])).to_pylist()
+    assert row["language"] == language_code
+    assert (row["score"], row["en"]) == (0, 0) if language_code == "und" else row["score"] > 0
+
+
 def test_a_fasttext_model_by_path(tmp_path):
     lines = [f"__label__{name} {text}" for name, text in (("en", "the dog and the cat"), ("de", "der hund und die katze"))]
     (tmp_path / "train.txt").write_text("\n".join(lines * 200))
     settings = {"input": str(tmp_path / "train.txt"), "dim": 8, "epoch": 25, "lr": 0.1, "thread": 1, "verbose": 0}
     command = [sys.executable, "-c", TRAINER, json.dumps(settings), str(tmp_path / "lid.bin")]
     subprocess.run(command, env=os.environ | ZEROED_MEMORY, check=True)
-    table = language(batch(["the cat\nand the dog", "die katze", ""]), str(tmp_path / "lid.bin"), ["de"])
+    table = language(batch(["the cat\nand the dog", "die katze", ""]), str(tmp_path / "lid.bin"), ["de"], min_letters=5)
     assert table.column_names == ["language", "score", "de"]
     assert table["language"].to_pylist()[:2] == ["en", "de"]
     assert (table["de"].to_numpy()[:2] > 0.5).tolist() == [False, True]
