@@ -44,7 +44,7 @@ def show(x: float | None) -> str:
 
 def percentile(value: float, draws_R: Array, confidence: float = 0.95, corrected: bool = True) -> Interval:
     """Bias-corrected percentile interval (Efron 1987 without acceleration): the quantiles move so that `value` sits at
-    the middle of the draws. Draws that are not numbers are left out."""
+    the middle of the draws. Draws that are not numbers are left out; an interval always holds its value."""
     draws_R = np.sort(draws_R[~np.isnan(draws_R)])
     if not len(draws_R):
         return Interval(value, -np.inf, np.inf)
@@ -54,7 +54,7 @@ def percentile(value: float, draws_R: Array, confidence: float = 0.95, corrected
         bias = ndtri(np.clip(below, 0.02, 0.98))
         tails = ndtr(2 * bias + ndtri(tails))
     low, high = np.quantile(draws_R, tails, method="weibull" if np.isfinite(draws_R).all() else "nearest")
-    return Interval(float(value), float(low), float(high))
+    return Interval(float(value), min(float(low), float(value)), max(float(high), float(value)))
 
 
 def band(value_N: Array, draws_RN: Array, confidence: float = 0.95) -> tuple[list[float], list[float]]:

@@ -13,6 +13,7 @@ class Settings:
 
     baseline: the level that others are compared with ("": raw if there, else the first). eval_set: the one that verdicts are
     read from ("": heldout if there, else the first); eval_sets: those fitted (empty: all). law: "auto" or a name of `LAWS`.
+    objective: "huber" (half-width four robust standard deviations), "huber:DELTA" (in log loss) or "least-squares".
     confidence: of intervals; alpha: size of the tests. margin: |delta beta| below which exponents count as equal; 0.02 moves
     effective data by about 1.3x over two decades. multiplier_margin: the same for the worth of a token, as a share.
     replicates: simulated refits for intervals; test_replicates: simulated null tables per test (0: F distribution only).
@@ -24,6 +25,7 @@ class Settings:
     eval_set: str = ""
     eval_sets: tuple[str, ...] = ()
     law: str = "auto"
+    objective: str = "huber"
     confidence: float = 0.95
     alpha: float = 0.05
     margin: float = 0.02

@@ -18,7 +18,7 @@ def fit_table(
     table: Table,
     law: Annotated[str, typer.Option(help="auto, " + ", ".join(LAWS))] = "auto",
     objective: Annotated[
-        str, typer.Option(help="huber[:delta], lad, least-squares, linear or likelihood (one level).")
+        str, typer.Option(help="huber[:delta], least-squares, lad, linear or likelihood (several levels: the first two).")
     ] = "huber",
     intervals: Annotated[str, typer.Option(help="auto, row, trunk, wild, profile or none (one level).")] = "auto",
     baseline: Baseline = "",
@@ -55,7 +55,8 @@ def fit_table(
             list_faults(data, as_json)
         if len(data.levels) > 1:
             settings = scaling_fit.Settings(
-                baseline, eval_set, law=law, replicates=max(replicates, 2), confidence=confidence, margin=margin, seed=seed
+                baseline, eval_set, law=law, objective=objective, replicates=max(replicates, 2), confidence=confidence,
+                margin=margin, seed=seed,
             )  # fmt: skip
             result = scaling_fit.analyse(data, settings, noise=noise)
             text, levels = scaling_fit.summary(result), list(result.levels)

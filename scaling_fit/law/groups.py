@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_fit.law.laws import Law
-from scaling_fit.law.objectives import Objective
+from scaling_fit.law.objectives import LEAST_SQUARES, Objective
 from scaling_fit.law.search import Search, distinct, minimise, search
 from scaling_fit.law.solve import Block, Problem, Trunks
 from scaling_fit.observations import Observations
@@ -43,12 +43,12 @@ class Grouped:
     def natural(self, theta_RP: Array, group: str) -> Array:
         return self.law.natural(self.phi(theta_RP, group), self.pivot)
 
-    def start(self) -> Array:
+    def start(self, objective: Objective = LEAST_SQUARES) -> Array:
         """Theta from each group's own global search, projected on the sharing pattern, shape [P]."""
         phi_GQ = []
         for block in self.problem.blocks:
             loss_N = self.problem.loss_N[block.rows]
-            phi_GQ.append(search(block.design, loss_N, polish=4).phi_MP[0])
+            phi_GQ.append(search(block.design, loss_N, objective, polish=4).phi_MP[0])
         M_GQP = np.concatenate([block.M_QP for block in self.problem.blocks])
         return np.linalg.lstsq(M_GQP, np.concatenate(phi_GQ), rcond=None)[0]
 

@@ -11,7 +11,7 @@ from itertools import combinations, product
 import numpy as np
 
 from scaling_fit.law.laws import Design, Law
-from scaling_fit.law.objectives import LEAST_SQUARES, Objective
+from scaling_fit.law.objectives import LAD, LEAST_SQUARES, Objective
 from scaling_fit.law.solve import Block, Problem, solve
 
 Array = np.ndarray
@@ -118,8 +118,11 @@ def search(
     picks = np.unique(np.concatenate([minima[np.argsort(cost_G[minima], kind="stable")][:polish], order[:8:2]]))
     problem = Problem((Block(slice(0, len(loss_N)), design, np.eye(design.n_parameters)),), loss_N)
     weight_RN = None if weight_N is None else weight_N[None]
-    warm = solve(problem, phi_GP[picks], LEAST_SQUARES, weight_RN=weight_RN, tolerance=1e-10)
-    theta, value = minimise(problem, warm.theta_RP, objective, weight_RN=weight_RN)
+    start_RP = solve(problem, phi_GP[picks], LEAST_SQUARES, weight_RN=weight_RN, tolerance=1e-10).theta_RP
+    if objective.exact_curvature and objective is not LAD:  # one wild run pulls least squares away from every good start
+        absolute_RP, _ = minimise(problem, start_RP[:4], LAD, weight_RN=weight_RN, tolerance=1e-8)
+        start_RP = np.concatenate([start_RP, absolute_RP, phi_GP[picks]])
+    theta, value = minimise(problem, start_RP, objective, weight_RN=weight_RN)
     return distinct(problem, theta, value, len(cost_G))
 
 
@@ -167,7 +170,7 @@ def _free_scale(problem, start_RP, objective, weight_RN, target_RN) -> tuple[Arr
     The scale's best value makes the corner delta*s so narrow that theta is the least-absolute-deviations fit; s then
     follows from one equation (its fixed point), solved per replicate.
     """
-    from scaling_fit.law.objectives import LAD, huber_log_normaliser
+    from scaling_fit.law.objectives import huber_log_normaliser
 
     theta_RP, _ = minimise(problem, start_RP, LAD, weight_RN=weight_RN, target_RN=target_RN)
     target_RN = np.log(problem.loss_N)[None] if target_RN is None else target_RN

@@ -7,13 +7,15 @@ import numpy as np
 
 from scaling_fit.checks import Fault, check
 from scaling_fit.instrument.repeats import trunk_noise
+from scaling_fit.law.robust import WILD
 from scaling_fit.levels import doubts
 from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, recommended
-from scaling_fit.levels.compare import Comparison, compare
+from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
 from scaling_fit.levels.gap import gap
 from scaling_fit.levels.set_fit import points, set_fit
+from scaling_fit.levels.shift import adjusted, shift
 from scaling_fit.levels.verdict import Verdict, judge
-from scaling_fit.levels.words import words
+from scaling_fit.levels.words import BADGE, DIRECTION, words
 from scaling_fit.observations import Observations, observations
 from scaling_fit.result import Result, SetFit, SetResult, Shape
 from scaling_fit.settings import Settings
@@ -36,10 +38,16 @@ class Prepared:
         """The levels under one law on one evaluation set. `measured`: the trunks' noise, from runs repeated apart.
 
         Errors: ValueError where the rows are too few."""
-        rows, settings = self.fresh.where(self.fresh.eval_set == eval_set), self.settings
+        asked = self.settings
         return compare(
-            rows, settings.baseline, law=settings.law, replicates=settings.replicates, seed=settings.seed, trunk_noise=measured
-        )  # fmt: skip
+            self.fresh.where(self.fresh.eval_set == eval_set),
+            asked.baseline,
+            law=asked.law,
+            replicates=asked.replicates,
+            seed=asked.seed,
+            trunk_noise=measured,
+            objective=asked.objective,
+        )
 
 
 def analyse(table: Any, settings: Settings = DEFAULTS, *, noise: Any = None) -> Result:
@@ -54,7 +62,7 @@ def analyse(table: Any, settings: Settings = DEFAULTS, *, noise: Any = None) -> 
     measured = trunk_noise(noise) if noise is not None else {}
     fits: dict[str, SetFit] = {}
     verdicts: dict[str, dict[str, Verdict]] = {}
-    runs, reasons = {}, {}
+    runs, reasons, wild = {}, {}, {}
     for name in settings.eval_sets:
         try:
             whole = prepared.joint_fit(name, measured.get(name))
@@ -62,6 +70,8 @@ def analyse(table: Any, settings: Settings = DEFAULTS, *, noise: Any = None) -> 
             runs[name], reasons[name] = points(data, name, None), str(error)
             continue
         primary = name == settings.eval_set
+        if len(whole.wild):
+            wild[name] = _without(prepared, whole, name)
         fits[name] = set_fit(whole, settings, settings.test_replicates // (1 if primary else 2), primary)
         verdicts[name] = _verdicts(whole, fits[name], settings)
         runs[name] = points(data, name, whole)
@@ -70,7 +80,9 @@ def analyse(table: Any, settings: Settings = DEFAULTS, *, noise: Any = None) -> 
     for name in settings.eval_sets:
         if name in fits:
             answer = _answer(name, fits[name], verdicts[name], choices, settings)
-            answer = replace(answer, checks=(doubts.luck(fits[name].noise, name in measured), *answer.checks))
+            told = _wild_runs(wild[name], verdicts[name]) if name in wild else ()
+            luck = doubts.luck(fits[name].noise, name in measured)
+            answer = replace(answer, checks=(luck, *answer.checks), warnings=(*told, *answer.warnings))
         else:
             answer = no_answer("No verdict: the law could not be fitted.", f"{reasons[name]}.")
         sets[name] = SetResult(runs[name], fits.get(name), reasons.get(name, ""), answer)
@@ -99,6 +111,9 @@ def prepare(table: Any, settings: Settings) -> Prepared:
     for value, known, what in named:
         if value not in known:
             raise ValueError(f"{what} {value!r} is not in the table; it has {', '.join(known)}")
+    half_width(settings.objective)
+    if settings.law != "auto":
+        comparable(settings.law)
     sets = (primary, *(name for name in settings.eval_sets or data.eval_sets if name != primary))
     settings = replace(settings, baseline=baseline, eval_set=primary, eval_sets=sets)
     notes = list(data.notes)
@@ -121,6 +136,36 @@ def _verdicts(whole: Comparison, fit: SetFit, settings: Settings) -> dict[str, V
         fitted = fit.against[level].fitted
         out[level] = replace(verdict, worth=fitted[-1] if fitted else None)
     return out
+
+
+def _without(prepared: Prepared, whole: Comparison, eval_set: str) -> tuple[list[int], dict[str, Verdict]]:
+    """The rows of wild runs, and the verdicts of the table without them (p values from the F distribution)."""
+    settings, rows = prepared.settings, whole.wild.tolist()
+    fresh = prepared.fresh.where(~np.isin(prepared.fresh.row, whole.wild))
+    try:
+        other = replace(prepared, fresh=fresh).joint_fit(eval_set)
+    except ValueError:
+        return rows, {}
+    tests = adjusted({level: shift(other, level, settings, 0) for level in other.levels[1:]})
+    judged = {
+        level: judge(other, level, test, gap(other, level, settings.confidence), settings) for level, test in tests.items()
+    }
+    return rows, judged
+
+
+def _wild_runs(without: tuple[list[int], dict[str, Verdict]], verdicts: dict[str, Verdict]) -> tuple[str]:
+    rows, others = without
+    changed = [
+        f"{level} is {DIRECTION[one.direction]}, {BADGE[one.kind]}"
+        for level, one in others.items()
+        if (one.kind, one.direction) != (verdicts[level].kind, verdicts[level].direction)
+    ]
+    named = ", ".join(map(str, rows[:8])) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")
+    result = "; ".join(changed) if changed else "every verdict is the same"
+    if verdicts and not others:
+        result = "the law cannot be fitted"
+    lies = f"Row {named} lies" if len(rows) == 1 else f"Rows {named} lie"
+    return (f"{lies} over {WILD:g} robust standard deviations off the law; left out, {result}.",)
 
 
 def _answer(

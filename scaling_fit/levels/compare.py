@@ -6,23 +6,27 @@ With three or more sizes a level is one additive law. With one or two, E, A and 
 tell, so every (level, shape) has its own floor and a level's shapes share B and beta: the additive law, read at matched N.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from scaling_fit.law.groups import Grouped, grouped
-from scaling_fit.law.laws import LAWS, Inputs, law_named
+from scaling_fit.law.laws import LAWS, Inputs, Law, law_named
 from scaling_fit.law.noise import Noise, estimate_noise
+from scaling_fit.law.objectives import huber
+from scaling_fit.law.robust import pseudo_observations
 from scaling_fit.law.solve import solve
 from scaling_fit.observations import Observations
 
 Array = np.ndarray
+TOLD_APART_BY = ("E", "B", "beta")
 CELL = "\0"  # joins level and shape in a group's name
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A joint fit, everything free. `table` holds the fitted rows; `theta_RP` simulated replicates around `theta_P`."""
+    """A joint fit, everything free. `table` holds the fitted rows, with pseudo-observations under a Huber objective; `theta_RP`
+    simulated replicates around `theta_P`; `wild` the table's rows of runs that lie far off the law."""
 
     table: Observations
     baseline: str
@@ -34,6 +38,7 @@ class Comparison:
     theta_RP: Array
     by_shape: bool
     why: str
+    wild: Array
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -87,7 +92,7 @@ def lay_out(table: Observations, baseline: str, ratio: float = 0.0, pivot=None, 
         )
         chosen = LAWS["data"] if by_shape else LAWS["additive"]
     else:
-        chosen, by_shape = law_named(law), law == "data"
+        chosen, by_shape = comparable(law), law == "data"
         why = f"law {law} as asked"
     if not by_shape:
         free = dict.fromkeys(chosen.names, "free")
@@ -111,6 +116,19 @@ def lay_out(table: Observations, baseline: str, ratio: float = 0.0, pivot=None, 
     return grouped(chosen, table, labels, sharing, baseline=first, ratio=ratio, pivot=pivot), True, why
 
 
+def comparable(name: str) -> Law:
+    """The law of that name. Errors: ValueError for one by which levels cannot be told apart, naming those by which they can."""
+    law = law_named(name)
+    lacking = [parameter for parameter in TOLD_APART_BY if parameter not in law.names]
+    if lacking:
+        able = ", ".join(one.name for one in LAWS.values() if set(TOLD_APART_BY) <= set(one.names))
+        raise ValueError(
+            f"law {name!r} has no {lacking[0]}: levels are told apart by floor E, prefactor B and exponent beta; use {able}, "
+            "or fit one level at a time"
+        )
+    return law
+
+
 def compare(
     table: Observations,
     baseline: str,
@@ -119,11 +137,13 @@ def compare(
     replicates: int = 1000,
     seed: int = 0,
     trunk_noise: tuple[float, float] | None = None,
+    objective: str = "huber",
 ) -> Comparison:
     """Fit every level jointly, estimate the noise, and simulate `replicates` refits around the fit.
 
-    trunk_noise: the trunks' standard deviation of log loss and its degrees of freedom, from `repeats.measure`; used where
-    the table repeats no trunk and would have to assume it.
+    objective: as in `Settings`; under Huber the table is replaced by its pseudo-observations (`scaling_fit.law.robust`), so
+    that everything after holds under it. trunk_noise: the trunks' standard deviation of log loss and its degrees of freedom,
+    from `repeats.measure`; used where the table repeats no trunk and would have to assume it.
 
     Errors: ValueError when the baseline has no rows, or the rows are no more than the parameters.
     """
@@ -135,6 +155,13 @@ def compare(
             f"{len(table)} rows for {laid.problem.n_parameters} parameters over {len(table.levels)} levels: no error is left "
             "to judge by; add token counts or shapes"
         )
+    delta, wild = half_width(objective), table.row[:0]
+    if delta is not None:
+        robust = pseudo_observations(laid.problem, laid.start(huber(1e-3)), delta or None)
+        wild, loss_N = np.sort(table.row[laid.rows[robust.wild_N]]), table.loss.copy()
+        loss_N[laid.rows] = np.exp(robust.log_loss_N)
+        table = replace(table, loss=loss_N)
+        laid, by_shape, why = lay_out(table, baseline, pivot=laid.pivot, law=law)
     ordered = table.where(laid.rows)
     cells = np.array([f"{level}{CELL}{shape}" for level, shape in zip(ordered.level, ordered.shape, strict=True)], dtype=object)
     start = solve(laid.problem, laid.start()[None], tolerance=1e-12)
@@ -148,4 +175,14 @@ def compare(
     start_RP = np.repeat(theta_P[None], replicates, 0)
     theta_RP = solve(laid.problem, start_RP, target_RN=target_RN, tolerance=1e-7, max_iterations=60).theta_RP
     df = max(len(table) - laid.problem.n_parameters, 1)
-    return Comparison(ordered, baseline, laid, theta_P, noise, rss, df, theta_RP, by_shape, why)
+    return Comparison(ordered, baseline, laid, theta_P, noise, rss, df, theta_RP, by_shape, why, wild)
+
+
+def half_width(objective: str) -> float | None:
+    """Half-width of a Huber objective in log loss (0: by the noise), None for least squares.
+
+    Errors: ValueError for an objective that a comparison of levels does not have."""
+    kind, _, delta = objective.partition(":")
+    if kind not in ("huber", "least-squares"):
+        raise ValueError(f"objective {objective!r}: levels are compared by huber, huber:DELTA or least-squares")
+    return None if kind == "least-squares" else float(delta or 0.0)

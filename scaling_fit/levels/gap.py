@@ -24,8 +24,8 @@ AGREE = 0.8
 @dataclass(frozen=True)
 class Gap:
     """Loss against the baseline's in percent (negative: better), averaged over shapes: over the tested D, at the least and the
-    most data tested, and at `BEYOND` times the most. `trend` holds in every shape: the gap keeps its sign and grows (or
-    shrinks) from the least data to the most and on, or the curves change places somewhere; otherwise it is unclear."""
+    most data tested, and at `BEYOND` times the most. `trend`: the curves change places somewhere from the least data on, in
+    some shape; or in every shape the gap grows (or shrinks) from the most data tested on; otherwise it is unclear."""
 
     mean: Interval
     first: Interval
@@ -55,10 +55,8 @@ def gap(whole: Comparison, level: str, confidence: float) -> Gap:
 
 def trend(path_RSK: np.ndarray) -> Trend:
     """What all shapes show, where `AGREE` of the replicates show it too."""
-    size_RSK = np.abs(path_RSK)[:, :, [0, 15, -1]]
+    change_RS = np.abs(path_RSK[:, :, -1]) - np.abs(path_RSK[:, :, 15])
     below_RSK = np.asarray(path_RSK < 0)
     crosses_R = np.asarray(below_RSK.any(2) & ~below_RSK.all(2)).any(-1)
-    grows_R = ~crosses_R & (np.diff(size_RSK, axis=2) >= 0).all((1, 2))
-    shrinks_R = ~crosses_R & (np.diff(size_RSK, axis=2) <= 0).all((1, 2))
-    kind_R = np.select([crosses_R, grows_R, shrinks_R], [2, 0, 1], 3)
+    kind_R = np.select([crosses_R, (change_RS > 0).all(1), (change_RS < 0).all(1)], [2, 0, 1], 3)
     return TRENDS[kind_R[0]] if (kind_R[1:] == kind_R[0]).mean() >= AGREE else "unclear"

@@ -70,7 +70,8 @@ def points(data: Observations, eval_set: str, whole: Comparison | None) -> tuple
     if whole is not None:
         problem = whole.grouped.problem
         log_loss_N = problem.predict(whole.theta_P[None])[0]
-        residual_N = np.log(problem.loss_N) - log_loss_N
+        loss_of = dict(zip(data.row.tolist(), data.loss.tolist(), strict=True))  # the runs' own, not pseudo-observations
+        residual_N = np.log([loss_of[row] for row in whole.table.row.tolist()]) - log_loss_N
         assert problem.trunks is not None
         z_N = problem.trunks.whiten(residual_N) / whole.noise.row if whole.noise.row > 0 else residual_N
         columns = (np.exp(log_loss_N), 100 * residual_N, z_N)

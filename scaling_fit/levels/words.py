@@ -119,10 +119,11 @@ def _gap(verdict: Verdict, baseline: str) -> str:
     sentence = f"At the most data tested its loss is {interval(gap.last, '%+.2g')} % against {baseline}"
     if verdict.direction == "unclear" or gap.trend == "unclear":
         return f"{sentence}."
-    ends = f"{gap.first.value:+.2g} % at the least, {gap.beyond.value:+.2g} % at {BEYOND:.0f} times the most"
     if gap.trend == "crosses":
-        return f"{sentence}; from the least data to {BEYOND:.0f} times the most the fitted curves change places ({ends})."
-    return f"{sentence}; by the fitted curves the gap {gap.trend} with data ({ends})."
+        ends = f"{gap.first.value:+.2g} % at the least, {gap.beyond.value:+.2g} % at {BEYOND:.0f} times the most"
+        return f"{sentence}; the fitted curves change places ({ends})."
+    beyond = f"to {gap.beyond.value:+.2g} % at {BEYOND:.0f} times"
+    return f"{sentence}; by the fitted curves the gap {gap.trend} from there, {beyond}."
 
 
 def _crossing(level: str, budget: Budget, baseline: str) -> str:

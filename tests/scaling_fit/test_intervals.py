@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import norm, t
 
 from scaling_fit.intervals import Interval, finite, holm, percentile, show, tost
@@ -40,3 +42,14 @@ def test_open_ends_are_none_in_json() -> None:
     assert Interval(1.0, -np.inf, 2.0).to_dict() == {"value": 1.0, "low": None, "high": 2.0}
     assert finite(np.nan) is None
     assert (show(None), show(0.123456)) == ("open", "0.12346")
+
+
+@given(
+    st.floats(-10, 10),
+    st.lists(st.floats(-10, 10), min_size=1, max_size=40),
+    st.sampled_from([0.5, 0.9, 0.95]),
+    st.booleans(),
+)
+def test_an_interval_holds_its_value(value: float, draws: list[float], confidence: float, corrected: bool) -> None:
+    one = percentile(value, np.array(draws), confidence, corrected)
+    assert one.low <= one.value <= one.high

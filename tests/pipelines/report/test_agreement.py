@@ -20,7 +20,7 @@ from scaling_fit import Result
 
 ADVICE = re.compile(r"\b(?:Train on|Lean to|Stay with|Use|Avoid|Prefer|Go with|Recommended:?) ([\w-]{1,40})")
 PRAISE = re.compile(r"\b([\w-]{1,40}) (?:has the lowest loss|is the best|wins|should be used)")
-TREND = re.compile(r"the gap (grows|shrinks) with data \(([-+][\d.e-]+) % at the least, ([-+][\d.e-]+) % at 10 times")
+TREND = re.compile(r"its loss is ([-+][\d.e-]+) [^;]{,80}; by the fitted curves the gap (\w+) from there, to ([-+][\d.e-]+) %")
 AHEAD = re.compile(r"Past [\d.e+]+ FLOPs \[[^]]*\][^.]{0,60} ([\w-]{1,40}) is ahead")
 WINNER = re.compile(r"\b([\w-]{1,40}) is expected to win")
 
@@ -61,9 +61,9 @@ def disagreements(media: dict[str, str], result: Result) -> list[str]:
     for place, text in media.items():
         said = {*ADVICE.findall(text), *PRAISE.findall(text)}
         wrong += [f"{place} advises {level}, the choice is {chosen}" for level in said - chosen]
-        for trend, first, beyond in TREND.findall(text):
-            if (abs(float(beyond)) >= abs(float(first))) != (trend == "grows"):
-                wrong.append(f"{place}: the gap {trend} from {first} to {beyond}")
+        for last, trend, beyond in TREND.findall(text):
+            if last != beyond and (abs(float(beyond)) > abs(float(last))) != (trend == "grows"):
+                wrong.append(f"{place}: the gap {trend} from {last} to {beyond}")
         plans = [one.fit.budget for one in result.sets.values() if one.fit]
         ahead = {crossing.after and (level if crossing.after == "level" else result.baseline)
                  for budget in plans for level, crossing in budget.plan.crossings.items()}  # fmt: skip
@@ -104,7 +104,7 @@ def test_a_control_or_another_mixture_is_recommended_nowhere(media: dict[str, st
         "top has the lowest loss on all held-out text.",
         "Use top at budgets like those tested.",
         "Stay with raw: no level has a lower loss.",
-        "by the fitted curves the gap grows with data (-5.0 % at the least, -2.0 % at 10 times the most).",
+        "its loss is -5 [-6, -4] % against raw; by the fitted curves the gap grows from there, to -2 % at 10 times.",
         "filtered is expected to win throughout.",
         "deduplicated has a higher loss.",
     ],

@@ -24,7 +24,7 @@ def test_besiroglu_huber_minimum(besiroglu) -> None:
     assert found.objective_value == pytest.approx(0.0010182740178, abs=2e-13)
     assert found.objective_value < 0.0010182740346  # the notebook stopped 2e-11 early
     close(found.values(), {"A": 477.826, "B": 2143.417, "E": 1.817218, "alpha": 0.347310, "beta": 0.367172}, 6)
-    assert found.certificate["distinct_minima"] == 1
+    assert found.certificate.distinct_minima == 1
 
 
 def test_besiroglu_published_fit(besiroglu) -> None:

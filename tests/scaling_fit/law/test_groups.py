@@ -55,7 +55,7 @@ def test_search_over_groups_counts_minima(quiet) -> None:
     laid = grouped(LAW, table, table.level, dict.fromkeys(("B", "beta"), "free"), baseline="q0")
     found = laid.search(LEAST_SQUARES)
     assert found.objective_M[0] < 1e-9
-    assert found.certificate()["starts_polished"] >= 12
+    assert found.certificate().starts_polished >= 12
 
 
 def test_a_wrong_parameter_is_named(quiet) -> None:

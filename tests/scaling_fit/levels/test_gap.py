@@ -37,7 +37,8 @@ def paths(*shapes: list[float], replicates: int = 10) -> np.ndarray:
         ([[-5, -3, -1]], "shrinks"),
         ([[-5, -3, 1]], "crosses"),
         ([[-5, -7, -10], [3, 1, -1]], "crosses"),
-        ([[-5, -7, -6]], "unclear"),
+        ([[-5, -7, -6]], "shrinks"),
+        ([[6.5, 6, 7]], "grows"),
         ([[-5, -7, -10], [-5, -4, -3]], "unclear"),
     ],
 )
