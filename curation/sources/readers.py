@@ -131,9 +131,9 @@ def _record(path: str, number: int, place: str, value: dict[str, Any], source: S
     for name, read in value.items():
         if isinstance(read, Unreadable):
             return Malformed(path, place, f"field {name!r} {read.reason}", head)
-    text = value.get(fields.text)
+    text = _field(value, fields.text)
     if not isinstance(text, str):
-        if fields.text in value:
+        if text is not None or fields.text in value:
             return Malformed(path, place, f"field {fields.text!r} is {type(text).__name__}, not text", head)
         return Malformed(path, place, f"no field {fields.text!r}; it has {', '.join(sorted(value)[:8])}", head)
     meta = {name: value[name] for name in fields.meta if name in value}
@@ -141,11 +141,20 @@ def _record(path: str, number: int, place: str, value: dict[str, Any], source: S
         path,
         number,
         text,
-        source.domain or _optional(value.get(fields.domain)) or source.name,
-        _optional(value.get(fields.url)),
-        _optional(value.get(fields.date)),
+        source.domain or _optional(_field(value, fields.domain)) or source.name,
+        _optional(_field(value, fields.url)),
+        _optional(_field(value, fields.date)),
         json.dumps(meta, default=str, sort_keys=True) if meta else None,
     )
+
+
+def _field(value: dict[str, Any], name: str) -> Any:
+    """A field by its name, or "a.b" for field b of the object a; None where it is not there."""
+    if name in value or "." not in name:
+        return value.get(name)
+    outer, _, inner = name.partition(".")
+    found = value.get(outer)
+    return _field(found, inner) if isinstance(found, dict) else None
 
 
 def _optional(value: object) -> str | None:
@@ -222,15 +231,29 @@ def _value(scalar: pa.Scalar) -> Any:
 
 
 def _columns(schema: pa.Schema, part: Part, source: Source) -> list[str]:
+    """The columns to read. Raises ValueError where one that the source names is not there, or its text is none."""
     fields = source.fields
-    if fields.text not in schema.names:
-        raise ValueError(
-            f"source {source.name!r}: {part.location} has no column {fields.text!r}; it has {', '.join(schema.names)}; "
-            "name the right one in `fields.text`"
-        )
-    kind = schema.field(fields.text).type
+    named = {key: name for key in ("text", "url", "domain", "date") if (name := getattr(fields, key))}
+    types = {key: _type(schema, name) for key, name in named.items()}
+    for key, name in named.items():
+        if types[key] is None and (key == "text" or name != key):
+            raise ValueError(
+                f"source {source.name!r}: {part.location} has no column {name!r}; it has {', '.join(schema.names)}; "
+                f"name the right one in `fields.{key}`"
+            )
+    kind = types["text"]
+    assert kind is not None
     value_type = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(value_type) or pa.types.is_large_string(value_type) or pa.types.is_string_view(value_type)):
         raise ValueError(f"source {source.name!r}: column {fields.text!r} of {part.location} is {kind}, not text")
-    wanted = (fields.text, fields.url, fields.domain, fields.date, *fields.meta)
+    wanted = [name if name in schema.names else name.partition(".")[0] for name in (*named.values(), *fields.meta)]
     return [name for name in dict.fromkeys(wanted) if name in schema.names]
+
+
+def _type(schema: pa.Schema, name: str) -> pa.DataType | None:
+    """The type of a column, or of "a.b", field b of the column a."""
+    if name in schema.names:
+        return schema.field(name).type
+    outer, _, inner = name.partition(".")
+    kind = schema.field(outer).type if inner and outer in schema.names else None
+    return _type(pa.schema(list(kind)), inner) if kind is not None and pa.types.is_struct(kind) else None

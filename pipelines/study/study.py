@@ -123,11 +123,23 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Study:
         raise StudyError(f"{path}: not UTF-8: {error}") from None
 
 
+class _OneOfEachKey(yaml.SafeLoader):
+    """YAML in which a key stands once in a mapping; PyYAML takes the last of several."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is given twice", key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def parse(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
     """A study from its YAML, with `a.b=c` overrides (values are YAML). Raises StudyError that names the place; `path` is what
     the file is called in it."""
     try:
-        body = yaml.safe_load(text)
+        body = yaml.load(text, _OneOfEachKey)
     except yaml.YAMLError as error:
         raise StudyError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(body, dict):

@@ -2,16 +2,14 @@
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pipelines.verbs.options import AsJson
 from pipelines.verbs.terminal import plain_errors, print_json
-
-KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet", ".txt": "text", ".md": "text",
-         ".html": "html", ".htm": "html", ".warc": "warc", ".wet": "warc"}  # fmt: skip
 
 STUDY = """\
 # A study of your own text. Every key is described in docs/reference/study.md; `assay run {name}.yaml --dry-run` shows the plan.
@@ -61,9 +59,10 @@ def init(
         path = out or Path(f"{name}.yaml")
         if path.exists():
             raise ValueError(f"{path} is there already; choose another --out or remove it")
+        kinds = [_kind(place) for place in source]
         sources = [
-            {"kind": _kind(place), "name": f"source{number or ''}", "path": _from_file(place, path)}
-            for number, place in enumerate(source)
+            {"kind": kind, "name": f"source{number or ''}", "path": _from_file(place, path)}
+            for number, (place, (kind, _)) in enumerate(zip(source, kinds, strict=True))
         ]
         listed = "".join(
             f"  - kind: {one['kind']}\n    name: {one['name']}\n    path: {json.dumps(one['path'])}\n" for one in sources
@@ -74,6 +73,10 @@ def init(
     if as_json:
         print_json({"study": str(path), "sources": sources})
         return
+    for place, (kind, others) in zip(source, kinds, strict=True):
+        if others:
+            files = ", ".join(f"{n} {other}" for other, n in others.items())
+            typer.echo(f"{place}: its {kind} files are read, and not {files}; add a source for those")
     typer.echo(f"wrote {path}; look it over, then `assay run {path} --dry-run`")
 
 
@@ -84,13 +87,25 @@ def _from_file(place: str, study_file: Path) -> str:
     return os.path.relpath(place, study_file.parent)
 
 
-def _kind(place: str) -> str:
-    """A source's kind by the suffix of its name, or of the first known file in the folder. Raises ValueError for none."""
-    names = (
-        [place] if "://" in place or not Path(place).is_dir() else sorted(str(p) for p in Path(place).rglob("*") if p.is_file())
-    )
-    for name in names:
-        suffixes = [suffix for suffix in Path(name).suffixes if suffix not in (".gz", ".zst")]
-        if suffixes and suffixes[-1] in KINDS:
-            return KINDS[suffixes[-1]]
-    raise ValueError(f"--source {place!r}: its kind is not clear from its name (known: {', '.join(sorted(KINDS))})")
+def _kind(place: str) -> tuple[str, dict[str, int]]:
+    """The kind of a source, by the name of a file or by what a folder holds most of, in bytes; and how many of
+    the folder's files are of each other kind. Raises ValueError for none."""
+    from curation.sources import storage
+    from curation.sources.source import SUFFIXES
+
+    kinds = {suffix: kind for kind, suffixes in SUFFIXES.items() for suffix in suffixes}
+    is_folder = "://" not in place and Path(place).is_dir()
+    found = storage.listing(place) if is_folder else None
+    infos: list[dict[str, Any]] = found[1] if found else [{"name": place}]
+    n_bytes, n_files = Counter[str](), Counter[str]()
+    for info in infos:
+        kind = kinds.get(storage.stored(info["name"])[0])
+        if kind and not (
+            is_folder and any(part[0] in "._" for part in Path(info["name"]).relative_to(Path(place).absolute()).parts)
+        ):
+            n_bytes[kind] += info.get("size", 0)
+            n_files[kind] += 1
+    if not n_files:
+        raise ValueError(f"--source {place!r}: its kind is not clear from its name (known: {', '.join(sorted(kinds))})")
+    largest = max(n_files, key=lambda kind: n_bytes[kind])
+    return largest, {kind: n for kind, n in n_files.items() if kind != largest}

@@ -51,6 +51,20 @@ def test_fields_are_mapped(tmp_path: Path) -> None:
     assert records(path, fields=fields, domain="web") == [Record("a.jsonl", 0, "t", "web", "u", "2024", '{"id": 7, "x": [1]}')]
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_nested_fields_are_named_with_dots(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    row = {"doc": {"text": "t"}, "meta": {"source": {"url": "u"}, "date": "2024"}, "a.b": "d"}
+    if kind == "jsonl":
+        path.write_text(json.dumps(row) + '\n{"doc": 1}\n', "utf-8")
+    else:
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    fields = Fields(text="doc.text", url="meta.source.url", date="meta.date", domain="a.b")
+    good, *rest = records(path, kind, fields=fields)
+    assert good == Record(path.name, 0, "t", "d", "u", "2024")
+    assert [bad[2] for bad in rest] == ["no field 'doc.text'; it has doc"] * (kind == "jsonl")
+
+
 def test_a_declared_domain_is_every_records(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "t", "domain": "own"}\n')
@@ -237,6 +251,8 @@ def test_parquet_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [1, 2], "content": ["a", "b"]}), path)
     with pytest.raises(ValueError, match=r"source 's': column 'text' of .*a.parquet is int64, not text"):
         records(path, "parquet")
+    with pytest.raises(ValueError, match=r"has no column 'meta.url'; it has text, content; name the right one in `fields.url`"):
+        records(path, "parquet", fields=Fields(text="content", url="meta.url"))
     with pytest.raises(ValueError, match=r"has no column 'body'; it has text, content; name the right one in `fields.text`"):
         records(path, "parquet", fields=Fields(text="body"))
 

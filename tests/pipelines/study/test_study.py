@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.outcomes.fit import settings
-from pipelines.study.study import Study, StudyError, load
+from pipelines.study.study import Study, StudyError, load, parse
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
@@ -102,3 +102,8 @@ def test_a_missing_or_broken_file_is_one_clear_error(tmp_path):
 
 def test_the_json_schema_lists_every_section():
     assert set(Study.model_json_schema()["properties"]) >= {"sources", "levels", "ladder", "evaluation", "fit", "report"}
+
+
+def test_a_key_given_twice_is_an_error_with_its_line():
+    with pytest.raises(StudyError, match=r"the key 'levels' is given twice\n.* line 3, column 1"):
+        parse("levels: {raw: {}}\nname: x\nlevels: {other: {}}\n", Path("study.yaml"))

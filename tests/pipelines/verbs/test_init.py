@@ -20,6 +20,17 @@ def test_init_writes_a_study_that_loads_and_names_each_source(tmp_path, monkeypa
     assert [(source.kind, source.name) for source in study.sources] == [("jsonl", "source"), ("text", "source1")]
 
 
+def test_init_takes_the_kind_that_a_folder_holds_most_of(tmp_path, monkeypatch):
+    """A cloned dataset has a README.md beside its Parquet files."""
+    monkeypatch.chdir(tmp_path)
+    for name, size in (("README.md", 50), ("data/a.parquet", 500), (".git/b.txt", 9000)):
+        (tmp_path / "hf" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "hf" / name).write_bytes(b"x" * size)
+    result = runner.invoke(app, ["init", "--source", "hf", "--name", "x"])
+    assert load(tmp_path / "x.yaml").sources[0].kind == "parquet"
+    assert "hf: its parquet files are read, and not 1 text; add a source for those" in result.output
+
+
 def test_init_overwrites_nothing_and_asks_for_a_known_kind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.yaml").write_text("mine")
