@@ -63,6 +63,16 @@ class Observations:
         columns = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "notes"}
         return Observations(**columns, notes=self.notes)
 
+    def thinned(self, most: int, seed: int) -> "Observations":
+        """At most `most` rows, an equal number of every level at random, noted; itself where it has no more."""
+        if len(self) <= most:
+            return self
+        rng, share = np.random.default_rng(seed), most // len(self.levels)
+        rows = [rng.permutation(np.flatnonzero(self.level == level))[:share] for level in self.levels]
+        kept = np.sort(np.concatenate(rows))
+        note = f"{len(kept)} of {len(self)} rows are fitted, drawn at random (seed {seed}): intervals are those of this part"
+        return self.where(kept).noted(note)
+
     def inputs(self) -> Inputs:
         return Inputs(self.N, self.D, np.where(np.isfinite(self.unique), self.unique, np.inf))
 

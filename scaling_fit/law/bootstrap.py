@@ -10,11 +10,13 @@ wild where the design is fixed and the noise uneven.
 import numpy as np
 
 from scaling_fit.law.objectives import Objective
+from scaling_fit.law.one_step import one_step, suits
 from scaling_fit.law.search import minimise
 from scaling_fit.law.solve import Problem
 
 Array = np.ndarray
 METHODS = ("row", "trunk", "wild")
+BATCH_CELLS = 1 << 22  # of one [R, N] array: replicates are drawn and solved in batches of at most this
 
 
 def resample_rows(problem: Problem, n_replicates: int, rng: np.random.Generator) -> Array:
@@ -26,24 +28,31 @@ def resample_rows(problem: Problem, n_replicates: int, rng: np.random.Generator)
     return weight_RN
 
 
-def resample_trunks(problem: Problem, trunk_N: Array, n_replicates: int, rng: np.random.Generator) -> Array:
-    """How often each row is drawn, whole trunks drawn with replacement, shape [R, N].
+def trunk_strata(problem: Problem, trunk_N: Array) -> list[tuple[Array, Array, int]]:
+    """Trunks that appear in the same groups: their rows, the trunk of each row (counted from 0), and how many trunks.
 
-    trunk_N labels rows in problem order. Trunks are drawn within the set of groups they appear in, so a label that several
-    groups carry (the same run read twice) is drawn for all of them at once: their differences keep the pairing.
+    A label that several groups carry (the same run read twice) is one trunk, drawn for all of them at once: their
+    differences keep the pairing.
     """
-    spans: dict[str, list[int]] = {}
-    for g, block in enumerate(problem.blocks):
-        for trunk in dict.fromkeys(trunk_N[block.rows].tolist()):
-            spans.setdefault(trunk, []).append(g)
-    strata: dict[tuple[int, ...], list[str]] = {}
-    for trunk, groups in spans.items():
-        strata.setdefault(tuple(groups), []).append(trunk)
-    weight_RN = np.empty((n_replicates, len(problem.loss_N)))
+    _, code_N = np.unique(trunk_N.astype(str), return_inverse=True)
+    pairs_2K = np.unique(np.concatenate([np.stack([code_N[b.rows], np.full(b.rows.stop - b.rows.start, g)]) for g, b in
+                                         enumerate(problem.blocks)], axis=1), axis=1)  # fmt: skip
+    groups_C = np.split(pairs_2K[1], np.flatnonzero(np.diff(pairs_2K[0])) + 1)
+    strata: dict[bytes, list[int]] = {}
+    for trunk, groups in enumerate(groups_C):
+        strata.setdefault(groups.tobytes(), []).append(trunk)
+    drawn = []
     for members in strata.values():
-        drawn_RC = rng.multinomial(len(members), np.full(len(members), 1.0 / len(members)), n_replicates)
-        for column, trunk in enumerate(members):
-            weight_RN[:, trunk_N == trunk] = drawn_RC[:, [column]]
+        rows = np.flatnonzero(np.isin(code_N, members))
+        drawn.append((rows, np.searchsorted(members, code_N[rows]), len(members)))
+    return drawn
+
+
+def resample_trunks(strata: list[tuple[Array, Array, int]], n_replicates: int, rng: np.random.Generator) -> Array:
+    """How often each row is drawn, whole trunks drawn with replacement within each stratum, shape [R, N]."""
+    weight_RN = np.empty((n_replicates, sum(len(rows) for rows, _, _ in strata)))
+    for rows, trunk, n in strata:
+        weight_RN[:, rows] = rng.multinomial(n, np.full(n, 1.0 / n), n_replicates)[:, trunk]
     return weight_RN
 
 
@@ -60,21 +69,30 @@ def wild_targets(problem: Problem, theta_P: Array, n_replicates: int, rng: np.ra
 def bootstrap(
     problem: Problem, theta_P: Array, objective: Objective, method: str, n_replicates: int, trunk_N: Array, seed: int = 0
 ) -> Array:
-    """Refits of `n_replicates` resampled tables, theta_RP, each started at the fit.
+    """Refits of `n_replicates` resampled tables, theta_RP, each started at the fit; large tables by one Newton step.
 
     Errors: ValueError for an unknown method, or trunks where every block has fewer than 3.
     """
     rng = np.random.default_rng(seed)
-    start_RP = np.repeat(theta_P[None], n_replicates, 0)
-    if method == "row":
-        weight_RN, target_RN = resample_rows(problem, n_replicates, rng), None
-    elif method == "trunk":
+    strata = []
+    if method not in METHODS:
+        raise ValueError(f"intervals {method!r} is not known; use {', '.join(METHODS)}, profile or none")
+    if method == "trunk":
         counts = [len(set(trunk_N[block.rows].tolist())) for block in problem.blocks]
         if max(counts) < 3:
-            raise ValueError(f"at most {max(counts)} trunks per group: too few to resample; use intervals='wild' or analyse()")
-        weight_RN, target_RN = resample_trunks(problem, trunk_N, n_replicates, rng), None
-    elif method == "wild":
-        weight_RN, target_RN = None, wild_targets(problem, theta_P, n_replicates, rng)
-    else:
-        raise ValueError(f"intervals {method!r} is not known; use {', '.join(METHODS)}, profile or none")
-    return minimise(problem, start_RP, objective, weight_RN=weight_RN, target_RN=target_RN, tolerance=1e-9)[0]
+            raise ValueError(f"at most {max(counts)} trunks per group: too few to resample; use --intervals wild or analyse()")
+        strata = trunk_strata(problem, trunk_N)
+    linear = method != "wild" and suits(problem, theta_P)
+
+    def refits(n: int) -> Array:
+        start_RP = np.repeat(theta_P[None], n, 0)
+        if method == "wild":
+            target_RN = wild_targets(problem, theta_P, n, rng)
+            return minimise(problem, start_RP, objective, target_RN=target_RN, tolerance=1e-9)[0]
+        weight_RN = resample_rows(problem, n, rng) if method == "row" else resample_trunks(strata, n, rng)
+        if linear:
+            return one_step(problem, theta_P, objective, weight_RN)
+        return minimise(problem, start_RP, objective, weight_RN=weight_RN, tolerance=1e-9)[0]
+
+    size = max(1, BATCH_CELLS // len(problem.loss_N))
+    return np.concatenate([refits(min(size, n_replicates - at)) for at in range(0, n_replicates, size)])

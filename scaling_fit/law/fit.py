@@ -23,6 +23,7 @@ from scaling_fit.observations import observations
 
 Array = np.ndarray
 OUTLIER = 6
+MOST_ROWS = 100_000  # fitted; of a larger table a random part
 REPEAT_LAWS = ("repetition", "overfitting")
 
 
@@ -180,10 +181,9 @@ def fit(
         )
     if fatal:
         raise ValueError("; ".join(f"{fault.name}: {fault.message}" for fault in fatal))
-    notes = list(data.notes)
     if law not in REPEAT_LAWS and data.repeated.any():
-        notes.append(f"{int(data.repeated.sum())} rows of repeated data left out")
-        data = data.where(~data.repeated)
+        data = data.where(~data.repeated).noted(f"{int(data.repeated.sum())} rows of repeated data left out")
+    data = data.thinned(MOST_ROWS, seed)
     labels = np.full(len(data), "all", dtype=object) if groups is None else getattr(data, groups)
     _enough(chosen, data, labels, sharing)
     laid = grouped(chosen, data, labels, sharing or {}, baseline=baseline or str(labels[0]))
@@ -226,7 +226,7 @@ def fit(
         _sensitivity(laid, theta_P),
         _flags(laid, theta_P, theta_RP, found, data.row[laid.rows]),
         faults,
-        tuple(notes),
+        data.notes,
     )
 
 

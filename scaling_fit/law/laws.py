@@ -145,6 +145,9 @@ class Design:
         self.temperature = law.names.index(law.temperature) if law.temperature else -1
         self.data_term = next((t for t, term in enumerate(law.terms) if term.coefficient == "B"), 0)
 
+    def take(self, rows: Array) -> "Design":
+        return Design(self.law, self.X_TNP[:, rows], {name: log[rows] for name, log in self.logs.items()})
+
     def evaluate(self, phi_RP: Array) -> tuple[Array, Array, list[Array]]:
         """Log loss f [R, N], its gradient J [R, P, N], and the softmax weights of the terms, each [R, N]."""
         z_TRN = [phi_RP[:, a] @ X[:, a].T for X, a in zip(self.X_TNP, self.active, strict=True)]

@@ -16,6 +16,7 @@ from scaling_fit.law.solve import Block, Problem, solve
 
 Array = np.ndarray
 MAX_MAP = 12000  # points of the exponent map; finer grids are thinned to this
+MAP_ROWS = 10_000  # rows that the map is made on: minima found on a random part are polished on all
 LEAST_SHARE = 1e-3  # a coefficient the map puts at zero starts at this share of the loss, where it still has a gradient
 
 
@@ -107,6 +108,12 @@ def search(
 
     polish: how many of the map's lowest local minima (and, if fewer, of its lowest points) are refined.
     """
+    if len(loss_N) > MAP_ROWS:
+        rows = np.sort(np.random.default_rng(0).choice(len(loss_N), MAP_ROWS, replace=False))
+        part = search(design.take(rows), loss_N[rows], objective, None if weight_N is None else weight_N[rows], polish)
+        problem, weight_RN = _alone(design, loss_N), None if weight_N is None else weight_N[None]
+        theta, value = minimise(problem, part.phi_MP, objective, weight_RN=weight_RN)
+        return distinct(problem, theta, value, part.map_points)
     phi_GP, cost_G, steps = exponent_map(design.law, design, loss_N, weight_N)
     cube = cost_G.reshape(steps)
     lowest = np.ones(steps, bool)
@@ -116,7 +123,7 @@ def search(
     minima = np.flatnonzero(lowest.ravel())
     order = np.argsort(cost_G, kind="stable")
     picks = np.unique(np.concatenate([minima[np.argsort(cost_G[minima], kind="stable")][:polish], order[:8:2]]))
-    problem = Problem((Block(slice(0, len(loss_N)), design, np.eye(design.n_parameters)),), loss_N)
+    problem = _alone(design, loss_N)
     weight_RN = None if weight_N is None else weight_N[None]
     start_RP = solve(problem, phi_GP[picks], LEAST_SQUARES, weight_RN=weight_RN, tolerance=1e-10).theta_RP
     if objective.exact_curvature and objective is not LAD:  # one wild run pulls least squares away from every good start
@@ -124,6 +131,10 @@ def search(
         start_RP = np.concatenate([start_RP, absolute_RP, phi_GP[picks]])
     theta, value = minimise(problem, start_RP, objective, weight_RN=weight_RN)
     return distinct(problem, theta, value, len(cost_G))
+
+
+def _alone(design: Design, loss_N: Array) -> Problem:
+    return Problem((Block(slice(0, len(loss_N)), design, np.eye(design.n_parameters)),), loss_N)
 
 
 def distinct(problem: Problem, theta_RP: Array, value_R: Array, map_points: int) -> Search:

@@ -235,7 +235,7 @@ def _newton(problem, start_RP, objective, y_RN, w_RN, held_RP, scale, tolerance,
         size_AP = np.maximum(size_AP, 1e-9 * size_AP.max(-1, keepdims=True) + 1e-300)
         damped_APP = H_APP.copy()
         damped_APP[:, diagonal, diagonal] += (damping_R[alive_A, None] + 1e-14) * size_AP
-        step_AP = -_solve_each(damped_APP, g_AP)
+        step_AP = -solve_each(damped_APP, g_AP)
         # Clipped by component: a vanishing term asks for endless steps in its log, and must not hold the others back.
         step_AP = np.clip(step_AP, -LONGEST_STEP, LONGEST_STEP)
         downhill_A = -(step_AP * g_AP).sum(-1)
@@ -263,7 +263,7 @@ def _newton(problem, start_RP, objective, y_RN, w_RN, held_RP, scale, tolerance,
     return Solution(theta_RP, F_R, converged_R, iterations_R)
 
 
-def _solve_each(H_RPP: Array, g_RP: Array) -> Array:
+def solve_each(H_RPP: Array, g_RP: Array) -> Array:
     """Batched solve; a singular member falls back to a scaled gradient step rather than stopping the batch."""
     try:
         step_RP = np.linalg.solve(H_RPP, g_RP[:, :, None])[:, :, 0]

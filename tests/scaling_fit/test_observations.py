@@ -90,3 +90,14 @@ def test_runs_that_crashed_are_left_out_and_said() -> None:
 def test_labels_of_a_spreadsheet_are_whole_numbers() -> None:
     read = observations({"N": [1e6, 1e6], "D": [1e7, 1e7], "loss": [4.0, 4.1], "seed": [1.0, 2.0]})
     assert read.seed.tolist() == ["1", "2"]
+
+
+def test_a_table_too_large_is_thinned_level_by_level_and_says_so() -> None:
+    read = observations(
+        {"N": [1e6] * 30, "D": np.arange(1e7, 4e7, 1e6), "loss": [3.0] * 30, "level": ["raw"] * 27 + ["dedup"] * 3}
+    )
+    part = read.thinned(12, 0)
+    assert [(part.level == level).sum() for level in ("raw", "dedup")] == [6, 3]
+    assert part.notes[-1] == "9 of 30 rows are fitted, drawn at random (seed 0): intervals are those of this part"
+    assert (np.diff(part.row) > 0).all()
+    assert read.thinned(30, 0) is read

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scaling_fit.law.bootstrap import bootstrap, resample_rows, resample_trunks, wild_targets
+from scaling_fit.law.bootstrap import bootstrap, resample_rows, resample_trunks, trunk_strata, wild_targets
 from scaling_fit.law.fit import fit
 from scaling_fit.law.objectives import LEAST_SQUARES
 from scaling_fit.levels.compare import lay_out
@@ -23,7 +23,7 @@ def test_rows_are_drawn_within_their_group(laid) -> None:
 
 def test_trunks_are_drawn_whole(laid, levels) -> None:
     trunk = levels.trunk[laid.rows]
-    weight = resample_trunks(laid.problem, trunk, 50, np.random.default_rng(0))
+    weight = resample_trunks(trunk_strata(laid.problem, trunk), 50, np.random.default_rng(0))
     for name in set(trunk.tolist()):
         assert (np.ptp(weight[:, trunk == name], axis=1) == 0).all()
     for block in laid.problem.blocks:
@@ -32,7 +32,7 @@ def test_trunks_are_drawn_whole(laid, levels) -> None:
 
 def test_a_trunk_read_in_two_groups_is_drawn_for_both(laid, levels) -> None:
     shared = np.array([name.split("/")[1] for name in levels.trunk[laid.rows]], dtype=object)
-    weight = resample_trunks(laid.problem, shared, 30, np.random.default_rng(1))
+    weight = resample_trunks(trunk_strata(laid.problem, shared), 30, np.random.default_rng(1))
     for name in set(shared.tolist()):
         assert (np.ptp(weight[:, shared == name], axis=1) == 0).all()
 
@@ -67,3 +67,10 @@ def test_too_few_trunks_and_unknown_methods_are_refused(laid, levels) -> None:
         bootstrap(laid.problem, laid.start(), LEAST_SQUARES, "trunk", 5, one)
     with pytest.raises(ValueError, match="'jackknife' is not known; use row, trunk, wild"):
         bootstrap(laid.problem, laid.start(), LEAST_SQUARES, "jackknife", 5, one)
+
+
+def test_batches_draw_what_one_batch_draws(laid, levels, monkeypatch) -> None:
+    one = fit(levels.where(levels.level == "raw"), replicates=7, intervals="row", seed=3)
+    monkeypatch.setattr("scaling_fit.law.bootstrap.BATCH_CELLS", 2 * len(one.grouped.problem.loss_N))
+    again = fit(levels.where(levels.level == "raw"), replicates=7, intervals="row", seed=3)
+    np.testing.assert_allclose(again.theta_RP, one.theta_RP, rtol=1e-12)

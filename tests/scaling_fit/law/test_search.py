@@ -7,7 +7,7 @@ from scipy.optimize import nnls
 from scaling_fit.law.laws import LAWS, Inputs
 from scaling_fit.law.objectives import FREE_SCALE, LAD, huber, huber_log_normaliser
 from scaling_fit.law.search import _non_negative, search
-from scaling_fit.levels.design import TRUTH
+from scaling_fit.levels.design import TRUTH, Grid, table_of
 
 
 def noiseless(name: str, values: dict[str, float]) -> tuple:
@@ -81,3 +81,13 @@ def test_flat_data_has_several_minima_or_says_one() -> None:
     found = search(design, 3.0 * np.exp(0.01 * rng.standard_normal(40)))
     assert np.isfinite(found.objective_M).all()
     assert found.certificate().distinct_minima == len(found.phi_MP)
+
+
+def test_the_map_of_a_large_table_is_made_on_a_part_and_polished_on_all(monkeypatch, grid: Grid) -> None:
+    data = table_of(grid, {"all": TRUTH}, np.random.default_rng(0))
+    design, loss = LAWS["additive"].design(data.inputs(), data.inputs().pivot()), data.loss
+    whole = search(design, loss)
+    monkeypatch.setattr("scaling_fit.law.search.MAP_ROWS", 24)
+    part = search(design, loss)
+    assert part.map_points == whole.map_points
+    np.testing.assert_allclose(part.objective_M[0], whole.objective_M[0], rtol=1e-9)
