@@ -19,6 +19,7 @@ def curves(result: Result, levels: list[str]) -> Chart:
     axis = alt.Axis(tickCount=5, format=".3~g")
     at = {"x": x, "y": alt.Y("loss:Q", title=title, scale=draw.scale(domain), axis=axis), "color": draw.level_colours(levels)}
     used = alt.condition("datum.used", alt.value(0.9), alt.value(0))
+    forecast = draw.tips("level", "D|,.0f", "loss|.4f", "low|.4f", "high|.4f", "past||beyond the data")
     said = draw.tips("level", "D|,.0f", "seed", "loss|.4f", "predicted|.4f", "residual_percent|+.2f|residual, %")
 
     def of_shape(own: str) -> draw.View:
@@ -26,14 +27,16 @@ def curves(result: Result, levels: list[str]) -> Chart:
         tested = lines.transform_filter("!datum.beyond")
         runs = draw.table("points", own).mark_point(size=34, strokeWidth=1.2, filled=True, clip=True)
         marks = runs.encode(**at, shape=draw.level_marks(levels), fillOpacity=used, tooltip=said)
-        return draw.band(tested, x, title, at["color"]) + draw.beyond(lines, **at) + draw.line(tested, **at) + marks
+        bounded = lines.transform_filter("datum.low !== null")
+        ahead = draw.beyond(lines, **at, tooltip=forecast)
+        return draw.band(bounded, x, title, at["color"]) + ahead + draw.line(tested, **at) + marks
 
     return Chart(
         id="curves",
         title="Loss against training tokens",
         says="Each mark is one trained model: how badly it predicts unseen text (lower is better) after reading so many "
-        "tokens. The lines are the fitted laws with their bands, dashed beyond the tested range; hollow marks read some text "
-        "twice and are left out of the fit.",
+        "tokens. The lines are the fitted laws, dashed beyond the tested range; a band is where one more run is expected to "
+        "lie. Hollow marks read some text twice and are left out of the fit.",
         alt=_curve_words(result, rows),
         panels=draw.by_shape(result, of_shape, 300),
         tables={"points": seen, "curves": rows},

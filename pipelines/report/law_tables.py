@@ -28,20 +28,22 @@ def ends(interval: Interval) -> dict[str, float | None]:
 
 
 def curves(result: Result) -> Rows:
-    """Fitted loss over D with its band, and the percent difference from the baseline's. `beyond`: outside the tested D."""
+    """Loss to expect over D with a run's interval, and the percent difference from the baseline's. `beyond`: outside the tested
+    D; `past`: how far beyond the level's runs."""
     rows: Rows = []
     for name, fit in result.fits.items():
         base = {curve.shape: curve for curve in fit.curves if curve.level == result.baseline}
         for curve in fit.curves:
             low_D, high_D = curve.observed
             percents = _against(curve, base.get(curve.shape))
-            columns = zip(curve.D, curve.loss, curve.low, curve.high, percents, strict=True)
+            columns = zip(curve.D, curve.loss, curve.low, curve.high, curve.beyond, percents, strict=True)
             rows += [
                 {
                     "eval_set": name, "level": curve.level, "shape": curve.shape, "D": D, "loss": loss, "low": low,
                     "high": high, "percent": percent, "beyond": not low_D * 0.999 <= D <= high_D * 1.001,
+                    "past": past.words(),
                 }
-                for D, loss, low, high, percent in columns
+                for D, loss, low, high, past, percent in columns
             ]  # fmt: skip
     return rows
 
@@ -165,7 +167,7 @@ def budget(result: Result) -> Rows:
                     "eval_set": name, "pool": pool, "level": level, "flops": C, "loss": best.loss[k],
                     "percent": 100 * math.log(best.loss[k] / base[k]), "N": best.N[k], "D": best.D[k],
                     "beyond": not low_C * 0.999 <= C <= high_C * 1.001, "best": plan.winner[k] == level,
-                    "sure": plan.winner_share[k],
+                    "sure": plan.winner_share[k], "low": best.low[k], "high": best.high[k], "past": best.beyond[k].words(),
                 }
                 for level, best in plan.frontier.items()
                 for k, C in enumerate(plan.budgets)
@@ -174,7 +176,7 @@ def budget(result: Result) -> Rows:
 
 
 def extrapolation(result: Result) -> Rows:
-    """How wrong the law was about token counts it had not seen: fitted up to `cut`, asked about D."""
+    """How wrong forecasts were about runs they had not seen: fitted up to `cut` FLOPs, asked about D, `factor` beyond."""
     return [
         {
             "eval_set": name, "level": one.level, "shape": one.shape, "cut": one.cut, "D": one.D,

@@ -23,7 +23,9 @@ def planner(result: Result, levels: list[str]) -> Chart:
     low, high = result.fits[law_tables.eval_sets(result)[0]].budget.observed
     observed = alt.Chart(alt.InlineData(values=[{"from": low, "to": high}])).mark_rect(color="var(--wash)", opacity=1)
     tested = observed.encode(x=alt.X("from:Q"), x2="to:Q")
-    said = draw.tips("level", "flops|.2e", "percent|+.3f", "loss|.4f", "N|.3s", "D|.3s")
+    said = draw.tips(
+        "level", "flops|.2e", "percent|+.3f", "loss|.4f", "low|.4f", "high|.4f", "N|.3s", "D|.3s", "past||beyond the data"
+    )
     near = base.transform_filter("!datum.beyond").mark_line().encode(x=x, y=y, color=colour, tooltip=said)
     strip = (
         base.transform_filter("datum.best")

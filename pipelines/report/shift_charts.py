@@ -106,7 +106,7 @@ def extrapolation(result: Result, levels: list[str]) -> list[Chart]:
     if not rows:
         return []
     axis = alt.Axis(
-        title="predicted D, in multiples of the largest D fitted",
+        title="how far beyond the runs fitted, as a factor in compute",
         format=".2~f",
         tickCount=4,
         labelExpr="format(datum.value, '.2~f') + '×'",
@@ -117,10 +117,10 @@ def extrapolation(result: Result, levels: list[str]) -> list[Chart]:
         "y": y,
         "color": draw.level_colours(levels),
     }
-    said = draw.tips("level", "shape", "cut|,.0f|fitted up to", "D|,.0f|predicted", "error|+.3f")
+    said = draw.tips("level", "shape", "cut|.1e|fitted up to FLOPs", "D|,.0f|predicted", "error|+.3f")
     drawn = draw.guide(0, alt.Y("error:Q")) + draw.dots(draw.table("extrapolation", draw.CHOSEN), said, 45, 0.85, **at)
     rate = result.fits[law_tables.eval_sets(result)[0]].extrapolation.rate_percent_per_e_fold
-    size = "not measured." if rate is None else f"about {rate:.2f}% of loss for every factor e in D."
+    size = "not measured." if rate is None else f"about {rate:.2f}% of loss for every factor e in compute."
     return [
         Chart(
             id="extrapolation",

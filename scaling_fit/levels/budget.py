@@ -12,35 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_fit.intervals import Interval, finite, percentile
+from scaling_fit.levels.calibrate import Calibration
 from scaling_fit.levels.compare import Comparison
+from scaling_fit.levels.forecast import Forecast, predict
 
 Array = np.ndarray
 R_STAR = 15.387756  # Muennighoff et al. 2023, table of fitted constants: repeats after which data is worth 1/e
-
-
-@dataclass(frozen=True)
-class Price:
-    """FLOPs per token as exp(intercept) * N^slope; 6N where the table gives none."""
-
-    intercept: float
-    slope: float
-    source: str
-
-    def per_token(self, N: Array) -> Array:
-        return np.exp(self.intercept) * np.asarray(N, float) ** self.slope
-
-
-def price(whole: Comparison) -> Price:
-    """Fit FLOPs per token over the table's sizes."""
-    table = whole.table
-    known = np.isfinite(table.flops) & (table.flops > 0)
-    if not known.any():
-        return Price(float(np.log(6.0)), 1.0, "6 N per token (the table has no FLOPs)")
-    x, y = np.log(table.N[known]), np.log(table.flops[known] / table.D[known])
-    if len(np.unique(x)) < 2:
-        return Price(float(y.mean() - x.mean()), 1.0, "the table's FLOPs per token, proportional to N")
-    slope, intercept = np.polyfit(x, y, 1)
-    return Price(float(intercept), float(slope), f"the table's FLOPs per token, {np.exp(intercept):.3g} * N^{slope:.3f}")
 
 
 def worth(D: Array, unique: float, r_star: float = R_STAR) -> Array:
@@ -51,35 +28,40 @@ def worth(D: Array, unique: float, r_star: float = R_STAR) -> Array:
 
 @dataclass(frozen=True)
 class Plan:
-    """Per level, over `budgets_C`: best log loss [R, C] (row 0 the estimate), its N and D [R, C]."""
+    """Per level, over `budgets_C`: best log loss [R, C] (row 0 the forecast, the others around it), its N and D [R, C], whether
+    the best size is at the end of those tried, and the forecast of a run of that N and D (D as fresh tokens)."""
 
     budgets_C: Array
     loss: dict[str, Array]
     size: dict[str, Array]
     tokens: dict[str, Array]
     edge: dict[str, Array]
+    run: dict[str, Forecast]
 
 
 def plan(
     whole: Comparison,
+    calibration: Calibration,
     budgets_C: Array,
     *,
     unique: dict[str, float] | None = None,
+    confidence: float = 0.95,
     replicates: int = 200,
     r_star: float = R_STAR,
 ) -> Plan:
-    """Minimise loss over size at every budget. Sizes: a grid reaching 4x below and 64x above those tested where the law
-    has a size term, otherwise the tested shapes. unique: tokens each level has (None: endless)."""
-    cost = price(whole)
+    """Minimise the joint law's loss over size at every budget, and forecast the run.
+
+    Sizes: a grid reaching 4x below and 64x above those tested where the law has a size term, otherwise the tested shapes.
+    unique: tokens each level has (None: endless)."""
     shapes = whole.shapes
     if whole.by_shape or "alpha" not in whole.grouped.law.names:
-        names, sizes_S = list(shapes), np.array(list(shapes.values()))
+        names, sizes_S = np.array(list(shapes), dtype=object), np.array(list(shapes.values()))
     else:
         sizes_S = np.geomspace(min(shapes.values()) / 4, max(shapes.values()) * 64, 161)
-        names = [next(iter(shapes))] * len(sizes_S)
+        names = np.full(len(sizes_S), next(iter(shapes)), dtype=object)
     theta_RP = np.concatenate([whole.theta_P[None], whole.theta_RP[:replicates]])
-    D_SC = budgets_C[None] / cost.per_token(sizes_S)[:, None]
-    loss, size, tokens, edge = {}, {}, {}, {}
+    D_SC = budgets_C[None] / calibration.cost.per_token(sizes_S)[:, None]
+    loss, size, tokens, edge, run = {}, {}, {}, {}, {}
     for level in whole.levels:
         useful_SC = worth(D_SC, unique[level], r_star) if unique else D_SC
         if whole.by_shape:
@@ -93,11 +75,14 @@ def plan(
             flat = whole.log_loss(level, names[0], np.repeat(sizes_S, len(budgets_C)), useful_SC.ravel(), theta_RP)
             all_RSC = flat.reshape(len(theta_RP), len(sizes_S), len(budgets_C))
         best_RC = all_RSC.argmin(1)
-        loss[level] = np.take_along_axis(all_RSC, best_RC[:, None], 1)[:, 0]
         size[level] = sizes_S[best_RC]
         tokens[level] = np.take_along_axis(D_SC[None], best_RC[:, None], 1)[:, 0]
         edge[level] = (best_RC == 0) | (best_RC == len(sizes_S) - 1)
-    return Plan(budgets_C, loss, size, tokens, edge)
+        useful_C = useful_SC[best_RC[0], np.arange(len(budgets_C))]
+        run[level] = predict(whole, calibration, level, names[best_RC[0]], size[level][0], useful_C, confidence)
+        joint_RC = np.take_along_axis(all_RSC, best_RC[:, None], 1)[:, 0]
+        loss[level] = joint_RC + np.log(run[level].loss) - joint_RC[0]
+    return Plan(budgets_C, loss, size, tokens, edge, run)
 
 
 def crossing(difference_RC: np.ndarray, log_x_C: Array, confidence: float = 0.95) -> dict:
@@ -129,11 +114,15 @@ def crossing(difference_RC: np.ndarray, log_x_C: Array, confidence: float = 0.95
 
 
 def budget_report(
-    whole: Comparison, confidence: float = 0.95, r_star: float = R_STAR, contenders: Sequence[str] | None = None
+    whole: Comparison,
+    calibration: Calibration,
+    confidence: float = 0.95,
+    r_star: float = R_STAR,
+    contenders: Sequence[str] | None = None,
 ) -> dict:
     """Everything a decision needs: frontier per level, crossings against the baseline, endless and finite pool. The winner of
     a budget is one of `contenders` (default: any level) or the baseline."""
-    table, cost = whole.table, price(whole)
+    table, cost = whole.table, calibration.cost
     spent = table.D * cost.per_token(table.N)
     low, high = float(spent.min()), float(spent.max())
     budgets_C = np.geomspace(low, high * 100, 41)
@@ -155,16 +144,12 @@ def budget_report(
         "exponents": _exponents(whole, confidence),
     }
     for name, pool in pools.items():
-        made = plan(whole, budgets_C, unique=pool, r_star=r_star)
+        made = plan(whole, calibration, budgets_C, unique=pool, confidence=confidence, r_star=r_star)
         frontier, crossings = {}, {}
         for level in whole.levels:
-            loss_RC = np.exp(made.loss[level])
-            ends = np.quantile(loss_RC[1:], [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
             sizes = np.quantile(made.size[level][1:], [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)
             frontier[level] = {
-                "loss": loss_RC[0].tolist(),
-                "low": np.minimum(ends[0], loss_RC[0]).tolist(),
-                "high": np.maximum(ends[1], loss_RC[0]).tolist(),
+                **made.run[level].to_dict(),
                 "N": made.size[level][0].tolist(),
                 "N_low": sizes[0].tolist(),
                 "N_high": sizes[1].tolist(),

@@ -67,8 +67,8 @@ def forecasts(extrapolation: Extrapolation) -> Check:
         return Check("Forecast error", "could not be measured", meaning)
     return Check(
         "Forecast error",
-        f"{rate:.2f}% of loss for every factor of 2.7 in D, bias {bias:+.2f}%",
-        "Measured by hiding the largest runs and predicting them. Bands beyond the tested range contain it.",
+        f"{rate:.2f}% of loss for every factor of 2.7 in compute, bias {bias:+.2f}%",
+        "Measured by hiding the largest runs and predicting them. Bands beyond the tested range contain it; the bias is off.",
     )
 
 

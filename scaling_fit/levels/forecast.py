@@ -1,199 +1,116 @@
-"""Beyond the data: forecasts averaged over law forms, with errors calibrated by forecasting what is already known.
+"""Beyond the data: the loss to expect of a run, by forms of the law averaged and calibrated on forecasts of known runs.
 
-Shape suffixes: R replicates, N points, P parameters, F forms.
+Shape suffixes: K origins, M points asked about, G rates tried, R replicates.
 
-Rolling origin: for every token count past the first few, each form is fitted to the runs up to there and asked for the
-rest. The error grows with distance x = ln(D / last fitted D), so its scale is a rate per unit of x: sd(x) = rate * x.
+Inside the data a forecast is the joint law. Past them it goes over, within an e-fold, to the average of forms that rolling
+forecasts weighed (`calibrate`). Intervals are of the loss of one run: the law's error, the error of going beyond, and luck.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from scaling_fit.intervals import Interval
-from scaling_fit.law.laws import LAWS, Inputs, Law
-from scaling_fit.law.search import search
+from scaling_fit.levels.beyond import Beyond, beyond
+from scaling_fit.levels.calibrate import RATES, Calibration, average
 from scaling_fit.levels.compare import Comparison
-from scaling_fit.observations import Observations
 
 Array = np.ndarray
-MANY_SIZES = ("additive", "tied", "cross", "kaplan")
-FEW_SIZES = ("data", "tied", "kaplan")
+TAILS = (4.0, 12.0)  # degrees of freedom of a forecast's error: the law's own, within these
+EDGE = 0.5  # e-folds within which a forecast leaves the joint law for the average of forms
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """One form fitted to one level (per shape for the law in D alone)."""
+class Forecast:
+    """Losses (nats per token) of runs at points [M]: expected, and the interval of one run's; infinite ends where the table
+    gives no ground for one."""
 
-    law: Law
-    pivot: tuple[float, float]
-    phi: dict[str, Array]
+    loss: Array
+    low: Array
+    high: Array
+    beyond: Beyond
 
-    def log_loss(self, shape: str, N: Array, D: Array) -> Array:
-        phi_P = self.phi.get(shape, self.phi.get(""))
-        assert phi_P is not None
-        return self.law.design(Inputs(N, D, np.full(len(D), np.inf)), self.pivot).predict(phi_P[None])[0]
-
-
-def fit_form(law: Law, table: Observations, pivot: tuple[float, float]) -> Fitted | None:
-    """Least squares of one form on one level; None where it has as many parameters as distinct points."""
-    per_shape = law.needs == "D"
-    phi = {}
-    for shape in dict.fromkeys(table.shape.tolist()) if per_shape else [""]:
-        rows = np.flatnonzero(table.shape == shape) if per_shape else np.arange(len(table))
-        points = {*zip(table.N[rows], table.D[rows], strict=True)}
-        if len(points) <= len(law.names) or len(np.unique(table.D[rows])) < 3:
-            return None
-        inputs = table.inputs().take(rows)
-        if not per_shape and len(np.unique(inputs.N)) < 2:
-            return None
-        phi[shape] = search(law.design(inputs, pivot), table.loss[rows], polish=3).phi_MP[0]
-    return Fitted(law, pivot, phi)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Forecast errors found by rolling origin, per form and for their weighted mean; `rate` is the sd per unit of ln D."""
-
-    forms: tuple[str, ...]
-    weight_F: Array
-    rate: float
-    points: tuple[dict, ...]
-    bias: float
+    def interval(self, k: int) -> Interval:
+        low = self.low[k] if np.isfinite(self.high[k]) else -np.inf
+        return Interval(float(self.loss[k]), float(low), float(self.high[k]))
 
     def to_dict(self) -> dict:
-        per_form = {
-            form: {
-                "weight": float(weight),
-                "rms_percent": _rms([p["errors"][form] for p in self.points if form in p["errors"]]),
-            }
-            for form, weight in zip(self.forms, self.weight_F, strict=True)
-        }
-        return {
-            "forms": per_form,
-            "rate_percent_per_e_fold": 100 * self.rate if np.isfinite(self.rate) else None,
-            "bias_percent": 100 * self.bias if np.isfinite(self.bias) else None,
-            "points": [
-                p | {"errors": {k: 100 * v for k, v in p["errors"].items()}, "error": 100 * p["error"]} for p in self.points
-            ],
-        }
+        """JSON lists; an end is null where there is none."""
+        ends = {"low": self.low.tolist(), "high": self.high.tolist()}
+        bounded = np.isfinite(self.high)
+        ends = {name: [x if b else None for x, b in zip(end, bounded, strict=True)] for name, end in ends.items()}
+        return {"loss": self.loss.tolist(), **ends, "beyond": self.beyond.rows()}
 
 
-def _rms(errors: list[float]) -> float | None:
-    return float(100 * np.sqrt(np.mean(np.square(errors)))) if errors else None
+def predict(
+    whole: Comparison, calibration: Calibration, level: str, shape: Array, N: Array, D: Array, confidence: float = 0.95
+) -> Forecast:
+    """What runs of a level would show. Inside the data: the joint law, its parameters' error and the noise of a run. Beyond:
+    the average of forms, less the bias, with every part of the error that the calibration knows. shape: tested names [M]."""
+    N, D = np.broadcast_arrays(np.asarray(N, float), np.asarray(D, float))
+    past = beyond(whole.table.where(whole.table.level == level), calibration.cost, N, D)
+    theta_RP = np.concatenate([whole.theta_P[None], whole.theta_RP[:400]])
+    joint_RM = np.empty((len(theta_RP), len(N)))
+    for name in dict.fromkeys(shape.tolist()):
+        here = shape == name
+        joint_RM[:, here] = whole.log_loss(level, name, N[here], D[here], theta_RP)
+    noise = whole.noise.row**2 + whole.noise.trunk**2
+    x, inside = past.distance, np.exp(-past.distance / EDGE)
+    # A few draws of an uncertain trunk noise are huge: the middle two thirds say how wide the draws are.
+    mean, variance = joint_RM[0], (np.diff(np.quantile(joint_RM[1:], [0.1587, 0.8413], axis=0), axis=0)[0] / 2) ** 2 + noise
+    df = float(np.clip(whole.df, *TAILS))
+    if calibration.levels is None:
+        half = np.where(x > 0, np.inf, stdtrit(df, 0.5 + confidence / 2) * np.sqrt(variance))
+    else:
+        rolled = calibration.levels[level]
+        far_KM, variance_KM, scatter_K = average(rolled.ask(shape, N, D), rolled, calibration.weight_F)
+        mean = inside * mean + (1 - inside) * (far_KM[-1] - calibration.bias * x)
+        variance = inside * variance + (1 - inside) * (variance_KM[-1] + scatter_K[-1] ** 2)
+        half = _half_width(variance + (RATES[:, None] * rolled.misfit * x) ** 2, calibration.chance_G, df, confidence)
+    return Forecast(np.exp(mean), np.exp(mean - half), np.exp(mean + half), past)
 
 
-def calibrate(whole: Comparison) -> Calibration:
-    """Roll the origin over the token counts of every level; errors are log predicted - log observed."""
-    names = FEW_SIZES if whole.by_shape else MANY_SIZES
-    raw: list[dict] = []
-    for level in whole.levels:
-        table = whole.table.where(whole.table.level == level)
-        tokens = np.unique(table.D)
-        for cut in tokens[3:-1]:
-            known, ahead = table.where(cut >= table.D), table.where(cut < table.D)
-            fits = {name: fit_form(LAWS[name], known, whole.grouped.pivot) for name in names}
-            guess = {k: f.log_loss for k, f in fits.items() if f is not None}
-            for k in range(len(ahead)):
-                one = ahead.where(np.array([k]))
-                if one.shape[0] not in known.shape:
-                    continue
-                errors = {n: float(g(one.shape[0], one.N, one.D)[0] - np.log(one.loss[0])) for n, g in guess.items()}
-                if errors:
-                    raw.append(
-                        {
-                            "level": level,
-                            "shape": one.shape[0],
-                            "cut": float(cut),
-                            "D": float(one.D[0]),
-                            "distance": float(np.log(one.D[0] / cut)),
-                            "errors": errors,
-                        }
-                    )
-    used = [n for n in names if any(n in p["errors"] for p in raw)]
-    if not used:
-        return Calibration(names[:1], np.ones(1), np.inf, (), np.nan)
-    floor = max(whole.noise.row, 1e-5) ** 2
-    mse = np.array([np.mean([p["errors"][n] ** 2 for p in raw if n in p["errors"]]) for n in used]) + floor
-    weight = (1 / mse) / (1 / mse).sum()
-    for p in raw:
-        have = np.array([n in p["errors"] for n in used])
-        values = np.array([p["errors"].get(n, 0.0) for n in used])
-        p["error"] = float((weight * have * values).sum() / (weight * have).sum())
-    excess = [(p["error"] ** 2 - whole.noise.row**2) / p["distance"] ** 2 for p in raw]
-    rate = float(np.sqrt(max(np.mean(excess), 0.0)))
-    return Calibration(tuple(used), weight, rate, tuple(raw), float(np.mean([p["error"] for p in raw])))
+def _half_width(variance_GM: Array, chance_G: Array, df: float, confidence: float) -> Array:
+    """Half-width [M] of the interval of a mixture of Student t over the rates, by bisection."""
+    sd_GM = np.sqrt(variance_GM)
+    low, high = np.zeros(sd_GM.shape[1]), stdtrit(df, 0.5 + confidence / 2) * sd_GM.max(0)
+    for _ in range(50):
+        middle = (low + high) / 2
+        wide = chance_G @ (2 * stdtr(df, -middle / sd_GM)) < 1 - confidence
+        low, high = np.where(wide, low, middle), np.where(wide, middle, high)
+    return high
 
 
 def forecast(whole: Comparison, calibration: Calibration, level: str, shape: str, D: Array, confidence: float = 0.95) -> dict:
-    """Loss of one level and shape over a grid of D: mean over forms, interval from parameters, forms and calibration.
-
-    Inside the observed range the forms and the calibration add nothing; beyond it they widen with distance. Without a
-    calibration (too few token counts) the interval beyond the range is null: the data give no ground for one.
-    """
-    table = whole.table.where(whole.table.level == level)
+    """Losses of one level and tested shape over a grid of D, as JSON: a curve with the interval of a run's loss, and how far
+    beyond the data each point is. Ends are null where the table gives no ground for them."""
     N = np.full(len(D), whole.shapes[shape])
-    last = table.D[table.shape == shape].max()
-    joint_RN = whole.log_loss(level, shape, N, D, np.concatenate([whole.theta_P[None], whole.theta_RP[:400]]))
-    values, weights = [joint_RN[0]], [calibration.weight_F[0]]
-    for name, weight in zip(calibration.forms[1:], calibration.weight_F[1:], strict=True):
-        form = fit_form(LAWS[name], table, whole.grouped.pivot)
-        if form is not None:
-            values.append(form.log_loss(shape, N, D))
-            weights.append(weight)
-    w = np.array(weights) / np.sum(weights)
-    beyond = np.maximum(np.log(D / last), 0.0)
-    at_end = [np.interp(last, D, v) for v in values]
-    moved = np.array([v - e + at_end[0] for v, e in zip(values, at_end, strict=True)])
-    mean = np.where(beyond > 0, w @ moved, values[0])
-    between = np.where(beyond > 0, np.sqrt(w @ (moved - mean) ** 2), 0.0)
-    rate = calibration.rate if np.isfinite(calibration.rate) else np.nan
-    sd = np.sqrt(joint_RN[1:].std(0) ** 2 + between**2 + np.where(beyond > 0, rate * beyond, 0.0) ** 2)
-    half = stdtrit(max(whole.df, 3), 0.5 + confidence / 2) * sd
-    clean = [None if np.isnan(x) else float(x) for x in np.exp(mean - half)]
+    made = predict(whole, calibration, level, np.full(len(D), shape, dtype=object), N, D, confidence)
+    seen = whole.table.D[(whole.table.level == level) & (whole.table.shape == shape)]
     return {
         "level": level,
         "shape": shape,
         "N": float(N[0]),
         "D": D.tolist(),
-        "loss": np.exp(mean).tolist(),
-        "low": clean,
-        "high": [None if np.isnan(x) else float(x) for x in np.exp(mean + half)],
-        "observed": [float(table.D[table.shape == shape].min()), float(last)],
+        **made.to_dict(),
+        "observed": [float(seen.min()), float(seen.max())],
     }
 
 
-def loss_at(whole: Comparison, calibration: Calibration, level: str, N: float, D: float, confidence: float = 0.95) -> Interval:
-    """Forecast of the loss at one (N, D): parameters, spread of the law forms, and calibrated error by distance past the data.
+def runs_at(whole: Comparison, calibration: Calibration, level: str, N: Array, D: Array, confidence: float = 0.95) -> Forecast:
+    """Losses of a level's runs at any (N, D), shape [M].
 
-    Errors: ValueError where floors are per shape and N is not a tested size (the table then says nothing of other sizes).
+    Errors: ValueError where floors are per shape and an N is not a tested size (the table then says nothing of other sizes).
     """
-    table = whole.table.where(whole.table.level == level)
-    named = [shape for shape, size in whole.shapes.items() if abs(np.log(size / N)) < 1e-6]
-    if whole.by_shape and not named:
-        raise ValueError(
-            f"N = {N:g} was not tested and {len(whole.shapes)} sizes fix no law in N; use one of "
-            + ", ".join(f"{size:g}" for size in whole.shapes.values())
-        )
-    shape = named[0] if named else next(iter(whole.shapes))
-    point, end = np.array([N]), np.array([table.D.max()])
-    joint_R = whole.log_loss(level, shape, point, np.array([D]), np.concatenate([whole.theta_P[None], whole.theta_RP[:400]]))[
-        :, 0
-    ]
-    beyond = max(np.log(D / table.D.max()), 0.0) + max(np.log(N / table.N.max()), np.log(table.N.min() / N), 0.0)
-    base = whole.log_loss(level, shape, point, end)[0, 0]
-    values, weights = [joint_R[0]], [calibration.weight_F[0]]
-    for name, weight in zip(calibration.forms[1:], calibration.weight_F[1:], strict=True):
-        form = fit_form(LAWS[name], table, whole.grouped.pivot)
-        if form is not None and beyond > 0 and table.D.max() < D:
-            values.append(form.log_loss(shape, point, np.array([D]))[0] - form.log_loss(shape, point, end)[0] + base)
-            weights.append(weight)
-    w = np.array(weights) / np.sum(weights)
-    mean = float(w @ np.array(values))
-    between = float(np.sqrt(w @ (np.array(values) - mean) ** 2))
-    if beyond > 0 and not np.isfinite(calibration.rate):
-        return Interval(float(np.exp(mean)), -np.inf, np.inf)
-    sd = np.sqrt(joint_R[1:].std() ** 2 + between**2 + (calibration.rate * beyond if beyond > 0 else 0.0) ** 2)
-    half = stdtrit(max(whole.df, 3), 0.5 + confidence / 2) * sd
-    return Interval(*(float(np.exp(x)) for x in (mean, mean - half, mean + half)))
+    tested = {s: n for s, n in whole.shapes.items() if s in whole.table.shape[whole.table.level == level]}
+    shapes = []
+    for size in N:
+        named = [shape for shape, n in tested.items() if abs(np.log(n / size)) < 1e-6]
+        if whole.by_shape and not named:
+            raise ValueError(
+                f"N = {size:g} was not tested and {len(tested)} sizes fix no law in N; use one of "
+                + ", ".join(f"{n:g}" for n in tested.values())
+            )
+        shapes.append(named[0] if named else next(iter(tested)))
+    return predict(whole, calibration, level, np.array(shapes, dtype=object), N, D, confidence)

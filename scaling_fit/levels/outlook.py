@@ -10,9 +10,12 @@ import numpy as np
 
 from scaling_fit.encoding import decode, encode
 from scaling_fit.intervals import Interval
-from scaling_fit.levels.budget import Price, budget_report, crossing, price
+from scaling_fit.levels.beyond import Factors
+from scaling_fit.levels.budget import budget_report, crossing
+from scaling_fit.levels.calibrate import Calibration
 from scaling_fit.levels.compare import Comparison
-from scaling_fit.levels.forecast import Calibration, forecast
+from scaling_fit.levels.forecast import forecast
+from scaling_fit.levels.price import Price
 from scaling_fit.settings import Settings
 
 BEYOND = 10.0
@@ -21,7 +24,7 @@ BEYOND = 10.0
 
 @dataclass(frozen=True)
 class Curve:
-    """Predicted loss of a level and shape over D, to `BEYOND` times past `observed`, the first and last D tested."""
+    """Loss to expect of a run of a level and shape over D, to `BEYOND` times past `observed`, the first and last D tested."""
 
     level: str
     shape: str
@@ -30,6 +33,7 @@ class Curve:
     loss: tuple[float, ...]
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
+    beyond: tuple[Factors, ...]
     observed: tuple[float, float]
 
 
@@ -41,20 +45,21 @@ class FormError:
 
 @dataclass(frozen=True)
 class ForecastError:
-    """Fitted up to `cut`, asked about D; errors in percent of loss, per law form and of their weighted mean."""
+    """Fitted to runs of up to `cut` FLOPs, asked about (N, D), `distance` e-folds beyond them; the error in percent of loss."""
 
     level: str
     shape: str
     cut: float
+    N: float
     D: float
     distance: float
-    errors: dict[str, float]
     error: float
 
 
 @dataclass(frozen=True)
 class Extrapolation:
-    """What forecasts of held-back runs were worth; the rate is per unit of ln(D / last D fitted)."""
+    """What forecasts of held-back runs were worth: the forms' weights, how the error grows with distance, and the bias that is
+    taken off, both per e-fold beyond the data."""
 
     forms: dict[str, FormError]
     rate_percent_per_e_fold: float | None
@@ -87,11 +92,13 @@ class ShapeCrossing:
 
 @dataclass(frozen=True)
 class Frontier:
-    """The best a level can do with each budget of its plan: loss, size and tokens; `at_edge`: at the end of the sizes tried."""
+    """The best a level can do with each budget of its plan: the loss of the run, how far beyond the data it is, its size and
+    tokens; `at_edge`: at the end of the sizes tried."""
 
     loss: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    beyond: tuple[Factors, ...]
     N: tuple[float, ...]
     N_low: tuple[float, ...]
     N_high: tuple[float, ...]
@@ -167,17 +174,17 @@ def shape_crossing(whole: Comparison, level: str, shape: str, confidence: float)
     return ShapeCrossing(level, shape, float(N[0]), Crossing(**body, inside_observed=inside))
 
 
-def plan_budgets(whole: Comparison, settings: Settings) -> Budget:
+def plan_budgets(whole: Comparison, calibration: Calibration, settings: Settings) -> Budget:
     """Plans over budgets up to 100 times those tested; a budget is won by a contender or the baseline."""
-    body = budget_report(whole, settings.confidence, contenders=settings.contenders(whole.levels))
+    body = budget_report(whole, calibration, settings.confidence, contenders=settings.contenders(whole.levels))
     low, high = body["observed_budget"]
     exponents, finite = body["exponents"], body.get("finite")
     return Budget(
-        price(whole),
+        calibration.cost,
         (low, high),
         body["unique_tokens"],
         body["r_star"],
         exponents and {level: decode(OptimalExponents, one, "exponents") for level, one in exponents.items()},
-        decode(BudgetPlan, body["endless"], "endless"),
-        finite and decode(BudgetPlan, finite, "finite"),
+        decode(BudgetPlan, encode(body["endless"]), "endless"),
+        finite and decode(BudgetPlan, encode(finite), "finite"),
     )

@@ -4,9 +4,9 @@ import numpy as np
 
 from scaling_fit.encoding import decode, encode
 from scaling_fit.levels.adequacy import adequacy
+from scaling_fit.levels.calibrate import calibrate
 from scaling_fit.levels.companions import fitted_multiplier, matched_beta, multiplier_curve, paired_differences
 from scaling_fit.levels.compare import Comparison
-from scaling_fit.levels.forecast import calibrate
 from scaling_fit.levels.identify import certificates, identifiability, sensitivity
 from scaling_fit.levels.outlook import Extrapolation, curves, plan_budgets, shape_crossing
 from scaling_fit.levels.parameters import level_intervals
@@ -29,7 +29,7 @@ def set_fit(whole: Comparison, settings: Settings, test_replicates: int, primary
         against={level: _against(whole, level, settings) for level in others},
         adequacy=adequacy(whole),
         extrapolation=decode(Extrapolation, encode(calibration.to_dict()), "extrapolation"),
-        budget=plan_budgets(whole, settings),
+        budget=plan_budgets(whole, calibration, settings),
     )
 
 

@@ -5,9 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scaling_fit.levels.budget import R_STAR, budget_report, crossing, plan, price, worth
+from scaling_fit.levels.budget import R_STAR, budget_report, crossing, plan, worth
+from scaling_fit.levels.calibrate import Calibration, calibrate
 from scaling_fit.levels.compare import compare
 from scaling_fit.levels.design import TRUTH, Grid, table_of
+from scaling_fit.levels.forecast import runs_at
+from scaling_fit.levels.price import price
 
 QUIET = Grid((2e7, 8e7, 3.2e8), tuple(np.geomspace(2e8, 2e10, 6)), seeds=1, row=1e-5)
 
@@ -18,10 +21,15 @@ def compared(truths: dict, **changes):
     return compare(replace(table, flops=flops, **{k: f(table) for k, f in changes.items()}), "raw", replicates=60)
 
 
+def bare(whole) -> Calibration:
+    """No rolling forecasts: the joint law alone."""
+    return Calibration(price(whole))
+
+
 def test_the_optimum_is_hoffmanns_closed_form() -> None:
     whole = compared({"raw": TRUTH})
     budgets = np.geomspace(1e18, 1e20, 4)
-    made = plan(whole, budgets)
+    made = plan(whole, bare(whole), budgets)
     v = {k: x[0] for k, x in whole.parameters("raw", whole.theta_P[None]).items()}
     G = (v["alpha"] * v["A"] / (v["beta"] * v["B"])) ** (1 / (v["alpha"] + v["beta"]))
     best = G * (budgets / 6) ** (v["beta"] / (v["alpha"] + v["beta"]))
@@ -75,10 +83,10 @@ def test_a_small_pool_turns_the_tables() -> None:
     better = TRUTH | {"B": TRUTH["B"] * 1.5 ** -TRUTH["beta"]}
     pool = {"raw": 1e12, "better": 2.5e10}
     whole = compared({"raw": TRUTH, "better": better}, unique=lambda t: np.array([pool[x] for x in t.level]))
-    found = budget_report(whole)
+    found = budget_report(whole, bare(whole))
     assert set(found["endless"]["winner"]) == {"better"}
     assert found["finite"]["winner"][0] == "better"
-    rich = plan(whole, np.geomspace(1e19, 1e24, 40), unique=pool)
+    rich = plan(whole, bare(whole), np.geomspace(1e19, 1e24, 40), unique=pool)
     winner = rich.loss["better"][0] < rich.loss["raw"][0]
     assert winner[0]
     assert not winner[-1]
@@ -88,17 +96,22 @@ def test_a_small_pool_turns_the_tables() -> None:
 def test_only_contenders_win_a_budget() -> None:
     best, good = (TRUTH | {"B": TRUTH["B"] * worth ** -TRUTH["beta"]} for worth in (2.0, 1.5))
     whole = compared({"raw": TRUTH, "control": best, "good": good})
-    assert set(budget_report(whole)["endless"]["winner"]) == {"control"}
-    found = budget_report(whole, contenders=["good"])["endless"]
+    assert set(budget_report(whole, calibrate(whole))["endless"]["winner"]) == {"control"}
+    found = budget_report(whole, bare(whole), contenders=["good"])["endless"]
     assert set(found["winner"]) == {"good"}
     assert "control" in found["frontier"], "compared all the same"
-    assert set(budget_report(whole, contenders=[])["endless"]["winner"]) == {"raw"}
+    assert set(budget_report(whole, bare(whole), contenders=[])["endless"]["winner"]) == {"raw"}
 
 
 def test_two_sizes_choose_between_tested_shapes() -> None:
     grid = Grid((2e7, 8e7), tuple(np.geomspace(2e8, 2e10, 6)), seeds=1, row=1e-4)
     whole = compare(table_of(grid, {"raw": TRUTH, "b": TRUTH}, np.random.default_rng(0)), "raw", replicates=30)
-    found = budget_report(whole)
+    calibration = calibrate(whole)
+    found = budget_report(whole, calibration)
     assert found["sizes"] == "tested shapes"
     assert found["exponents"] is None
     assert set(found["endless"]["frontier"]["b"]["N"]) <= {2e7, 8e7}
+    row = found["endless"]["frontier"]["b"]
+    run = runs_at(whole, calibration, "b", np.array(row["N"][-1:]), np.array(row["D"][-1:])).to_dict()
+    assert row["beyond"][-1].compute == pytest.approx(100)
+    assert run == {name: row[name][-1:] for name in run}, "a budget's row is the forecast of its run"

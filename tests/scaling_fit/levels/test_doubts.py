@@ -29,7 +29,7 @@ def test_what_could_not_be_tested_is_not_passed_over(found: Result) -> None:
     assert [check.answer for check in untested] == ["could not be tested"] * 2
     no_rate = replace(fit.extrapolation, rate_percent_per_e_fold=None)
     assert doubts.forecasts(no_rate).answer == "could not be measured"
-    assert "2.7 in D" in doubts.forecasts(replace(no_rate, rate_percent_per_e_fold=1.0, bias_percent=0.1)).answer
+    assert "2.7 in compute" in doubts.forecasts(replace(no_rate, rate_percent_per_e_fold=1.0, bias_percent=0.1)).answer
 
 
 def test_luck_says_where_it_is_from(found: Result) -> None:
