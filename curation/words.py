@@ -7,7 +7,7 @@ their lower-cased UTF-8 bytes; lower-casing is the simple one (a code point to a
 Shapes: N bytes of text, D documents, W words, C code points in a table.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +21,8 @@ HIGH_BITS = EACH * np.uint64(0x80)
 HIGH_BIT = np.uint64(1 << 63)
 
 
-@dataclass(frozen=True)
-class Words:
-    """The words of D documents as flat arrays; words of document d are ``bounds[d]:bounds[d + 1]``."""
+class Words(NamedTuple):
+    """The words of D documents as flat arrays, which kernels read; words of document d are ``bounds[d]:bounds[d + 1]``."""
 
     utf8_N: np.ndarray  # uint8, the Arrow data buffer (read-only, not copied)
     text_bounds: np.ndarray  # int64[D + 1], byte range of each document in utf8_N

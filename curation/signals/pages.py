@@ -1,6 +1,6 @@
 """Web-page rules that Gopher, C4 and FineWeb do not have: RefinedWeb's line rules and NeMo Curator's shares of characters.
 
-Shapes: N bytes, D documents, W words, C code points, V values per document.
+Shapes: N bytes, D documents, W words, C code points, A ASCII characters.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import pyarrow as pa
 from curation.characters import ALPHA, DECIMAL, LOWER, NUMBER, SPACE, UPPER, flags, read
 from curation.compiled import inner, kernel
 from curation.document import Batch
-from curation.signals.web import phrases_in, second_letters, stands_at, strings
+from curation.signals.web import phrases, phrases_in, stands_at, strings
 
 REFINEDWEB_RULES = """
     refinedweb.removed_words <= 0.05
@@ -18,6 +18,14 @@ NEMO_RULES = """
     nemo.non_alphanumeric <= 0.25 and nemo.numbers <= 0.15 and nemo.urls <= 0.2 and nemo.white_space <= 0.25
     and nemo.parentheses <= 0.1 and nemo.boilerplate <= 0.4 and nemo.longest_word <= 1000
 """
+REFINEDWEB_VALUES = np.dtype([
+    ("n_lines", np.int32), ("uppercase_lines", np.int32), ("numeric_lines", np.int32), ("counter_lines", np.int32),
+    ("one_word_lines", np.int32), ("removed_words", np.float64),
+])  # fmt: skip
+NEMO_VALUES = np.dtype([
+    ("non_alphanumeric", np.float64), ("numbers", np.float64), ("urls", np.float64), ("white_space", np.float64),
+    ("parentheses", np.float64), ("boilerplate", np.float64), ("longest_word", np.int32),
+])  # fmt: skip
 OTHER, DIGIT, WHITE, BRACKET, BLANK = 1, 2, 4, 8, 16  # what a character counts as for `nemo`
 COUNTERS = (
     "likes", "shares", "comments", "retweets", "reposts", "quotes", "bookmarks", "upvotes", "downvotes", "downloads", "views",
@@ -39,13 +47,9 @@ def refinedweb(batch: Batch) -> pa.Table:
     removed_words: the fraction of the document's words that stand in such lines; a page that loses over 5 % is dropped.
     """
     words = batch.words
-    documents = len(words.bounds) - 1
-    count_DV, removed_D = np.zeros((documents, 5), np.int32), np.zeros(documents)
-    _refinedweb(
-        words.utf8_N, words.text_bounds, words.start_W, words.bounds, flags(), *strings(COUNTERS), count_DV, removed_D
-    )  # fmt: skip
-    names = ("n_lines", "uppercase_lines", "numeric_lines", "counter_lines", "one_word_lines")
-    return pa.table({**{name: count_DV[:, v] for v, name in enumerate(names)}, "removed_words": removed_D})
+    value_D = np.zeros(len(words.bounds) - 1, REFINEDWEB_VALUES)
+    _refinedweb(words, flags(), strings(COUNTERS), value_D)
+    return pa.table({name: value_D[name] for name in REFINEDWEB_VALUES.names or ()})
 
 
 def nemo(batch: Batch) -> pa.Table:
@@ -57,14 +61,10 @@ def nemo(batch: Batch) -> pa.Table:
     "privacy policy" or "use cookies"; 1 if "lorem ipsum" stands anywhere. longest_word int32: characters between white spaces.
     """
     words = batch.words
-    documents = len(words.bounds) - 1
-    value_DV, longest_D = np.ones((documents, 6)), np.zeros(documents, np.int32)
-    _nemo(
-        words.utf8_N, words.text_bounds, flags(), _kinds(), *strings(BOILERPLATE), second_letters(BOILERPLATE),
-        value_DV, longest_D,
-    )  # fmt: skip
-    names = ("non_alphanumeric", "numbers", "urls", "white_space", "parentheses", "boilerplate")
-    return pa.table({**{name: value_DV[:, v] for v, name in enumerate(names)}, "longest_word": longest_D})
+    value_D = np.ones(len(words.bounds) - 1, NEMO_VALUES)
+    value_D["longest_word"] = 0
+    _nemo(words, flags(), _kinds(), phrases(BOILERPLATE), value_D)
+    return pa.table({name: value_D[name] for name in NEMO_VALUES.names or ()})
 
 
 def _kinds() -> np.ndarray:
@@ -80,7 +80,7 @@ def _kinds() -> np.ndarray:
 
 
 @inner
-def is_counter(utf8_N, i, end, flags_C, counters, counter_bounds):
+def is_counter(utf8_N, i, end, flags_C, counters):
     r"""Whether a line is ^\W*\d[,.\d]*[kmb]?\s+(likes|shares|...)\W*$ in any case."""
     while i < end:
         code, width, kind = read(utf8_N, i, end, flags_C)
@@ -101,9 +101,9 @@ def is_counter(utf8_N, i, end, flags_C, counters, counter_bounds):
         i += width
     if i == space:
         return False
-    for c in range(len(counter_bounds) - 1):
-        if stands_at(utf8_N, i, end, counters, counter_bounds[c], counter_bounds[c + 1], True):
-            rest = i + counter_bounds[c + 1] - counter_bounds[c]
+    for c in range(len(counters.bounds) - 1):
+        if stands_at(utf8_N, i, end, counters, c, True):
+            rest = i + counters.bounds[c + 1] - counters.bounds[c]
             while rest < end:
                 code, width, kind = read(utf8_N, rest, end, flags_C)
                 if kind & (ALPHA | NUMBER) or code == 0x5F:
@@ -114,9 +114,11 @@ def is_counter(utf8_N, i, end, flags_C, counters, counter_bounds):
 
 
 @kernel
-def _refinedweb(utf8_N, text_bounds, start_W, bounds, flags_C, counters, counter_bounds, count_DV, removed_D):
-    for d in range(len(text_bounds) - 1):
-        i, end = text_bounds[d], text_bounds[d + 1]
+def _refinedweb(text, flags_C, counters, value_D):
+    utf8_N, start_W, bounds = text.utf8_N, text.start_W, text.bounds
+    for d in range(len(value_D)):
+        values = value_D[d]
+        i, end = text.text_bounds[d], text.text_bounds[d + 1]
         w = bounds[d]
         removed = 0
         while i < end:
@@ -136,16 +138,16 @@ def _refinedweb(utf8_N, text_bounds, start_W, bounds, flags_C, counters, counter
                 w += 1
             if chars:
                 shouts, numeric, alone = 2 * upper > chars, decimal == chars, tokens < 2
-                counter = is_counter(utf8_N, line, i, flags_C, counters, counter_bounds)
-                count_DV[d, 0] += 1
-                count_DV[d, 1] += shouts
-                count_DV[d, 2] += numeric
-                count_DV[d, 3] += counter
-                count_DV[d, 4] += alone
+                counter = is_counter(utf8_N, line, i, flags_C, counters)
+                values.n_lines += 1
+                values.uppercase_lines += shouts
+                values.numeric_lines += numeric
+                values.counter_lines += counter
+                values.one_word_lines += alone
                 if shouts or numeric or counter or alone:
                     removed += w - first
             i += 1
-        removed_D[d] = removed / max(bounds[d + 1] - bounds[d], 1)
+        values.removed_words = removed / max(bounds[d + 1] - bounds[d], 1)
 
 
 @inner
@@ -178,13 +180,15 @@ def is_hex(byte):
 
 
 @kernel
-def _nemo(utf8_N, text_bounds, flags_C, kind_A, phrases, phrase_bounds, second_A, value_DV, longest_D):
-    for d in range(len(text_bounds) - 1):
-        i, end = text_bounds[d], text_bounds[d + 1]
+def _nemo(text, flags_C, kind_A, phrases, value_D):
+    utf8_N = text.utf8_N
+    for d in range(len(value_D)):
+        values = value_D[d]
+        i, end = text.text_bounds[d], text.text_bounds[d + 1]
         if i == end:
             continue
         chars = other = digits = urls = white = brackets = word = longest = 0
-        paragraphs = boilerplate = found_anywhere = 0
+        paragraphs = boilerplate = present_anywhere = 0
         paragraph, address, blank = i, i, True
         while i < end:
             byte, width = utf8_N[i], 1
@@ -208,15 +212,15 @@ def _nemo(utf8_N, text_bounds, flags_C, kind_A, phrases, phrase_bounds, second_A
             i += width
             if i == end or (byte == 0x0A and utf8_N[i] == 0x0A):
                 if not blank:
-                    found = phrases_in(utf8_N, paragraph, i, phrases, phrase_bounds, second_A)
+                    present = phrases_in(utf8_N, paragraph, i, phrases)
                     paragraphs += 1
-                    boilerplate += found != 0
-                    found_anywhere |= found
+                    boilerplate += present != 0
+                    present_anywhere |= present
                 paragraph, blank = i, True
-        value_DV[d, 0] = other // OTHER / chars
-        value_DV[d, 1] = digits // DIGIT / chars
-        value_DV[d, 2] = urls / chars
-        value_DV[d, 3] = white // WHITE / chars
-        value_DV[d, 4] = brackets // BRACKET / chars
-        value_DV[d, 5] = 1.0 if found_anywhere & 1 else boilerplate / max(paragraphs, 1)
-        longest_D[d] = longest
+        values.non_alphanumeric = other // OTHER / chars
+        values.numbers = digits // DIGIT / chars
+        values.urls = urls / chars
+        values.white_space = white // WHITE / chars
+        values.parentheses = brackets // BRACKET / chars
+        values.boilerplate = 1.0 if present_anywhere & 1 else boilerplate / max(paragraphs, 1)
+        values.longest_word = longest

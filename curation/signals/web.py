@@ -1,7 +1,9 @@
 """Web-page rules over lines: C4 (Raffel et al. 2020, section 2.2) and FineWeb (Penedo et al. 2024, section 3.4).
 
-Shapes: N bytes, D documents, W segments, C code points, V values per document, R lines (or their bytes) to be cut again.
+Shapes: N bytes, D documents, W segments, C code points, L letters, S strings, R lines (or their bytes) to be cut again.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -40,16 +42,43 @@ FINEWEB_RULES = """
     fineweb.n_lines > 0 and fineweb.punctuated_lines >= 0.12 and fineweb.short_lines <= 0.67
     and fineweb.dup_line_chars <= 0.01 and fineweb.newline_ratio <= 0.3
 """
-C4_COLUMNS = (
+C4_VALUES = np.dtype([(name, np.int32) for name in (
     "n_chars", "n_lines", "lines_long_word", "lines_few_words", "lines_no_end_mark", "lines_javascript", "lines_policy",
     "lorem_ipsum", "curly_bracket", "n_sentences", "lorem_ipsum_any_end", "curly_bracket_any_end", "n_sentences_any_end",
-)  # fmt: skip
+)])  # fmt: skip
+FINEWEB_VALUES = np.dtype([("n_lines", np.int32), *(
+    (name, np.float64) for name in ("punctuated_lines", "short_lines", "dup_line_chars", "newline_ratio")
+)])  # fmt: skip
 PHRASES = (
     "lorem ipsum", "javascript",
     "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies",
 )  # fmt: skip
 CITATIONS = ("[edit]", "[citation needed]")
+LOREM_IPSUM, JAVASCRIPT = 1, 2  # as bits of what `phrases_in` answers; the others are of policies
 MAX_WORD_LENGTH = 1000
+
+
+class Strings(NamedTuple):
+    """S strings run together, as kernels read them."""
+
+    letters_L: np.ndarray  # uint8
+    bounds: np.ndarray  # int64[S + 1]
+
+
+class Phrases(NamedTuple):
+    """Strings in lower case that `phrases_in` looks for, with the second letter of those with a given first one, or 0."""
+
+    strings: Strings
+    second_A: np.ndarray  # uint8[256]
+
+
+class Recuts(NamedTuple):
+    """Lines that lost a citation, so that their segments are others now."""
+
+    line_R: np.ndarray  # uint8, their bytes
+    bounds_R: np.ndarray  # int64, where each ends in `line_R`, behind a 0
+    document_R: np.ndarray  # int64
+    ends_R: np.ndarray  # bool, whether the line has an end mark
 
 
 def c4(batch: Batch, definition: str = "tfds") -> pa.Table:
@@ -66,29 +95,29 @@ def c4(batch: Batch, definition: str = "tfds") -> pa.Table:
     """
     if definition not in ("tfds", "datatrove"):
         raise ValueError(f'c4: definition {definition!r} is not known; use "tfds" or "datatrove"')
-    datatrove = definition == "datatrove"
     cuts = batch.segments
-    value_DV = np.zeros((len(cuts.bounds) - 1, len(C4_COLUMNS)), np.int32)
+    value_D = np.zeros(len(cuts.bounds) - 1, C4_VALUES)
     size = int(cuts.text_bounds[-1] - cuts.text_bounds[0])
-    line_R, document_R = np.empty(size, np.uint8), np.empty(size // 2, np.int64)  # lines whose citations went
-    ends_R, bounds_R = np.empty(size // 2, np.bool_), np.zeros(size // 2 + 1, np.int64)
-    n = _c4(
-        cuts.utf8_N, cuts.text_bounds, cuts.start_W, cuts.length_W, cuts.bounds, flags(),
-        *strings(PHRASES), second_letters(PHRASES), *strings(CITATIONS), 3 if datatrove else 5, datatrove,
-        line_R, document_R, ends_R, bounds_R, value_DV,
-    )  # fmt: skip
+    recuts = Recuts(
+        np.empty(size, np.uint8),
+        np.zeros(size // 2 + 1, np.int64),
+        np.empty(size // 2, np.int64),
+        np.empty(size // 2, np.bool_),
+    )
+    n = _c4(cuts, flags(), phrases(PHRASES), strings(CITATIONS), definition == "datatrove", recuts, value_D)
     if n:
-        count_R = sentences_of(pa.LargeStringArray.from_buffers(n, pa.py_buffer(bounds_R), pa.py_buffer(line_R)))
-        np.add.at(value_DV[:, C4_COLUMNS.index("n_sentences_any_end")], document_R[:n], count_R)
-        np.add.at(value_DV[:, C4_COLUMNS.index("n_sentences")], document_R[:n][ends_R[:n]], count_R[ends_R[:n]])
-    return pa.table({name: value_DV[:, v] for v, name in enumerate(C4_COLUMNS)})
+        lines = pa.LargeStringArray.from_buffers(n, pa.py_buffer(recuts.bounds_R), pa.py_buffer(recuts.line_R))
+        count_R, document_R, ends_R = sentences_of(lines), recuts.document_R[:n], recuts.ends_R[:n]
+        np.add.at(value_D["n_sentences_any_end"], document_R, count_R)
+        np.add.at(value_D["n_sentences"], document_R[ends_R], count_R[ends_R])
+    return pa.table({name: value_D[name] for name in C4_VALUES.names or ()})
 
 
 def sentences_of(text: pa.Array) -> np.ndarray:
     """Sentences of each text, by the rule of spaCy's sentencizer: int32[len(text)]."""
     cuts = segments(text)
     count_R = np.empty(len(text), np.int32)
-    _sentences(cuts.utf8_N, cuts.start_W, cuts.length_W, cuts.bounds, flags(), count_R)
+    _sentences(cuts, flags(), count_R)
     return count_R
 
 
@@ -100,47 +129,43 @@ def fineweb(batch: Batch) -> pa.Table:
     feeds per segment).
     """
     cuts = batch.segments
-    documents = len(cuts.bounds) - 1
-    n_lines_D = np.zeros(documents, np.int32)
-    value_DV = np.zeros((documents, 4), np.float64)
-    _fineweb(
-        cuts.utf8_N, cuts.text_bounds, cuts.bounds, flags(), room(cuts)[0], n_lines_D, value_DV
-    )  # fmt: skip
-    names = ("punctuated_lines", "short_lines", "dup_line_chars", "newline_ratio")
-    return pa.table({"n_lines": n_lines_D, **{name: value_DV[:, v] for v, name in enumerate(names)}})
+    value_D = np.zeros(len(cuts.bounds) - 1, FINEWEB_VALUES)
+    _fineweb(cuts, flags(), room(cuts)[0], value_D)
+    return pa.table({name: value_D[name] for name in FINEWEB_VALUES.names or ()})
 
 
-def strings(members: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """(uint8, int64[n + 1]): the bytes of some strings run together, and where each begins and ends; as kernels read them."""
-    data = np.frombuffer("".join(members).encode(), np.uint8)
-    return data, np.cumsum([0, *(len(s.encode()) for s in members)])
+def strings(members: tuple[str, ...]) -> Strings:
+    """Some strings run together."""
+    letters_L = np.frombuffer("".join(members).encode(), np.uint8)
+    return Strings(letters_L, np.cumsum([0, *(len(member.encode()) for member in members)]))
 
 
-def second_letters(phrases: tuple[str, ...]) -> np.ndarray:
-    """uint8[256]: the second letter of the phrases with a given first letter, which must tell it; 0 where there is none."""
+def phrases(members: tuple[str, ...]) -> Phrases:
+    """Phrases to look for, of which the first letter must tell the second."""
     second_A = np.zeros(256, np.uint8)
-    for phrase in phrases:
+    for phrase in members:
         assert second_A[ord(phrase[0])] in (0, ord(phrase[1]))
         second_A[ord(phrase[0])] = ord(phrase[1])
-    return second_A
+    return Phrases(strings(members), second_A)
 
 
 @inner
-def stands_at(text_N, i, end, strings, first, last, any_case):
-    """Whether first:last of `strings` stands at byte i; it is lower case if `any_case` is to match upper case too."""
+def stands_at(text_N, i, end, strings, s, any_case):
+    """Whether string s stands at byte i; it is lower case if `any_case` is to match upper case too."""
+    first, last = strings.bounds[s], strings.bounds[s + 1]
     if end - i < last - first:
         return False
     for k in range(last - first):
         letter = text_N[i + k]
         if any_case and 65 <= letter <= 90:
             letter |= 0x20
-        if letter != strings[first + k]:
+        if letter != strings.letters_L[first + k]:
             return False
     return True
 
 
 @inner
-def copy_without_citations(utf8_N, begin, end, cited, cited_bounds, line_R, n):
+def copy_without_citations(utf8_N, begin, end, cited, line_R, n):
     """Copy begin:end to byte n of `line_R`, less [12], [], [edit] and [citation needed]; returns where the copy ends."""
     bracket = False
     for i in range(begin, end):
@@ -158,9 +183,9 @@ def copy_without_citations(utf8_N, begin, end, cited, cited_bounds, line_R, n):
                 j += 1
             if j < end and utf8_N[j] == 0x5D:
                 skip = j + 1 - i
-            for c in range(len(cited_bounds) - 1):
-                if stands_at(utf8_N, i, end, cited, cited_bounds[c], cited_bounds[c + 1], False):
-                    skip = cited_bounds[c + 1] - cited_bounds[c]
+            for c in range(len(cited.bounds) - 1):
+                if stands_at(utf8_N, i, end, cited, c, False):
+                    skip = cited.bounds[c + 1] - cited.bounds[c]
         if skip == 0:
             line_R[n] = utf8_N[i]
             n += 1
@@ -188,20 +213,20 @@ def words_of_line(utf8_N, begin, end, enough, flags_C):
 
 
 @inner
-def phrases_in(text_N, begin, end, phrases, phrase_bounds, second_A):
-    """Which phrases stand anywhere in begin:end, as bits. second_A: the second letter of the phrases with a given first one."""
-    found = 0
+def phrases_in(text_N, begin, end, phrases):
+    """Which phrases stand anywhere in begin:end, as bits."""
+    present = 0
     for i in range(begin, end - 1):
-        second = second_A[text_N[i] | 0x20]
+        second = phrases.second_A[text_N[i] | 0x20]
         if second and text_N[i + 1] | 0x20 == second:
-            for p in range(len(phrase_bounds) - 1):
-                if stands_at(text_N, i, end, phrases, phrase_bounds[p], phrase_bounds[p + 1], True):
-                    found |= 1 << p
-    return found
+            for p in range(len(phrases.strings.bounds) - 1):
+                if stands_at(text_N, i, end, phrases.strings, p, True):
+                    present |= 1 << p
+    return present
 
 
 @inner
-def sentences(utf8_N, start_W, length_W, first, last, flags_C):
+def sentences(cuts, first, last, flags_C):
     """Sentences in the segments first:last, by the rule of spaCy's sentencizer.
 
     A segment that is not all punctuation opens a sentence if a mark that ends one has stood since the last began.
@@ -209,12 +234,12 @@ def sentences(utf8_N, start_W, length_W, first, last, flags_C):
     count = np.int64(first < last)
     ended = False
     for w in range(first, last):
-        i, stop = start_W[w], start_W[w] + length_W[w]
-        _, width, kind = read(utf8_N, i, stop, flags_C)
+        i, stop = cuts.start_W[w], cuts.start_W[w] + cuts.length_W[w]
+        _, width, kind = read(cuts.utf8_N, i, stop, flags_C)
         mark = i + width == stop and (kind & TERMINAL) != 0
         while kind & PUNCTUATION and i + width < stop:
             i += width
-            _, width, kind = read(utf8_N, i, stop, flags_C)
+            _, width, kind = read(cuts.utf8_N, i, stop, flags_C)
         if mark:
             ended = True
         elif ended and not kind & PUNCTUATION:
@@ -224,14 +249,15 @@ def sentences(utf8_N, start_W, length_W, first, last, flags_C):
 
 
 @kernel
-def _c4(
-    utf8_N, text_bounds, start_W, length_W, bounds, flags_C, phrases, phrase_bounds, second_A, cited, cited_bounds,
-    min_words, datatrove, line_R, document_R, ends_R, bounds_R, value_DV,
-):  # fmt: skip
-    recuts = used = 0
-    for d in range(len(text_bounds) - 1):
-        i, end = text_bounds[d], text_bounds[d + 1]
-        value_DV[d, 0] = count_characters(utf8_N, i, end)
+def _c4(cuts, flags_C, phrases, citations, datatrove, recuts, value_D):
+    """Fills `value_D` and `recuts`; answers how many lines are to be cut again."""
+    utf8_N, start_W, bounds, line_R = cuts.utf8_N, cuts.start_W, cuts.bounds, recuts.line_R
+    min_words = 3 if datatrove else 5
+    n_recuts = used = 0
+    for d in range(len(value_D)):
+        values = value_D[d]
+        i, end = cuts.text_bounds[d], cuts.text_bounds[d + 1]
+        values.n_chars = count_characters(utf8_N, i, end)
         w = bounds[d]
         line = i
         while i <= end:
@@ -253,12 +279,12 @@ def _c4(
                 w += 1
             i += width
             line = i
-            value_DV[d, 1] += 1
+            values.n_lines += 1
             words, long_word = words_of_line(utf8_N, begin, stop, min_words, flags_C)
             if long_word:
-                value_DV[d, 2] += 1
+                values.lines_long_word += 1
                 continue
-            copied = copy_without_citations(utf8_N, begin, stop, cited, cited_bounds, line_R, used)
+            copied = copy_without_citations(utf8_N, begin, stop, citations, line_R, used)
             length = copied - used
             if not datatrove and length < stop - begin:
                 words = words_of_line(line_R, used, copied, min_words, flags_C)[0]
@@ -266,46 +292,46 @@ def _c4(
             ends = mark == ord(".") or mark == ord("?") or mark == ord("!") or mark == ord('"')
             ends |= datatrove and mark == ord("'")
             ends &= not (length > 2 and mark == ord(".") and line_R[copied - 2] == mark and line_R[copied - 3] == mark)
-            value_DV[d, 4] += not ends
+            values.lines_no_end_mark += not ends
             if words < min_words:
-                value_DV[d, 3] += ends  # of the lines that reach this test
+                values.lines_few_words += ends  # of the lines that reach this test
                 continue
             curly = False
             for k in range(used, copied):
                 curly |= line_R[k] == ord("{")
-            found = phrases_in(line_R, used, copied, phrases, phrase_bounds, second_A)
-            for any_end in range(2):
-                if any_end or ends:
-                    if found & 1:
-                        value_DV[d, 7 + 3 * any_end] += 1
-                    elif found & 2:
-                        value_DV[d, 5] += not any_end
-                    elif curly:
-                        value_DV[d, 8 + 3 * any_end] += 1
-                    elif found:
-                        value_DV[d, 6] += not any_end
-            if found == 0 and not curly:
-                if length < stop - begin:  # its segments are others now: cut it again
-                    used = copied
-                    document_R[recuts], ends_R[recuts], bounds_R[recuts + 1] = d, ends, used
-                    recuts += 1
-                else:
-                    n = sentences(utf8_N, start_W, length_W, first, w, flags_C)
-                    value_DV[d, 9] += n if ends else 0
-                    value_DV[d, 12] += n
-    return recuts
+            present = phrases_in(line_R, used, copied, phrases)
+            if present & LOREM_IPSUM:
+                values.lorem_ipsum_any_end += 1
+                values.lorem_ipsum += ends
+            elif present & JAVASCRIPT:
+                values.lines_javascript += ends
+            elif curly:
+                values.curly_bracket_any_end += 1
+                values.curly_bracket += ends
+            elif present:
+                values.lines_policy += ends
+            elif length < stop - begin:
+                used = copied
+                recuts.document_R[n_recuts], recuts.ends_R[n_recuts], recuts.bounds_R[n_recuts + 1] = d, ends, used
+                n_recuts += 1
+            else:
+                n_sentences = sentences(cuts, first, w, flags_C)
+                values.n_sentences += n_sentences if ends else 0
+                values.n_sentences_any_end += n_sentences
+    return n_recuts
 
 
 @kernel
-def _sentences(utf8_N, start_W, length_W, bounds, flags_C, count_R):
-    for r in range(len(bounds) - 1):
-        count_R[r] = sentences(utf8_N, start_W, length_W, bounds[r], bounds[r + 1], flags_C)
+def _sentences(cuts, flags_C, count_R):
+    for r in range(len(count_R)):
+        count_R[r] = sentences(cuts, cuts.bounds[r], cuts.bounds[r + 1], flags_C)
 
 
 @kernel
-def _fineweb(utf8_N, text_bounds, bounds, flags_C, slot_S, n_lines_D, value_DV):
-    for d in range(len(text_bounds) - 1):
-        begin, end = text_bounds[d], text_bounds[d + 1]
+def _fineweb(cuts, flags_C, slot_S, value_D):
+    utf8_N = cuts.utf8_N
+    for d in range(len(value_D)):
+        begin, end = cuts.text_bounds[d], cuts.text_bounds[d + 1]
         feeds = 0
         for i in range(begin, end):
             feeds += utf8_N[i] == 0x0A
@@ -324,8 +350,9 @@ def _fineweb(utf8_N, text_bounds, bounds, flags_C, slot_S, n_lines_D, value_DV):
                 if seen(slot_S, mask, hash_bytes(utf8_N, line, i)):
                     repeated += chars
             line = i + 1
-        n_lines_D[d] = lines
-        value_DV[d, 0] = punctuated / max(lines, 1)
-        value_DV[d, 1] = short / max(lines, 1)
-        value_DV[d, 2] = repeated / max(count_characters(utf8_N, begin, end) - feeds, 1)
-        value_DV[d, 3] = feeds / max(bounds[d + 1] - bounds[d], 1)
+        values = value_D[d]
+        values.n_lines = lines
+        values.punctuated_lines = punctuated / max(lines, 1)
+        values.short_lines = short / max(lines, 1)
+        values.dup_line_chars = repeated / max(count_characters(utf8_N, begin, end) - feeds, 1)
+        values.newline_ratio = feeds / max(cuts.bounds[d + 1] - cuts.bounds[d], 1)
