@@ -68,7 +68,6 @@ class CardFacts:
     heldout: str
     classifiers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
-    languages: Sequence[str] = ()
 
 
 def rows(documents: pa.Table, ledger: pl.DataFrame, clusters: pl.Series) -> pa.Table:
@@ -135,8 +134,6 @@ def card(facts: CardFacts) -> str:
         "task_categories": ["text-generation"],
         "tags": ["assay", "data-curation"],
     }
-    if facts.languages:
-        head["language"] = list(facts.languages)
     head |= {"license": licences.pop() if len(licences) == 1 else "other", "configs": configs}
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",

@@ -134,11 +134,6 @@ def select(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: 
     )
 
 
-def passes(level: Level, frame: pl.DataFrame, thresholds: Thresholds) -> np.ndarray:
-    """Which documents satisfy all rules, withheld or not: bool[D]. What `own:<level>` evaluation sets are made of."""
-    return holds(level, prepared(frame), thresholds, len(level.rules)).all(axis=0)  # pyright: ignore[reportReturnType]
-
-
 def _current(level: Level, thresholds: Thresholds) -> tuple[Search, Statistic]:
     """The search under way, or the next one."""
     todo = statistics(level)

@@ -38,7 +38,6 @@ FACTS = CardFacts(
     heldout="2 % of the duplicate clusters, by hash.",
     classifiers={"quality": {"positives": "wiki", "held-out AUC": 0.97}},
     digests={"pool": "ffee"},
-    languages=["en"],
 )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from curation.levels import heldout
 from curation.levels.level import Declaration, Random, Top, build_level
 from curation.levels.search import merge, ranking_key
-from curation.levels.select import Thresholds, measure, passes, select, settle
+from curation.levels.select import Thresholds, measure, select, settle
 
 STUDY = [
     Declaration("raw"),
@@ -144,18 +144,6 @@ def test_shards_change_nothing(make_pool, split, find_thresholds, held, seed, cu
         parts = find_thresholds(level, split(frame, cuts)[::-1], clusters)
         withheld = heldout.withheld(frame, held, clusters)
         assert select(level, frame, whole, withheld).equals(select(level, frame, parts, withheld))
-
-
-def test_passing_leaves_out_nothing_but_the_withholding(make_pool, find_thresholds, held):
-    frame = make_pool(300, 8)
-    level = build("top", frame)
-    clusters = heldout.reference_clusters(frame, held)
-    thresholds = find_thresholds(level, [frame], clusters)
-    withheld = heldout.withheld(frame, held, clusters)
-    keep = select(level, frame, thresholds, withheld)["keep"].to_numpy()
-    open_to_all = (withheld.is_null() & (frame["n_tokens"] > 0)).to_numpy()
-    assert np.array_equal(passes(level, frame, thresholds) & open_to_all, keep)
-    assert (passes(level, frame, thresholds) & withheld.is_not_null().to_numpy()).any()
 
 
 def test_nothing_left_to_choose_from_is_an_error(make_pool):
