@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.verbs.options import AsJson, Baseline, Columns, Confidence, EvalSet, Ignore, NoiseTable, Parameters, Table, Where
-from pipelines.verbs.tables import TableOptions, list_faults, read_table
+from pipelines.verbs.tables import TableOptions, assignments, list_faults, read_table
 from pipelines.verbs.terminal import plain_errors
 from scaling_fit.law.laws import LAWS
 
 if TYPE_CHECKING:
-    from scaling_fit import Observations
+    from scaling_fit import Fit, Observations, Result
 
 
 def fit_table(
@@ -27,6 +27,10 @@ def fit_table(
     parameters: Parameters = "auto",
     where: Where = [],
     ignore: Ignore = [],
+    fix: Annotated[
+        list[str],
+        typer.Option("--fix", metavar="NAME=VALUE", help="Hold a parameter, and test it (one level); may be repeated."),
+    ] = [],
     replicates: Annotated[int, typer.Option(help="Replicates behind the intervals.", min=0)] = 1000,
     confidence: Confidence = 0.95,
     margin: Annotated[float, typer.Option(help="Exponents closer than this count as equal.")] = 0.02,
@@ -47,36 +51,49 @@ def fit_table(
     """
     with plain_errors():
         import scaling_fit
-        from pipelines.report import fit_chart, law_charts, shift_charts
-        from pipelines.report.chart import write_figure
 
+        fixed = assignments(fix, "--fix", "NAME=VALUE")
         data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore))
         if check:
             list_faults(data, as_json)
+        if len(data.levels) > 1 and fixed:
+            raise ValueError(f"--fix holds a parameter of one law; choose one of {len(data.levels)} levels with --where")
         if len(data.levels) > 1:
             settings = scaling_fit.Settings(
                 baseline, eval_set, law=law, objective=objective, replicates=max(replicates, 2), confidence=confidence,
                 margin=margin, seed=seed,
             )  # fmt: skip
             result = scaling_fit.analyse(data, settings, noise=noise)
-            text, levels = scaling_fit.summary(result), list(result.levels)
-            charts = [chart(result, levels) for chart in (law_charts.curves, shift_charts.shifts) if result.fits]
+            text = scaling_fit.summary(result)
         else:
             chosen = law if law != "auto" else _law_for(data)
             result = scaling_fit.fit(
                 data, law=chosen, objective=objective, intervals=intervals if replicates else "none", replicates=replicates,
-                confidence=confidence, seed=seed,
+                fixed=fixed, confidence=confidence, seed=seed,
             )  # fmt: skip
-            text, charts = result.summary(), [fit_chart.fitted(result)]
+            text = result.summary()
         typer.echo(result.to_json() if as_json else text)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             (out / "fit.json").write_text(result.to_json(), "utf-8")
             (out / "fit.md").write_text(text + "\n", "utf-8")
-            for chart in charts:
-                write_figure(chart, None, out)
-            names = ", ".join(f"{chart.id}.svg/.png" for chart in charts)
+            names = ", ".join(f"{name}.svg/.png" for name in _write_charts(result, out))
             typer.secho(f"wrote {out}/fit.json, fit.md and {names}", fg="green", err=True)
+
+
+def _write_charts(result: "Fit | Result", out: Path) -> list[str]:
+    """Draw one law, or levels compared; the names of the figures."""
+    from pipelines.report import fit_chart, law_charts, shift_charts
+    from pipelines.report.chart import write_figure
+    from scaling_fit import Fit
+
+    if isinstance(result, Fit):
+        charts = [fit_chart.fitted(result)]
+    else:
+        charts = [chart(result, list(result.levels)) for chart in (law_charts.curves, shift_charts.shifts) if result.fits]
+    for chart in charts:
+        write_figure(chart, None, out)
+    return [chart.id for chart in charts]
 
 
 def _law_for(data: "Observations") -> str:

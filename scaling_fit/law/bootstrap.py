@@ -60,7 +60,7 @@ def wild_targets(problem: Problem, theta_P: Array, n_replicates: int, rng: np.ra
     """Fitted log losses plus residuals whose sign is drawn per trunk, scaled for the parameters spent, shape [R, N]."""
     assert problem.trunks is not None
     fitted_N = problem.predict(theta_P[None])[0]
-    n, P = len(fitted_N), problem.n_parameters
+    n, P = len(fitted_N), problem.n_parameters if problem.free_P is None else int(problem.free_P.sum())
     residual_N = (np.log(problem.loss_N) - fitted_N) * np.sqrt(n / max(n - P, 1))
     sign_RC = rng.choice([-1.0, 1.0], (n_replicates, len(problem.trunks.starts_C)))
     return fitted_N + residual_N * sign_RC[:, problem.trunks.index_N]

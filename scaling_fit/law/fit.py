@@ -13,6 +13,7 @@ import numpy as np
 from scaling_fit.checks import Fault, check
 from scaling_fit.encoding import encode
 from scaling_fit.intervals import Interval, finite, percentile, show
+from scaling_fit.law import held
 from scaling_fit.law.bootstrap import bootstrap
 from scaling_fit.law.groups import Grouped, Rule, grouped
 from scaling_fit.law.laws import Inputs, Law, law_named
@@ -150,6 +151,7 @@ def fit(
     objective: str | Objective = "huber",
     groups: str | None = None,
     sharing: Mapping[str, Rule] | None = None,
+    fixed: Mapping[str, float] | None = None,
     baseline: str | None = None,
     intervals: str = "auto",
     replicates: int = 1000,
@@ -163,6 +165,7 @@ def fit(
     objective: "huber[:delta]", "lad", "least-squares", "linear" (nats), "likelihood" (free scale), or an `Objective`.
     groups: a column of `Observations` ("level", "shape") whose values are fitted jointly; `sharing` then says per parameter
         "shared" (default), "free", or {group: covariate} for linear in a covariate (logs of coefficients).
+    fixed: parameters held at a value, in the formula's own units, and tested against the law with all free (one group).
     intervals: "row", "trunk", "wild", "profile" (least squares only), "none"; "auto" is trunk where 8 or more are known.
     Errors: ValueError for tables no fit can use (see `check`) or fewer distinct points than parameters.
     """
@@ -176,7 +179,7 @@ def fit(
             Fault(
                 "many-eval-sets",
                 "error",
-                f"{len(data.eval_sets)} evaluation sets ({', '.join(data.eval_sets[:4])} ...): a law is of one; pick it first",
+                f"{len(data.eval_sets)} evaluation sets ({', '.join(data.eval_sets[:4])} ...): pick one with --eval-set",
             )
         )
     if fatal:
@@ -185,9 +188,16 @@ def fit(
         data = data.where(~data.repeated).noted(f"{int(data.repeated.sum())} rows of repeated data left out")
     data = data.thinned(MOST_ROWS, seed)
     labels = np.full(len(data), "all", dtype=object) if groups is None else getattr(data, groups)
-    _enough(chosen, data, labels, sharing)
-    laid = grouped(chosen, data, labels, sharing or {}, baseline=baseline or str(labels[0]))
+    if fixed and (groups or intervals == "profile"):
+        raise ValueError("fixed holds parameters of one law with intervals row, trunk or wild; leave groups and profile out")
+    _enough(chosen, data, labels, sharing, len(fixed or {}))
+    center = held.pivot(chosen, data.inputs(), fixed) if fixed else None
+    laid = grouped(chosen, data, labels, sharing or {}, baseline=baseline or str(labels[0]), pivot=center)
     found = laid.search(goal)
+    if fixed:
+        free, theta_P = laid.problem, found.phi_MP[0]
+        laid, found = held.search_held(laid, fixed, goal)
+        data = data.noted(held.tested(fixed, laid.problem, found.phi_MP[0], free, theta_P))
     theta_P = found.phi_MP[0]
     method = intervals
     if intervals == "auto":
@@ -196,7 +206,7 @@ def fit(
     if method == "profile":
         if goal.exact_curvature or goal.space != "log" or len(laid.groups) > 1:
             raise ValueError(
-                "intervals='profile' needs one group and objective='least-squares' (a likelihood); use row, trunk or wild"
+                "--intervals profile needs one group and --objective least-squares (a likelihood); use row, trunk or wild"
             )
         spans, errors = profile_fit(laid, theta_P, confidence)
     elif method == "none":
@@ -230,16 +240,16 @@ def fit(
     )
 
 
-def _enough(law: Law, data, labels: Array, sharing: Mapping[str, Rule] | None) -> None:
+def _enough(law: Law, data, labels: Array, sharing: Mapping[str, Rule] | None, n_held: int) -> None:
     for axis in law.needs:
         if len(np.unique(getattr(data, axis))) < 2:
             raise ValueError(
                 f"law {law.name!r} needs at least two distinct {axis}; the table has one "
-                f"({float(getattr(data, axis)[0]):.4g}): use law='{'data' if axis == 'N' else 'size'}' or vary {axis}"
+                f"({float(getattr(data, axis)[0]):.4g}): use --law {'data' if axis == 'N' else 'size'} or vary {axis}"
             )
     points = len({*zip(labels, data.N, data.D, data.unique, strict=True)})
     n_groups = len(set(labels.tolist()))
-    n = sum(n_groups if (sharing or {}).get(name) == "free" else 1 for name in law.names)
+    n = sum(n_groups if (sharing or {}).get(name) == "free" else 1 for name in law.names) - n_held
     if points < n:
         raise ValueError(f"{points} distinct points for {n} parameters of law {law.name!r}: add runs or fit a smaller law")
 
@@ -267,7 +277,7 @@ def _sensitivity(laid: Grouped, theta_P: Array) -> tuple[dict, ...]:
 
 def _flags(laid: Grouped, theta_P: Array, theta_RP: Array | None, found: Search, row_N: Array) -> tuple[str, ...]:
     flags = []
-    J = laid.problem.jacobian(theta_P)
+    J = laid.problem.jacobian(theta_P)[:, slice(None) if laid.problem.free_P is None else laid.problem.free_P]
     s = np.linalg.svd(J / np.maximum(np.linalg.norm(J, axis=0), 1e-12), compute_uv=False)
     condition = (s[0] / max(s[-1], 1e-12)) ** 2
     if condition > 1e6:

@@ -39,7 +39,10 @@ def one_step(problem: Problem, theta_P: Array, objective: Objective, weight_RN: 
         w_RN, Q = weight_RN[:, block.rows], len(slope_QN)
         g_RP += (w_RN @ slope_QN.T - slope_QN.sum(1)) @ block.M_QP  # at the fit the whole table's gradient is none
         H_RPP += block.M_QP.T @ (w_RN @ curvature_NQQ.reshape(-1, Q * Q)).reshape(R, Q, Q) @ block.M_QP
-    return theta_P - solve_each(H_RPP, g_RP)
+    free = np.flatnonzero(np.ones(P, bool) if problem.free_P is None else problem.free_P)
+    theta_RP = np.repeat(theta_P[None], R, 0)
+    theta_RP[:, free] -= solve_each(H_RPP[:, free[:, None], free], g_RP[:, free])
+    return theta_RP
 
 
 def _per_row(block: Block, theta_P: Array, loss_N: Array, objective: Objective) -> tuple[Array, Array]:

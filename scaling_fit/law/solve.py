@@ -55,11 +55,13 @@ class Trunks:
 
 @dataclass(frozen=True)
 class Problem:
-    """Blocks in row order, the observed losses [N] in the same order, and the trunks (None: independent rows)."""
+    """Blocks in row order, the observed losses [N] in the same order, the trunks (None: independent rows), and which
+    parameters move [P] (None: all)."""
 
     blocks: tuple[Block, ...]
     loss_N: Array
     trunks: Trunks | None = None
+    free_P: Array | None = None
 
     @property
     def n_parameters(self) -> int:
@@ -106,11 +108,13 @@ def solve(
     """Minimise sum_i w_i rho(r_i / scale) from every row of `start_RP`.
 
     target_RN: log losses per replicate ([1, N] or [R, N]; default the observed ones). weight_RN: weights likewise.
-    free_RP: which parameters move ([1, P] or [R, P] bool; default all); the others stay at their start.
+    free_RP: which parameters move ([1, P] or [R, P] bool; default the problem's); the others stay at their start.
     tolerance: stop when the predicted decrease is below this fraction of the objective.
     Whitening by trunks applies to least squares only. Returns a `Solution`; never raises on a hard replicate.
     """
     start_RP = np.atleast_2d(np.asarray(start_RP, dtype=float))
+    if free_RP is None and problem.free_P is not None:
+        free_RP = problem.free_P[None]
     start_RP = _lift(problem, start_RP, free_RP)
     target_RN = np.log(problem.loss_N)[None] if target_RN is None else target_RN
     size = max(1, CHUNK_CELLS // len(problem.loss_N))

@@ -21,6 +21,7 @@ from scaling_fit.result import Result, SetFit, SetResult, Shape
 from scaling_fit.settings import Settings
 
 DEFAULTS = Settings()
+MOST_ROWS = 10_000  # fitted of an evaluation set: thousands of simulated tables of it are refitted
 FEW = 200  # replicates where no number of them could identify the law
 
 
@@ -120,6 +121,8 @@ def prepare(table: Any, settings: Settings) -> Prepared:
     fresh = data.where(~data.repeated)
     if data.repeated.any():
         notes.append(f"{int(data.repeated.sum())} rows of repeated data are shown but not fitted: the law is of fresh data")
+    fresh = fresh.thinned(MOST_ROWS * len(sets), settings.seed)
+    notes += fresh.notes[len(data.notes) :]
     fewest = min(len(np.unique(fresh.D[fresh.level == level])) for level in fresh.levels) if len(fresh) else 0
     if fewest < 4 and settings.replicates > FEW:
         settings = replace(settings, replicates=FEW, test_replicates=min(settings.test_replicates, FEW // 2))

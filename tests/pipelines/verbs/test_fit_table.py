@@ -8,6 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+HEAVY = ("torch", "ray", "polars", "pandas", "pyarrow", "matplotlib", "altair", "numba", "training", "curation")
+
 
 def test_one_level_is_fitted(assay, tables: Path, tmp_path: Path) -> None:
     result = assay("fit-table", tables / "one.csv", "--replicates", 50, "--out", tmp_path / "out")
@@ -41,12 +43,24 @@ def test_rows_are_chosen_and_guesses_undone(assay, tables: Path) -> None:
     assert "level/shape/seed" not in result.output
 
 
+def test_a_published_exponent_is_held_and_tested(assay, tables: Path) -> None:
+    options = ["--fix", "beta=0.28", "--replicates", 20, "--json"]
+    body = json.loads(assay("fit", tables / "one.csv", *options).stdout)
+    assert [row["value"] for row in body["parameters"] if row["parameter"] == "beta"] == [0.28]
+    assert body["notes"][-1].endswith("the table speaks against it")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["fit-table", "nowhere.csv"], "nowhere.csv does not exist"),
         (["fit-table", "{one}", "--law", "chinchila"], "law 'chinchila' is not known"),
         (["fit-table", "{one}", "-c", "N"], "write OURS=THEIRS"),
+        (
+            ["fit-table", "{two}", "--fix", "beta=0.3"],
+            "--fix holds a parameter of one law; choose one of 2 levels with --where",
+        ),
+        (["fit-table", "{one}", "--fix", "beta"], "--fix 'beta': write NAME=VALUE, the second a number"),
         (["fit-table", "{one}", "--where", "level"], "--where 'level': write COLUMN=VALUE"),
         (["plan", "{one}", "--ignore", "lr"], "--ignore: no column 'lr' in the table"),
         (["fit-table", "{one}", "--eval-set", "web"], "--eval-set 'web' is not in the table; it has loss"),
@@ -55,13 +69,20 @@ def test_rows_are_chosen_and_guesses_undone(assay, tables: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line(assay, tables: Path, arguments: list[str], sentence: str) -> None:
-    result = assay(*(a.format(one=tables / "one.csv") for a in arguments), code=2)
+    result = assay(*(a.format(one=tables / "one.csv", two=tables / "two.csv") for a in arguments), code=2)
     assert sentence in result.output
     assert "Traceback" not in result.output
 
 
+def test_fitting_a_table_loads_neither_torch_nor_ray(tables: Path) -> None:
+    call = f"app(['fit', {str(tables / 'one.csv')!r}, '--replicates', '5'], standalone_mode=False)"
+    code = f"import sys; from pipelines.cli import app; {call}; print([m for m in {HEAVY} if m in sys.modules])"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "| all | beta |" in output
+    assert output.strip().splitlines()[-1] == "[]"
+
+
 def test_the_library_is_light() -> None:
     """Importing the fitter brings neither torch nor ray nor a dataframe library."""
-    heavy = ("torch", "ray", "polars", "pandas", "pyarrow", "matplotlib", "altair", "numba")
-    code = f"import sys, scaling_fit; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, scaling_fit; print([m for m in {HEAVY} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
