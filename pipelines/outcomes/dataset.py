@@ -1,5 +1,7 @@
 """The levels as a folder that `datasets.load_dataset` reads and the Hub shows: a config per level, a card, Parquet files."""
 
+import json
+from importlib.metadata import version
 from typing import Any
 
 import polars as pl
@@ -11,6 +13,7 @@ from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
 from pipelines.engine.workdir import Workdir
+from pipelines.outcomes.lineage import provenance
 from pipelines.outcomes.looking import ledger_files
 from pipelines.run_study import Curated
 from pipelines.signals import classifiers
@@ -20,8 +23,9 @@ from pipelines.study.study import Study
 DOCUMENT = ["uid", "text", "source", "domain", "url", "date"]
 
 
-def dataset(context: Context, study: Study, curated: Curated, command: str) -> str:
-    """Write the folder, and say where it is. A level's file `i` holds what the level keeps of pool shard `i`."""
+def dataset(context: Context, study: Study, curated: Curated, command: str, lineage: bool = False) -> str:
+    """Write the folder, with `lineage` a provenance.json too, and say where it is. A level's file `i` holds what the level
+    keeps of pool shard `i`."""
 
     def files() -> list[Unit]:
         pool_shards = shards(context.workdir, curated.pool.documents, curated.pool.signals)
@@ -35,6 +39,10 @@ def dataset(context: Context, study: Study, curated: Curated, command: str) -> s
 
     def write_card(workdir: Workdir, folder: Manifest) -> None:
         workdir.update(f"{folder.step.path}/README.md", card.card(_facts(study, curated, command)).encode())
+        if lineage:
+            titles = {made.step.path: f"level {name}, document by document" for name, made in curated.ledgers.items()}
+            document = provenance([folder], titles | {folder.step.path: f"dataset {study.name}"}, version("assay"))
+            workdir.update(f"{folder.step.path}/provenance.json", json.dumps(document, indent=1, ensure_ascii=False).encode())
 
     step = Step(
         "dataset", {"default": list(study.levels)[-1], "title": study.name},

@@ -16,6 +16,9 @@ def export(
     address: Address = "",
     workers: Workers = None,
     executor: ExecutorOption = "ray",
+    lineage: Annotated[
+        bool, typer.Option("--lineage", help="Write where it all comes from, as W3C PROV: provenance.json.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -30,7 +33,7 @@ def export(
         from pipelines.outcomes.dataset import dataset
 
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        folder = dataset(context, study, curated, f"assay run {study_file}")
+        folder = dataset(context, study, curated, f"assay run {study_file}", lineage)
     if as_json:
         print_json({"folder": folder, "configs": list(study.levels)})
         return

@@ -1,5 +1,6 @@
 """The exported folder: the rows of every ledger, a card, and `datasets` reading it; several classifiers side by side."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,16 @@ def test_every_level_has_the_rows_that_its_ledgers_keep(exported):
     before = {path.name: path.stat().st_mtime_ns for path in _files(folder)}
     dataset(context, study, curated, "assay run study.yaml")
     assert {path.name: path.stat().st_mtime_ns for path in _files(folder)} == before
+
+
+def test_lineage_is_written_on_demand(exported):
+    curated, folder, context, study = exported
+    path = Path(folder, "provenance.json")
+    assert not path.exists()
+    dataset(context, study, curated, "assay run study.yaml", lineage=True)
+    labels = {entity["prov:label"] for entity in json.loads(path.read_bytes())["entity"].values()}
+    assert {f"level {name}, document by document" for name in study.levels} | {"source small", "dataset small"} <= labels
+    path.unlink()
 
 
 def _files(folder):
