@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.segments import segments
-from curation.words import Words, scan
+from curation.words import Words, composed, scan
 
 SCHEMA = pa.schema(
     [
@@ -45,6 +45,12 @@ class Batch:
     def words(self) -> Words:
         """The words of all documents, scanned once for however many signals read them."""
         return scan(self.text)
+
+    @cached_property
+    def composed(self) -> Words:
+        """The words of the texts in Unicode's composed form (NFC), by which copies are told: `words` where all are composed."""
+        text = composed(self.text)
+        return self.words if text is None else scan(text)
 
     @cached_property
     def segments(self) -> Words:

@@ -7,15 +7,20 @@ their lower-cased UTF-8 bytes; lower-casing is the simple one (a code point to a
 Shapes: N bytes of text, D documents, W words, C code points in a table.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numba.cpython.unsafe.numbers import leading_zeros
 
 from curation.characters import ALONE, ALPHA, MARK, NUMBER, flags, lower_case, read
 from curation.compiled import inner, kernel
 
+PERHAPS_NOT_COMPOSED = r"[^\x00-\x{2FF}\x{2010}-\x{205E}]"  # none of Latin letters and common marks has another form
 EACH = np.uint64(0x0101010101010101)  # times a byte: that byte eight times
 HIGH_BITS = EACH * np.uint64(0x80)
 HIGH_BIT = np.uint64(1 << 63)
@@ -56,6 +61,16 @@ def utf8_buffer(text: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarra
     utf8_N = np.frombuffer(data if data is not None else b"", np.uint8)
     utf8_N.flags.writeable = text_bounds.flags.writeable = False  # one array type, hence one compiled version of each kernel
     return utf8_N, text_bounds
+
+
+def composed(text: pa.Array | pa.ChunkedArray) -> pa.Array | None:
+    """The texts in Unicode's composed form (NFC), which text from macOS and from PDFs often is not; None where no text may
+    differ from it."""
+    text = text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+    changes = pc.match_substring_regex(text, PERHAPS_NOT_COMPOSED)
+    if not pc.any(changes).as_py():
+        return None
+    return pc.replace_with_mask(text, changes, pc.utf8_normalize(text.filter(changes), form="NFC"))
 
 
 def scan(text: pa.Array | pa.ChunkedArray) -> Words:

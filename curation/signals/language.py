@@ -21,10 +21,9 @@ from curation.compiled import kernel
 from curation.document import Batch
 from curation.signals.pretokenized import UNSPACED, pretokenized
 from curation.signals.quality import load
-from curation.words import utf8_buffer
+from curation.words import composed, utf8_buffer
 
 BUNDLED = "py3langid"
-PERHAPS_NOT_COMPOSED = r"[^\x00-\x{2FF}\x{2010}-\x{205E}]"  # none of Latin letters and common marks has another form
 LANES = 8  # places of a text that are read at once
 PARAMS = {"model": BUNDLED, "languages": ["en"], "n_chars": 4096, "min_letters": 10}
 RULES = "language.en >= 0.65"  # FineWeb's and RefinedWeb's threshold, which they set for fastText's lid.176
@@ -102,11 +101,10 @@ def _depth(next_Q: np.ndarray, row_Q: np.ndarray) -> int:
 
 def _bundled(text: pa.LargeStringArray) -> tuple[list[str], np.ndarray]:
     """(names, probability_DL) by py3langid: text in upper case is lowered, and Unicode composed, as it does."""
-    for changes, change in (
-        (pc.match_substring_regex(text, PERHAPS_NOT_COMPOSED), lambda some: pc.utf8_normalize(some, form="NFC")),
-        (pc.utf8_is_upper(text), pc.utf8_lower),
-    ):
-        text = pc.replace_with_mask(text, changes, change(text.filter(changes)))
+    normal = composed(text)
+    text = text if normal is None else normal
+    upper = pc.utf8_is_upper(text)
+    text = pc.replace_with_mask(text, upper, pc.utf8_lower(text.filter(upper)))
     utf8_N, text_bounds = utf8_buffer(text)
     model = _automaton()
     score_DL = np.empty((len(text_bounds) - 1, len(model.prior_L)), np.float32)

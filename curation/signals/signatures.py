@@ -3,8 +3,9 @@
 A signature equals, bit for bit, ``datasketch.MinHash(num_perm, seed, scheme="affine32")`` fed the same 32-bit shingle hashes,
 so ``datasketch.MinHash(hashvalues=row, seed=seed, scheme="affine32")`` loads one.
 
-A shingle is `n` consecutive units: words (`curation.words`), or characters of the text with ASCII letters lower-cased and runs
-of white space read as one space. Its hash is the upper half of a polynomial of the units' 64-bit hashes, which are uniform.
+A shingle is `n` consecutive units of the text in Unicode's composed form (NFC): words (`curation.words`), or characters with
+ASCII letters lower-cased and runs of white space read as one space. Its hash is the upper half of a polynomial of the units'
+64-bit hashes, which are uniform.
 
 Shapes: D documents, U units (words or characters), P permutations, S shingles in sets, N bytes.
 """
@@ -60,7 +61,7 @@ def minhash(batch: Batch, *, num_perm: int = 112, seed: int = 1, ngram: int = 5,
     A document of fewer than `ngram` units has no shingle: n_shingles 0, a signature of `EMPTY`, and it is a duplicate of exact
     copies only.
     """
-    cut = units(batch.words, unit)
+    cut = units(batch.composed, unit)
     signature_DP = np.empty((len(cut.bounds) - 1, num_perm), np.uint32)
     _signatures(cut.hash_U, cut.bounds, ngram, *permutations(num_perm, seed), signature_DP)
     n_shingles = np.maximum(np.diff(cut.bounds) - ngram + 1, 0).astype(np.int32)
@@ -69,11 +70,13 @@ def minhash(batch: Batch, *, num_perm: int = 112, seed: int = 1, ngram: int = 5,
 
 
 def exact(batch: Batch) -> pa.Table:
-    """The signal `exact`: `hash` uint64 of the lower-cased words in order; case, punctuation and white space do not count.
+    """The signal `exact`: `hash` uint64 of the lower-cased words in order; case, punctuation, white space and whether
+    letters and marks are composed do not count.
 
     A document without words is hashed by its bytes, so that "!" and "?" differ.
     """
-    return pa.table({"hash": sequence_hashes(batch.words, batch.words.bounds, batch.words.text_bounds)})
+    words = batch.composed
+    return pa.table({"hash": sequence_hashes(words, words.bounds, words.text_bounds)})
 
 
 def sequence_hashes(words: Words, bounds: np.ndarray, text_bounds: np.ndarray) -> np.ndarray:

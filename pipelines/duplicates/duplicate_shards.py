@@ -127,7 +127,7 @@ def candidate_sets(
                 wanted = np.flatnonzero(reads_C[first:end]) + first
                 if len(wanted):
                     chosen = Batch(pa.table({"text": text.take(pa.array(row_C[wanted] - start))}))
-                    hash_S, bounds = shingle_sets(units(chosen.words, declared.unit), declared.ngram)
+                    hash_S, bounds = shingle_sets(units(chosen.composed, declared.unit), declared.ngram)
                     sets.append(hash_S)
                     size_C[wanted] = np.diff(bounds)
             start += rows

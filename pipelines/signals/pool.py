@@ -48,7 +48,8 @@ def pool(context: Context, study: Study, base: Path) -> Manifest:
     weights = [max(1, sum((part.stop or part.size) - part.start for part in piece.parts)) / 1e6 for piece in slices]
     names = [source.name for source in study.sources]
     step = Step(
-        "pool", config, compute=read_slice, units=lambda: [(piece, index, shard_bytes) for index, piece in enumerate(slices)],
+        "pool", config, version=2, compute=read_slice,
+        units=lambda: [(piece, index, shard_bytes) for index, piece in enumerate(slices)],
         summarize=lambda parts: summarize(parts, names, study.pool.max_malformed) | {"unread": unread},
         weight=weights.__getitem__, unit="MB stored",
     )  # fmt: skip

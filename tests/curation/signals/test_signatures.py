@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import unicodedata
 from itertools import pairwise
 
 import datasketch
@@ -34,7 +35,7 @@ def by_datasketch(hashes: np.ndarray, num_perm: int, seed: int) -> np.ndarray:
 
 
 def assert_equal_to_datasketch(documents: Batch, num_perm: int, seed: int, ngram: int, unit: str) -> None:
-    cut = units(documents.words, unit)
+    cut = units(documents.composed, unit)
     signature_DP = rows(minhash(documents, num_perm=num_perm, seed=seed, ngram=ngram, unit=unit))
     for d in range(len(signature_DP)):
         np.testing.assert_array_equal(signature_DP[d], by_datasketch(shingle_hashes(cut, d, ngram), num_perm, seed))
@@ -79,7 +80,7 @@ def test_equal_to_datasketch_on_text_of_many_kinds(texts):
 def test_sets_measure_the_similarity_of_copies(sample):
     """Essays of the sample and their near copies, by sets of five words from a regular expression."""
     texts = [text for text in sample if text.isascii() and 60 < len(text.split()) < 400 and "\n\n" not in text]
-    hash_S, bounds = shingle_sets(units(batch(*texts).words, "word"), 5)
+    hash_S, bounds = shingle_sets(units(batch(*texts).composed, "word"), 5)
     mine = [set(hash_S[a:b].tolist()) for a, b in pairwise(bounds.tolist())]
     words = [re.findall(r"[a-z0-9_]+", text.lower()) for text in texts]
     plain = [{tuple(w[i : i + 5]) for i in range(len(w) - 4)} for w in words]
@@ -97,7 +98,7 @@ def test_sets_measure_the_similarity_that_others_measured(shared_data):
     lines = subprocess.run(["zstdcat", shared_data / "text/dedup_pairs/docs.jsonl.zst"], capture_output=True, check=True).stdout
     rows = [json.loads(line) for line in lines.splitlines()]
     place = {row["id"]: i for i, row in enumerate(rows)}
-    hash_S, bounds = shingle_sets(units(batch(*(row["text"] for row in rows)).words, "word"), 5)
+    hash_S, bounds = shingle_sets(units(batch(*(row["text"] for row in rows)).composed, "word"), 5)
     sets = [set(hash_S[a:b].tolist()) for a, b in pairwise(bounds.tolist())]
     with (shared_data / "text/dedup_pairs/pairs.tsv").open() as file:
         pairs = [(place[r["doc_a"]], place[r["doc_b"]], float(r["jaccard5"])) for r in csv.DictReader(file, delimiter="\t")]
@@ -141,7 +142,7 @@ def test_short_documents_have_no_shingle():
 
 def test_sets_are_the_distinct_hashes():
     documents = batch("a b a b a b a b", "", "x", "b a b a")
-    cut = units(documents.words, "word")
+    cut = units(documents.composed, "word")
     hash_S, bounds = shingle_sets(cut, 2)
     sets = [hash_S[bounds[d] : bounds[d + 1]].tolist() for d in range(4)]
     assert sets == [sorted(set(shingle_hashes(cut, d, 2).tolist())) for d in range(4)]
@@ -153,14 +154,14 @@ def test_planted_overlap_is_measured_by_the_sets():
     """Two texts that share 60 of their 5-grams, of 96 and 80: Jaccard 60 / 116."""
     shared = [f"s{i}" for i in range(64)]
     left, right = shared + [f"l{i}" for i in range(36)], shared + [f"r{i}" for i in range(20)]
-    hash_S, bounds = shingle_sets(units(batch(" ".join(left), " ".join(right)).words, "word"), 5)
+    hash_S, bounds = shingle_sets(units(batch(" ".join(left), " ".join(right)).composed, "word"), 5)
     a, b = set(hash_S[: bounds[1]].tolist()), set(hash_S[bounds[1] :].tolist())
     assert (len(a & b), len(a | b)) == (60, 116)
 
 
 def test_character_shingles_read_white_space_and_ascii_case_as_one():
     documents = batch("  Hello\n\tWORLD ", "hello world", "hello, world", "héllo world")
-    cut = units(documents.words, "character")
+    cut = units(documents.composed, "character")
     spelled = [cut.hash_U[cut.bounds[d] : cut.bounds[d + 1]].tolist() for d in range(4)]
     assert spelled[0] == spelled[1]
     assert [len(s) for s in spelled] == [11, 11, 12, 11]
@@ -212,3 +213,14 @@ def test_golden_values():
     assert rows(by_characters).tolist() == [[55959950, 452257998, 82743802, 109049457]]
     assert exact(documents)["hash"].to_pylist() == [15614838319679985653]
     assert url(documents)["hash"].to_pylist() == [1142660375756710332]
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+def test_composed_and_decomposed_copies_are_one(unit: str) -> None:
+    text = "Un \u00e9l\u00e8ve a mang\u00e9 hier soir \u00e0 la fen\u00eatre, o\u00f9 \u1ed3n \ud55c\uad6d\uc5b4 \u304c\u3044."
+    both = batch(text, unicodedata.normalize("NFD", text), text.replace("hier", "demain"))
+    first, second, other = exact(both)["hash"].to_pylist()
+    assert first == second != other
+    signatures = rows(minhash(both, ngram=3, unit=unit))  # type: ignore[arg-type]
+    assert (signatures[0] == signatures[1]).all()
+    assert (signatures[0] != signatures[2]).any()
