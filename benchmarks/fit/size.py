@@ -1,7 +1,7 @@
 """Seconds and memory of `assay fit` on large tables: `python benchmarks/fit/size.py [ROWS ...]`.
 
-Tables are simulated from the published law (Besiroglu et al. 2024) with 0.3 % noise; one level, and two. Each fit is a
-process of its own; its peak memory and processor seconds are what the system counted.
+Tables are simulated from the published law (Besiroglu et al. 2024) with 0.3 % noise: one level of every size, and two levels
+of twelve sizes. Each fit is a process of its own; its peak memory and processor seconds are what the system counted.
 """
 
 import os
@@ -23,6 +23,8 @@ def write(path: Path, rows: int, levels: int) -> None:
         np.exp(rng.uniform(*np.log([[1e8], [1e12]]), rows)).round(),
     )
     level = np.arange(rows) % levels
+    if levels > 1:
+        N = rng.choice(np.geomspace(1e7, 1e10, 12).round(), rows)
     loss = TRUTH["E"] + TRUTH["A"] / N ** TRUTH["alpha"] + (1 - 0.1 * level) * TRUTH["B"] / D ** TRUTH["beta"]
     loss *= np.exp(0.003 * rng.standard_normal(rows))
     with path.open("w", encoding="utf-8") as file:

@@ -78,7 +78,10 @@ def plan(
         points, pools = [point for text in at for point in _points(text)], assignments(unique, "--unique", "LEVEL=TOKENS")
         data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore))
         name = eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
-        comparison = prepare(data, Settings(baseline, name, confidence=confidence)).joint_fit(name)
+        prepared = prepare(data, Settings(baseline, name, confidence=confidence))
+        for fault in prepared.faults:
+            typer.secho(f"{fault.severity}: {fault.name}: {fault.message}", fg="yellow", err=True)
+        comparison = prepared.joint_fit(name)
         calibration = calibrate(comparison)
         frontier = budget_report(comparison, calibration, confidence)
         best = best_runs(comparison, calibration, budget or frontier["observed_budget"][1:], pools, confidence)

@@ -8,6 +8,11 @@ import pytest
 from scaling_fit.levels.design import TRUTH
 
 
+def test_a_doubt_about_the_table_is_said(assay, tables: Path) -> None:
+    result = assay("plan", tables / "one.csv", "-c", "N=D", "-c", "D=Model Size", code=0)
+    assert "warning: few-token-counts: 3 distinct D" in result.output
+
+
 def test_plan_prices_and_forecasts(assay, tables: Path) -> None:
     body = json.loads(assay("plan", tables / "two.csv", "--budget", 1e19, "--at", "8e7,4e10", "--json").stdout)
     assert [row["level"] for row in body["plan"]] == ["raw", "dedup"]
