@@ -21,7 +21,7 @@ from scaling_fit.result import Result, SetFit, SetResult, Shape
 from scaling_fit.settings import Settings
 
 DEFAULTS = Settings()
-MOST_ROWS = 10_000  # fitted of an evaluation set: thousands of simulated tables of it are refitted
+MOST_ROWS = 4_000  # fitted of an evaluation set: thousands of simulated tables of it are refitted
 FEW = 200  # replicates where no number of them could identify the law
 
 
