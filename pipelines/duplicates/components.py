@@ -6,7 +6,6 @@ Up to `IN_MEMORY` edges one task closes them with scipy. Above, large-star and s
 
 from itertools import pairwise
 from math import ceil
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,7 @@ from pipelines.engine.exchange import receive, send_by
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
-from pipelines.engine.workdir import PARQUET
+from pipelines.engine.workdir import PARQUET, JsonObject
 
 IN_MEMORY = 10_000_000  # edges: about 1 GB in one task
 EDGES_PER_PARTITION = 4_000_000
@@ -84,7 +83,7 @@ def write_labels(out: Output, labels: pa.Table, number: int) -> dict[str, int]:
     return {"documents": labels.num_rows, "large": int((labels["size"].to_numpy() > LARGE).sum())}
 
 
-def label_in_memory(out: Output, files: list[str], ranges: int, shards_per_range: int) -> dict[str, Any]:
+def label_in_memory(out: Output, files: list[str], ranges: int, shards_per_range: int) -> JsonObject:
     edges = pa.concat_tables([out.workdir.read_table(file) for file in files])
     node, root = components(edges["root"].to_numpy(), edges["node"].to_numpy())
     _, component, sizes = np.unique(root, return_inverse=True, return_counts=True)
@@ -95,7 +94,7 @@ def label_in_memory(out: Output, files: list[str], ranges: int, shards_per_range
     return {key: sum(count[key] for count in counts) for key in ("documents", "large")}
 
 
-def spread_edges(out: Output, file: str, partitions: int) -> dict[str, Any]:
+def spread_edges(out: Output, file: str, partitions: int) -> JsonObject:
     """The edges of one file, from both ends, to the partitions of their nodes."""
     edges = out.workdir.read_table(file)
     u, v = both_ways(edges["root"].to_numpy(), edges["node"].to_numpy())
@@ -103,7 +102,7 @@ def spread_edges(out: Output, file: str, partitions: int) -> dict[str, Any]:
     return {}
 
 
-def turn_stars(out: Output, files: list[str], partition: int, partitions: int, kind: str) -> dict[str, Any]:
+def turn_stars(out: Output, files: list[str], partition: int, partitions: int, kind: str) -> JsonObject:
     """One star operation on one partition; what it makes goes where the other operation reads it."""
     rows = receive(out.workdir, files, partition)
     star, laid = (large_star, downwards) if kind == "large" else (small_star, both_ways)
@@ -113,7 +112,7 @@ def turn_stars(out: Output, files: list[str], partition: int, partitions: int, k
     return {"sum": edge_sum(a, b)}
 
 
-def spread_labels(out: Output, files: list[str], partition: int, ranges: int, shards_per_range: int) -> dict[str, Any]:
+def spread_labels(out: Output, files: list[str], partition: int, ranges: int, shards_per_range: int) -> JsonObject:
     """Labels from one partition's roots: the edges are stars now, and a root, lower than its leaves, sees all of them."""
     rows = receive(out.workdir, files, partition)
     u, v = rows["u"].to_numpy(), rows["v"].to_numpy()
@@ -132,5 +131,5 @@ def spread_labels(out: Output, files: list[str], partition: int, ranges: int, sh
     return {}
 
 
-def gather_labels(out: Output, files: list[str], number: int) -> dict[str, Any]:
+def gather_labels(out: Output, files: list[str], number: int) -> JsonObject:
     return write_labels(out, receive(out.workdir, files, number), number)

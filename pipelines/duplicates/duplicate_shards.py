@@ -6,7 +6,7 @@ Shapes: D documents of a shard, C of them in a component, S shingles in sets.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from curation.document import Batch
 from curation.duplicates.candidates import Bands, band_keys, exact_keys
 from curation.duplicates.clusters import survivor_column
 from curation.signals.signatures import shingle_sets, units
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.signals.shards import Shard
 from pipelines.study.curation import DuplicatesSection
 
@@ -52,7 +52,7 @@ class Duplicates:
         """As the study declares them, by text."""
         return cls(**section.model_dump(exclude={"also", "survivor"}), survivor=tuple(section.survivor))
 
-    def signals(self) -> dict[str, dict[str, Any]]:
+    def signals(self) -> dict[str, JsonObject]:
         """The signals that must be there first, with their parameters."""
         if self.by == "url":
             return {"url": {}}

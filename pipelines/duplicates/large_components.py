@@ -9,7 +9,6 @@ instead of one.
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +31,7 @@ from pipelines.engine.exchange import receive, send
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
-from pipelines.engine.workdir import PARQUET
+from pipelines.engine.workdir import PARQUET, JsonObject
 from pipelines.signals.shards import Shard
 
 BYTES_PER_PARTITION = 2**27  # of text, once per band
@@ -76,9 +75,7 @@ def split_large(
     return run_step(context, step)
 
 
-def send_large(
-    out: Output, shard: Shard, labels: list[str], declared: Duplicates, partitions: int, limit: int
-) -> dict[str, Any]:
+def send_large(out: Output, shard: Shard, labels: list[str], declared: Duplicates, partitions: int, limit: int) -> JsonObject:
     """A row (key, place, uid, shingles) per key of every document of a large component; exact keys bring no shingles."""
     label = shard_labels(out.workdir, shard, labels)
     place_C = label["place"].to_numpy()[label["size"].to_numpy() > limit]
@@ -101,7 +98,7 @@ def send_large(
     return {}
 
 
-def verify_buckets(out: Output, files: list[str], partition: int, declared: Duplicates) -> dict[str, Any]:
+def verify_buckets(out: Output, files: list[str], partition: int, declared: Duplicates) -> JsonObject:
     """The true edges within the buckets of one partition, as a forest of places."""
     table = receive(out.workdir, files, partition)
     uid_N, first_N, document_K = np.unique(table["uid"].to_numpy(), return_index=True, return_inverse=True)
@@ -122,7 +119,7 @@ def verify_buckets(out: Output, files: list[str], partition: int, declared: Dupl
     return {"edges": len(node)} | {name: vars(verified)[name] for name in ("tested", "joined", "oversized", "untested")}
 
 
-def merge_labels(out: Output, old: str, new: str, limit: int) -> dict[str, Any]:
+def merge_labels(out: Output, old: str, new: str, limit: int) -> JsonObject:
     """One range of shards: small components as they were, large ones as their clusters."""
     before = out.workdir.read_table(old)
     small = before.filter(pa.array(before["size"].to_numpy() <= limit))

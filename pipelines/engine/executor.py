@@ -11,6 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+Unit = tuple[Any, ...]
+"""The arguments of one unit of work: paths and small declarations that travel to a worker."""
+
+Compute = Callable[..., Any]
+"""A module-level function that computes one unit of work."""
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -31,8 +37,8 @@ class Executor(Protocol):
 
     def map(
         self,
-        function: Callable[..., Any],
-        arguments: Sequence[tuple[Any, ...]],
+        function: Compute,
+        arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
     ) -> Iterator[tuple[int, Any]]: ...
 
@@ -48,8 +54,8 @@ class InProcess:
 
     def map(
         self,
-        function: Callable[..., Any],
-        arguments: Sequence[tuple[Any, ...]],
+        function: Compute,
+        arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
     ) -> Iterator[tuple[int, Any]]:
         for index, args in enumerate(arguments):
@@ -88,7 +94,7 @@ class OnRay:
             if not ray.is_initialized():
                 stopping = signal.getsignal(signal.SIGTERM)
                 address = self.address or os.environ.get("RAY_ADDRESS")
-                quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+                quiet: dict[str, object] = {"log_to_driver": False, "logging_level": "ERROR"}
                 if address:
                     ray.init(address=address, **quiet)
                 else:
@@ -102,8 +108,8 @@ class OnRay:
 
     def map(
         self,
-        function: Callable[..., Any],
-        arguments: Sequence[tuple[Any, ...]],
+        function: Compute,
+        arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
     ) -> Iterator[tuple[int, Any]]:
         if not arguments:
@@ -132,7 +138,7 @@ class OnRay:
             for reference in running:
                 ray.cancel(reference, force=False)
 
-    def _submit(self, function: Callable[..., Any], arguments: tuple[Any, ...], needed: Resources) -> Any:
+    def _submit(self, function: Compute, arguments: Unit, needed: Resources) -> Any:
         if needed.ranks > 1:
             return self._ray.remote(_in_ranks).options(num_cpus=0).remote(function, arguments, needed)
         task = self._ray.remote(function).options(
@@ -144,7 +150,7 @@ class OnRay:
     def gpus(self) -> float:
         return self._start().cluster_resources().get("GPU", 0)
 
-    def on_every_node(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, Any]:
+    def on_every_node(self, function: Compute, arguments: Unit) -> dict[str, Any]:
         """Run `function` once on each living node: node (its address and the first digits of its id) -> result."""
         ray = self._start()
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -162,7 +168,7 @@ class OnRay:
             self._ray, self._started = None, False
 
 
-def _in_ranks(function: Callable[..., Any], arguments: tuple[Any, ...], needed: Resources) -> None:
+def _in_ranks(function: Compute, arguments: Unit, needed: Resources) -> None:
     """Run `function` in every rank of a torch process group that Ray Train makes. A lost rank starts all of them again, as
     often as Ray would a task; their function must go on from what it left."""
     from tempfile import TemporaryDirectory

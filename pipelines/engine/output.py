@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,24 +25,24 @@ class Output:
         self._n_saved = self._n_saved_files = 0
 
     @contextmanager
-    def writing(self, name: str, **facts: Any) -> Iterator[DigestingFile]:
+    def writing(self, name: str, **facts: object) -> Iterator[DigestingFile]:
         """Write the file `name` inside the step; `facts` (row counts and the like) go into its record."""
         with self.workdir.writing(f"{self.path}/{name}") as out:
             yield out
         self._files.append({"name": name, "bytes": out.size, "digest": out.hash.hexdigest(), **facts})
 
-    def write_table(self, name: str, table: pa.Table, **facts: Any) -> None:
+    def write_table(self, name: str, table: pa.Table, **facts: object) -> None:
         """Write one Parquet file in a single go (one row group unless the table is large)."""
         with self.writing(name, rows=table.num_rows, **facts) as out:
             pq.write_table(table, out, **PARQUET)
 
     @contextmanager
-    def parquet(self, name: str, schema: pa.Schema, **facts: Any) -> Iterator[pq.ParquetWriter]:
+    def parquet(self, name: str, schema: pa.Schema, **facts: object) -> Iterator[pq.ParquetWriter]:
         """A Parquet file written batch by batch: each table written is a row group."""
         with self.writing(name, **facts) as out, pq.ParquetWriter(out, schema, **PARQUET) as writer:
             yield writer
 
-    def write_json(self, name: str, value: Any) -> None:
+    def write_json(self, name: str, value: object) -> None:
         with self.writing(name) as out:
             out.write((json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
 

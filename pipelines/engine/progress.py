@@ -3,11 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -25,7 +24,7 @@ class Bar:
     label: str
     total: float
     unit: str
-    show: Any
+    show: Callable[["Bar"], None]
     done: float = 0.0
     resumed: float = 0.0
     started: float = field(default_factory=time.monotonic)
@@ -63,7 +62,7 @@ class Progress:
         self.cached_steps: list[str] = []
         self._lines: list[str] = []
 
-    def event(self, kind: str, **facts: Any) -> None:
+    def event(self, kind: str, **facts: object) -> None:
         """Record one event with its UTC time. Local work directories are appended to; object stores get whole objects."""
         if self.workdir is None:
             return

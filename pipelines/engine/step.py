@@ -11,16 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
 
-from pipelines.engine.executor import Resources
+from pipelines.engine.executor import Resources, Unit
 from pipelines.engine.progress import Bar
 from pipelines.engine.workdir import JsonObject, Workdir, canonical
 
 SCHEMA_VERSION = 2
-
-Unit = tuple[Any, ...]
-"""The arguments of one unit of work: paths and small declarations that travel to a worker."""
 
 
 def _nothing(output: object) -> JsonObject:

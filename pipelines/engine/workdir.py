@@ -30,7 +30,7 @@ JsonObject = dict[str, Any]
 """What records and manifests are written from: names to JSON values."""
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces: the one text that is hashed for a given value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 

@@ -4,8 +4,6 @@ documents.parquet does not depend on any level, so changing a level retrains no 
 `own:<level>` is a step of its own, and joins the losses only when observations are gathered.
 """
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -17,7 +15,7 @@ from curation.tokens import tokenizer
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.levels.selections import AnnotatedPool
 from pipelines.levels.withheld import declared
 from pipelines.signals.search_rounds import settle
@@ -94,7 +92,7 @@ def measure(shard: Shard, rule: Heldout, passage: int, state: search.Search) -> 
     return heldout.measure(state, rows, rule, _clusters(rows, rule))
 
 
-def choose(out: Output, shard: Shard, rule: Heldout, passage: int, state: search.Search, lengths: np.ndarray) -> dict[str, Any]:
+def choose(out: Output, shard: Shard, rule: Heldout, passage: int, state: search.Search, lengths: np.ndarray) -> JsonObject:
     """One shard's evaluation passages with their tokens and exact bytes. Runs on a worker."""
     rows = _candidates(shard, passage)
     found = heldout.evaluation(state, rows, rule, _clusters(rows, rule)).select("uid", "sets")
@@ -116,7 +114,7 @@ def choose(out: Output, shard: Shard, rule: Heldout, passage: int, state: search
     return {}
 
 
-def gather(out: Output, workdir: Workdir, files: list[str]) -> dict[str, Any]:
+def gather(out: Output, workdir: Workdir, files: list[str]) -> JsonObject:
     """All passages in the order of uid, as one file (its size is bounded by tokens_per_set)."""
     table = pa.concat_tables([workdir.read_table(path) for path in files]).sort_by("uid").drop_columns("uid")
     out.write_table("documents.parquet", table)
@@ -135,7 +133,7 @@ def own(context: Context, level: str, documents: Manifest, selection: Manifest) 
     return run_step(context, step)
 
 
-def passing(out: Output, workdir: Workdir, selection: str, index: int, documents: str) -> dict[str, Any]:
+def passing(out: Output, workdir: Workdir, selection: str, index: int, documents: str) -> JsonObject:
     """The shard's evaluation documents that fail no rule but the one that holds them out. Runs on a worker."""
     ids = pl.DataFrame(workdir.read_table(documents, ["doc_id"]))["doc_id"].unique()
     decided = pl.DataFrame(workdir.read_table(selection, ["doc_id", "failed"])).filter(pl.col("doc_id").is_in(ids.implode()))

@@ -7,7 +7,6 @@ copies/<level>  per pool shard  near copies of what the level lays out, in the o
 from collections import Counter
 from collections.abc import Mapping
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,6 +18,7 @@ from curation.tokens import tokenizer
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
+from pipelines.engine.workdir import JsonObject
 from pipelines.levels.level_shards import LevelShard, level_shards
 from pipelines.levels.selections import FRAME, AnnotatedPool
 from pipelines.signals.shards import Shard, shard_file, shards
@@ -43,7 +43,7 @@ def edited_documents(context: Context, study: Study, pool: AnnotatedPool, name: 
     return run_step(context, step)
 
 
-def edit(out: Output, shard: Shard, selection: str, names: list[str], trained: str) -> dict[str, Any]:
+def edit(out: Output, shard: Shard, selection: str, names: list[str], trained: str) -> JsonObject:
     """Edit and tokenise one shard's kept documents, row group by row group. Runs on a worker."""
     keep = pl.DataFrame(shard.workdir.read_table(selection, ["keep"]))["keep"]
     spelled = shard.workdir.read_bytes(trained).decode()
@@ -79,7 +79,7 @@ def near_copies(
     return run_step(context, Step(f"copies/{name}", config, inputs, compute=copy, units=originals))
 
 
-def copy(out: Output, level_shard: LevelShard, names: list[str], noise: float, trained: str) -> dict[str, Any]:
+def copy(out: Output, level_shard: LevelShard, names: list[str], noise: float, trained: str) -> JsonObject:
     """Near copies of one shard's documents, tokenised, row group by row group. Runs on a worker."""
     shard = level_shard.shard
     added = level_shard.added(level_shard.kept(shard.frame(FRAME), level_shard.decided()["keep"]))

@@ -7,7 +7,6 @@ independent of each other but for the `random` control, which reads how many tok
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
 
 import polars as pl
 
@@ -18,6 +17,7 @@ from curation.signals.registry import RULES
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import JsonObject
 from pipelines.signals.search_rounds import settle
 from pipelines.signals.shards import Shard, known_columns, shard_file, shards
 from pipelines.study.study import Study, StudyError
@@ -87,7 +87,7 @@ def _inputs(pool: AnnotatedPool, columns: Sequence[str]) -> dict[str, Manifest]:
 def _select(context: Context, study: Study, pool: AnnotatedPool, level: Level) -> Manifest:
     """The selection of one level: thresholds first, then every document's fate."""
     columns, rules = columns_of(level), [rule.reason for rule in level.rules]
-    config: dict[str, Any] = {"rules": rules, "seed": study.seed}
+    config: JsonObject = {"rules": rules, "seed": study.seed}
     if study.levels[level.name].random is not None:
         config["tokens"] = {rule.random.like: dict(rule.random.tokens) for rule in level.rules if rule.random}
 
@@ -95,7 +95,7 @@ def _select(context: Context, study: Study, pool: AnnotatedPool, level: Level) -
     def found() -> select.Thresholds:
         return thresholds(context, pool, level)
 
-    def summarize(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    def summarize(parts: list[JsonObject]) -> JsonObject:
         reasons = list(dict.fromkeys([*WITHHELD, *rules]))
         return _kept(level.name, parts) | {"reasons": reasons, "thresholds": explain.found(level, found()).to_dicts()}
 
@@ -117,7 +117,7 @@ def measure_level(shard: Shard, columns: list[str], level: Level, found: select.
     return select.measure(level, frame, found, withheld)
 
 
-def select_level(out: Output, shard: Shard, columns: list[str], level: Level, found: select.Thresholds) -> dict[str, Any]:
+def select_level(out: Output, shard: Shard, columns: list[str], level: Level, found: select.Thresholds) -> JsonObject:
     """One shard's decisions. Runs on a worker."""
     frame, withheld = _frame(shard, columns)
     decided = select.select(level, frame, found, withheld)
@@ -126,7 +126,7 @@ def select_level(out: Output, shard: Shard, columns: list[str], level: Level, fo
     return {"documents": int(decided["keep"].sum()), "tokens": dict(kept.iter_rows())}
 
 
-def _kept(name: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
+def _kept(name: str, parts: list[JsonObject]) -> JsonObject:
     tokens: dict[str, int] = {}
     for part in parts:
         for domain, n in part["tokens"].items():

@@ -7,7 +7,7 @@ levels/<level>    per token shard  pieces in training order; dataset.json
 import json
 from collections.abc import Mapping
 from functools import cache, reduce
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import polars as pl
 import pyarrow as pa
@@ -17,7 +17,7 @@ from curation.tokens import shards as token_shards
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.levels import rewrites
 from pipelines.levels.level_shards import LevelShard, level_shards
 from pipelines.levels.selections import FRAME, AnnotatedPool
@@ -130,7 +130,7 @@ def count_step(name: str, here: list[LevelShard], inputs: Mapping[str, Manifest]
     )  # fmt: skip
 
 
-def count(out: Output, level_shard: LevelShard) -> dict[str, Any]:
+def count(out: Output, level_shard: LevelShard) -> JsonObject:
     """Tokens by domain that one shard has to lay out. Runs on a worker."""
     kept = level_shard.kept(level_shard.shard.frame(FRAME), level_shard.decided()["keep"])
     rows = pl.concat([kept, level_shard.added(kept).select(kept.columns)])
@@ -143,9 +143,7 @@ def measure(level_shard: LevelShard, budget: mixture.Budget, cut: layout.Cut, st
     return search.merge([layout.measure(state, rows, budget, cut) for rows in (kept, level_shard.added(kept))])
 
 
-def lay(
-    out: Output, level_shard: LevelShard, budget: mixture.Budget, bounds: layout.Boundaries, cut: layout.Cut
-) -> dict[str, Any]:
+def lay(out: Output, level_shard: LevelShard, budget: mixture.Budget, bounds: layout.Boundaries, cut: layout.Cut) -> JsonObject:
     """One shard's final ledger, its funnel, and its pieces for each token shard. Runs on a worker."""
     frame, decided = level_shard.shard.frame(FRAME), level_shard.decided()
     kept, tokens = level_shard.kept(frame, decided["keep"]), level_shard.tokens(decided["keep"])
@@ -163,7 +161,7 @@ def lay(
     return {"funnel": ledger.merge(funnels).to_dicts()}
 
 
-def _funnel(name: str, pool: Manifest, parts: list[dict[str, Any]]) -> dict[str, Any]:
+def _funnel(name: str, pool: Manifest, parts: list[JsonObject]) -> JsonObject:
     """The level's funnel over all shards; raises where a document was lost."""
     total = ledger.merge(pl.DataFrame(part["funnel"]) for part in parts)
     ledger.check_conservation(name, total, {"documents": pool.total("documents"), "bytes": pool.total("text_bytes")})
@@ -172,7 +170,7 @@ def _funnel(name: str, pool: Manifest, parts: list[dict[str, Any]]) -> dict[str,
 
 def arrange(
     out: Output, workdir: Workdir, paths: list[str], partition: int, budget: mixture.Budget, bounds: layout.Boundaries
-) -> dict[str, Any]:
+) -> JsonObject:
     """One token shard: the partition's pieces of all shards, in training order. Runs on a worker."""
     pieces = pa.concat_tables([workdir.read_table(path) for path in paths])
     order = layout.order(pieces, partition, budget, bounds)

@@ -4,8 +4,6 @@ One file per pool shard: `reason` (null where the document belongs to the pool o
 (free, or an example: what tokenisers and classifiers may be trained on).
 """
 
-from typing import Any
-
 import polars as pl
 
 from curation.levels import heldout
@@ -13,6 +11,7 @@ from curation.levels.heldout import Heldout
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
+from pipelines.engine.workdir import JsonObject
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.study.study import Study
 
@@ -46,7 +45,7 @@ def clusters(shard: Shard, rule: Heldout) -> pl.Series:
     return heldout.reference_clusters(shard.frame(["source", "duplicates.cluster"]), rule)
 
 
-def decide(out: Output, shard: Shard, rule: Heldout, references: pl.Series) -> dict[str, Any]:
+def decide(out: Output, shard: Shard, rule: Heldout, references: pl.Series) -> JsonObject:
     """One shard's reasons. Runs on a worker."""
     frame = shard.frame(["doc_id", "source", "duplicates.cluster"])
     table = frame.with_columns(reason=heldout.withheld(frame, rule, references).cast(pl.String)).select(

@@ -4,9 +4,8 @@ On a shared or local disk a stack trains inside the work directory and none of t
 """
 
 from pathlib import Path
-from typing import Any
 
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 from training.metrics import Report
 
 LEAVES_FILES = ("checkpoint", "branch", "trunk", "halved")  # events after which there is something new to keep
@@ -25,7 +24,7 @@ def keeper(workdir: Workdir, name: str, scratch: Path) -> Report | None:
         return None
     known: dict[Path, tuple[int, int]] = {}
 
-    def report(line: dict[str, Any]) -> None:
+    def report(line: JsonObject) -> None:
         if line["event"] not in LEAVES_FILES:
             return
         for path in sorted((scratch / name).rglob("*.*")):

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -138,7 +137,7 @@ def _body(study: Study, rung: Rung, data: TrainingData, *, seeds: int, tokens: i
     return training_plan(study, [stack], data, whole_ladder=False)
 
 
-def _with(place: str, body: JsonObject, make: Callable[..., Plan], *arguments: Any) -> JsonObject:
+def _with(place: str, body: JsonObject, make: Callable[..., Plan], *arguments: object) -> JsonObject:
     """`body` with the stack that `make(plan, "s", *arguments)` puts in place of its own."""
     try:
         made = make(parse_plan(body, Path()), "s", *arguments)

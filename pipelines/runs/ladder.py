@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from pipelines.engine.workdir import JsonObject
 from pipelines.study.study import Study, StudyError
 from pipelines.study.training import ShapeSection
 from training.plan import Run, Stack
@@ -71,5 +71,5 @@ def _shape(name: str, declared: ShapeSection) -> Shape:
         raise StudyError(f"ladder.shapes.{name}: {error}") from None
 
 
-def optimizer(study: Study, rung: Rung) -> dict[str, Any]:
+def optimizer(study: Study, rung: Rung) -> JsonObject:
     return {"beta2": rung.beta2, "weight_decay": study.schedule.weight_decay, "clip": study.schedule.clip}

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from math import log
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -10,7 +9,7 @@ import pyarrow as pa
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 
 FILE = "observations.parquet"
 
@@ -28,7 +27,7 @@ def gather(context: Context, runs: Mapping[str, Manifest], own: Mapping[str, Man
     return run_step(context, step)
 
 
-def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[str]]) -> dict[str, Any]:
+def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[str]]) -> JsonObject:
     """One table of all runs. Runs on a worker."""
     members = {
         f"own:{level}": pl.concat([pl.DataFrame(workdir.read_table(path)) for path in files])["doc_id"]

@@ -12,12 +12,11 @@ weights, and the observations with the losses they are the sums of.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -27,7 +26,7 @@ import torch
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context
 from pipelines.engine.step import commit_step, read_manifest
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.runs.stacking import Sizing
 from pipelines.runs.train import Cell, as_stack, cells, check_tokens, stacks_of, write_runs
 from pipelines.runs.training_plan import Folders, TrainingData, training_plan
@@ -47,7 +46,7 @@ class ImportedRuns:
     unfinished: list[str]
 
 
-def export_plan(context: Context, study: Study, data: TrainingData, folder: Path) -> dict[str, Any]:
+def export_plan(context: Context, study: Study, data: TrainingData, folder: Path) -> JsonObject:
     """Write the portable folder; returns the plan. Raises StudyError where nothing is to train or something in the way."""
     if folder.exists() and any(folder.iterdir()):
         raise StudyError(f"--export-plan {folder}: is not empty; name a new folder, or remove it first")
@@ -113,7 +112,7 @@ def import_runs(context: Context, study: Study, data: TrainingData, runs: Path) 
     return ImportedRuns(imported, [cell.step.name for cell in missing.values()], unfinished)
 
 
-def _read_certificate(folder: Path) -> dict[str, Any]:
+def _read_certificate(folder: Path) -> JsonObject:
     try:
         certificate = json.loads((folder / "certificate.json").read_text("utf-8"))
         text = json.dumps(certificate["held_equal"], sort_keys=True, separators=(",", ":"))
@@ -126,7 +125,7 @@ def _read_certificate(folder: Path) -> dict[str, Any]:
     return certificate
 
 
-def _stack(certificate: Mapping[str, Any]) -> Stack:
+def _stack(certificate: JsonObject) -> Stack:
     raw = certificate["recorded"]["stack"]
     lr = tuple(raw["lr"]) if isinstance(raw["lr"], list) else raw["lr"]
     return Stack(**{**raw, "runs": tuple(Run(**run) for run in raw["runs"]), "tokens": tuple(raw["tokens"]), "lr": lr})
@@ -137,7 +136,7 @@ def _plan(study: Study, stack: Stack, here: Sequence[Cell], data: TrainingData) 
     return parse_plan(training_plan(study, [replace(as_stack(here), id=stack.id)], data), Path())
 
 
-def _compare(folder: Path, theirs: Mapping[str, Any], plan: Plan, device: str) -> None:
+def _compare(folder: Path, theirs: JsonObject, plan: Plan, device: str) -> None:
     """Raise StudyError at the first field of the certificate, or of what is recorded beside it, that is not the study's."""
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}.get(theirs["held_equal"]["dtype"], torch.float32)
     ours = json.loads(json.dumps(certify(plan, plan.stacks[0], torch.device("cpu"), dtype)))
@@ -165,7 +164,7 @@ FIXES = {
 }
 
 
-def _differs(folder: Path, name: str, theirs: Any, ours: Any, fix: str) -> str:
+def _differs(folder: Path, name: str, theirs: object, ours: object, fix: str) -> str:
     return f"{folder}: {name} is {json.dumps(theirs)} there, {json.dumps(ours)} in the study; {fix}"
 
 
@@ -205,15 +204,15 @@ def _compare_tables(folder: Path, stack: Stack, plan: Plan, documents: Path, cer
 KEY = ("level", "seed", "tokens", "eval_set")
 
 
-def _equal(found: Any, value: Any) -> bool:
+def _equal(found: object, value: object) -> bool:
     if isinstance(value, float) and isinstance(found, float):
         return bool(np.isclose(found, value, rtol=1e-9, atol=0, equal_nan=True))
     return found == value
 
 
-def _compare_with_study(workdir: Workdir, folder: Path, certificate: Mapping[str, Any], known: Any) -> None:
+def _compare_with_study(workdir: Workdir, folder: Path, certificate: JsonObject, cells: Iterable[Cell]) -> None:
     """Raise StudyError where the study has runs that could not be fitted together with these."""
-    for cell in known:
+    for cell in cells:
         if (manifest := read_manifest(workdir, cell.step)) is None or manifest.parts[0]["certificate"] == certificate[
             "certificate"
         ]:

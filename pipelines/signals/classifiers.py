@@ -18,7 +18,7 @@ from curation.signals import quality
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.signals.sampling import Sample, drawn, find_sample
 from pipelines.signals.shards import Shard, known_columns, shard_file, shards
 from pipelines.signals.signals import Signal
@@ -83,7 +83,7 @@ def train(
     return run_step(context, step)
 
 
-def draw(out: Output, shard: Shard, sample: Sample, state: search.Search) -> dict[str, Any]:
+def draw(out: Output, shard: Shard, sample: Sample, state: search.Search) -> JsonObject:
     """The shard's examples: text, domain and class. Runs on a worker."""
     group = drawn(sample, shard, state)
     table = shard.text(group.is_not_null(), ["text", "domain"])
@@ -95,7 +95,7 @@ def draw(out: Output, shard: Shard, sample: Sample, state: search.Search) -> dic
 EXAMPLES = pa.schema([("text", pa.large_string()), ("domain", pa.string()), ("group", pa.string())])
 
 
-def count(name: str, parts: list[dict[str, Any]]) -> dict[str, int]:
+def count(name: str, parts: list[JsonObject]) -> dict[str, int]:
     """Examples drawn of each class; refuses a class without any."""
     counts = {group: sum(part[group] for part in parts) for group in ("good", "rest")}
     for group, key in (("good", "positives"), ("rest", "negatives")):
@@ -104,7 +104,7 @@ def count(name: str, parts: list[dict[str, Any]]) -> dict[str, int]:
     return counts
 
 
-def fit(out: Output, workdir: Workdir, files: list[str], settings: quality.Settings) -> dict[str, Any]:
+def fit(out: Output, workdir: Workdir, files: list[str], settings: quality.Settings) -> JsonObject:
     """Train on all drawn examples: `model.bin` and its report."""
     table = pa.concat_tables([workdir.read_table(path) for path in files])
     good, rest = (table.filter(pc.field("group") == group) for group in ("good", "rest"))
@@ -114,7 +114,7 @@ def fit(out: Output, workdir: Workdir, files: list[str], settings: quality.Setti
     return {"report": asdict(trained.report)}
 
 
-def report(signal: Manifest) -> dict[str, Any]:
+def report(signal: Manifest) -> JsonObject:
     """What `curation.signals.quality.Report` says of the model that gave the scores `signal`."""
     return signal.step.inputs["model"].summary
 

@@ -7,7 +7,6 @@ filter). Both have the columns of `curation.duplicates.paragraphs.CUTS`: a level
 """
 
 from math import ceil
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +21,7 @@ from pipelines.engine.exchange import receive, send, send_by
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import JsonObject
 from pipelines.signals.shards import Shard, shard_file, shards
 
 BYTES_PER_PARTITION = 2**28  # of pool text: some 4 million lines, 100 MB while they are sorted
@@ -82,13 +82,13 @@ def edited_pool(context: Context, pool: Manifest, cuts: Manifest) -> Manifest:
     return run_step(context, step)
 
 
-def totals(parts: list[dict[str, Any]]) -> dict[str, Any]:
+def totals(parts: list[JsonObject]) -> JsonObject:
     """What the edit removed, for the report: documents touched, bytes and their share."""
     total = {key: sum(part[key] for part in parts) for key in ("documents", "touched", "bytes", "removed_bytes")}
     return total | {"removed_share": total["removed_bytes"] / max(total["bytes"], 1)}
 
 
-def counts(table: pa.Table) -> dict[str, Any]:
+def counts(table: pa.Table) -> JsonObject:
     removed = table["removed_bytes"].to_numpy()
     return {
         "documents": table.num_rows, "touched": int((removed > 0).sum()),
@@ -96,7 +96,7 @@ def counts(table: pa.Table) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def send_lines(out: Output, shard: Shard, min_words: int, scope: str, partitions: int) -> dict[str, Any]:
+def send_lines(out: Output, shard: Shard, min_words: int, scope: str, partitions: int) -> JsonObject:
     """(key, uid, place, line) of every line of enough words of one shard."""
     uid_D = out.workdir.read_table(shard.pool, ["uid"])["uid"].to_numpy()
     scope_D = scopes(shard, scope)
@@ -118,7 +118,7 @@ def send_lines(out: Output, shard: Shard, min_words: int, scope: str, partitions
     return {"lines": table.num_rows}
 
 
-def reduce_lines(out: Output, files: list[str], partition: int, ranges: int) -> dict[str, Any]:
+def reduce_lines(out: Output, files: list[str], partition: int, ranges: int) -> JsonObject:
     """(place, line) of every repeated line of one partition."""
     table = receive(out.workdir, files, partition)
     again = repeats(table["key"].to_numpy(), table["uid"].to_numpy(), table["line"].to_numpy())
@@ -128,7 +128,7 @@ def reduce_lines(out: Output, files: list[str], partition: int, ranges: int) -> 
     return {"repeats": found.num_rows}
 
 
-def cut_lines(out: Output, shard: Shard, files: list[str]) -> dict[str, Any]:
+def cut_lines(out: Output, shard: Shard, files: list[str]) -> JsonObject:
     """The signal of one shard from the repeats of its range."""
     found = receive(out.workdir, files, shard.index // SHARDS_PER_RANGE)
     row_K = found["place"].to_numpy().astype(np.int64) - (shard.index << 32)
@@ -149,7 +149,7 @@ def cut_lines(out: Output, shard: Shard, files: list[str]) -> dict[str, Any]:
     return counts(table)
 
 
-def cut_substrings(out: Output, here: list[Shard], capacity: int, ngram: int, threshold: float) -> dict[str, Any]:
+def cut_substrings(out: Output, here: list[Shard], capacity: int, ngram: int, threshold: float) -> JsonObject:
     """The signal of all shards, in order, through one filter."""
     seen, total = Filter.of_capacity(capacity), []
     for shard in here:
@@ -165,7 +165,7 @@ def cut_substrings(out: Output, here: list[Shard], capacity: int, ngram: int, th
     return {key: sum(part[key] for part in total) for key in total[0]} | {"filter_fill": round(seen.fill, 4)}
 
 
-def edit_shard(out: Output, shard: Shard) -> dict[str, Any]:
+def edit_shard(out: Output, shard: Shard) -> JsonObject:
     """One shard of the edited pool, under the name and with the facts of a pool shard."""
     cuts, start = out.workdir.read_table(shard.signals["cuts"], ["cuts", "n_bytes", "removed_bytes"]), 0
     left = cuts["n_bytes"].to_numpy().astype(np.int64) - cuts["removed_bytes"].to_numpy()

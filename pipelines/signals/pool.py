@@ -14,6 +14,7 @@ from curation.sources.source import Fields, Place, Slice, Source
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
+from pipelines.engine.workdir import JsonObject
 from pipelines.study.curation import FileSource
 from pipelines.study.study import Study, StudyError
 
@@ -56,7 +57,7 @@ def pool(context: Context, study: Study, base: Path) -> Manifest:
     return run_step(context, step)
 
 
-def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> dict[str, Any]:
+def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> JsonObject:
     """One slice into its shards; a try that was interrupted goes on behind the last shard that it made. Runs on a worker."""
     first, made = index * ingest.SHARDS_PER_SLICE, out.saved()
     records = readers.read(piece, Place(*made[-1]["then"]) if made else None)
@@ -81,7 +82,7 @@ def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> dict[
     }  # fmt: skip
 
 
-def write_shard(out: Output, shard: ingest.Shard, number: int) -> dict[str, Any]:
+def write_shard(out: Output, shard: ingest.Shard, number: int) -> JsonObject:
     """One shard's file (none without documents) and what the slice's record and a later try must know of it."""
     sizes = pl.DataFrame(shard.documents.select(["domain", "text"])).select("domain", n=pl.col("text").str.len_bytes())
     facts = {"documents": len(sizes), "text_bytes": int(sizes["n"].sum())}
@@ -93,7 +94,7 @@ def write_shard(out: Output, shard: ingest.Shard, number: int) -> dict[str, Any]
     return facts | {"domains": domains, "quarantine": shard.quarantine.to_pylist(), "then": shard.then}
 
 
-def summarize(parts: list[dict[str, Any]], names: list[str], max_malformed: float) -> dict[str, Any]:
+def summarize(parts: list[JsonObject], names: list[str], max_malformed: float) -> JsonObject:
     """Totals by source and domain; refuses a source that gave nothing and a share of malformed records over the limit."""
     sources = {name: {"documents": 0, "malformed": 0} for name in names}
     domains: Counter[str] = Counter()

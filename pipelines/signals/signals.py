@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,10 +31,10 @@ class Signal:
 
     step: Step
     compute: Compute
-    params: dict[str, Any] = field(default_factory=dict)
+    params: JsonObject = field(default_factory=dict)
 
 
-def check(signals: dict[str, dict[str, Any]]) -> None:
+def check(signals: dict[str, JsonObject]) -> None:
     """Refuse signals and parameters that do not exist. Needs no data, so a study is checked before its sources are read."""
     for name, params in signals.items():
         if name not in SIGNALS:
@@ -45,7 +44,7 @@ def check(signals: dict[str, dict[str, Any]]) -> None:
             raise StudyError(f"signals.{name}: {sorted(unknown)[0]!r} is no parameter of it (it has: {has})")
 
 
-def declared(pool: Manifest, signals: dict[str, dict[str, Any]], base: Path) -> list[Signal]:
+def declared(pool: Manifest, signals: dict[str, JsonObject], base: Path) -> list[Signal]:
     """The study's signals as steps over `pool`; files that parameters name are relative to `base` and identified by content.
 
     A file that is not there is a StudyError.
@@ -65,7 +64,7 @@ def declared(pool: Manifest, signals: dict[str, dict[str, Any]], base: Path) -> 
     return wanted
 
 
-def _located(value: Any, base: Path) -> Any:
+def _located(value: object, base: Path) -> object:
     """A path or a list of them, made absolute; URLs and names of bundled models stay."""
     if isinstance(value, list):
         return [_located(item, base) for item in value]
@@ -92,7 +91,7 @@ def annotate(context: Context, pool: Manifest, signals: list[Signal], label: str
     return {name.removeprefix("signals/"): manifest for name, manifest in manifests.items()}
 
 
-def annotate_shard(outputs: list[Output], shard: str, calls: list[tuple[Compute, dict[str, Any]]]) -> list[JsonObject]:
+def annotate_shard(outputs: list[Output], shard: str, calls: list[tuple[Compute, JsonObject]]) -> list[JsonObject]:
     """One pool shard's file of every signal, (function, parameters) each, row group by row group. Runs on a worker."""
     writers: list[pq.ParquetWriter] = []
     with ExitStack() as stack:

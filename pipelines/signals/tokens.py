@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -15,7 +14,7 @@ from curation.tokens import sample, tokenizer
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.signals.search_rounds import settle
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.signals.signals import Signal
@@ -68,7 +67,7 @@ def measure(shard: Shard, seed: int, state: Search) -> pl.DataFrame:
     return sample.measure(state, documents(shard).filter("free"), seed)
 
 
-def draw(out: Output, shard: Shard, seed: int, state: Search) -> dict[str, Any]:
+def draw(out: Output, shard: Shard, seed: int, state: Search) -> JsonObject:
     """The shard's part of the sample. Runs on a worker."""
     frame = documents(shard)
     rows = frame["free"] & pl.Series(sample.drawn(state, frame, seed))
@@ -76,7 +75,7 @@ def draw(out: Output, shard: Shard, seed: int, state: Search) -> dict[str, Any]:
     return {"documents": int(rows.sum()), "bytes": int(frame.filter(rows)["n_bytes"].cast(pl.Int64).sum())}
 
 
-def train(out: Output, workdir: Workdir, files: list[str], vocab_size: int) -> dict[str, Any]:
+def train(out: Output, workdir: Workdir, files: list[str], vocab_size: int) -> JsonObject:
     """Train on the whole sample, streamed from its files."""
 
     def texts() -> Iterator[str]:
