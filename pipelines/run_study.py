@@ -5,46 +5,22 @@ pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens 
      -> fit                                                                                                 (fit)
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from pipelines.duplicates import repetition
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
 from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest
 from pipelines.levels import evaluation, streams, withheld
+from pipelines.levels.curated import Curated
 from pipelines.levels.selections import AnnotatedPool, select_levels
 from pipelines.outcomes import fit
 from pipelines.runs import checks, observations, train
+from pipelines.runs.trained import Trained
 from pipelines.runs.training_plan import TrainingData
-from pipelines.signals import classifiers, edits, pool, signals, tokens
+from pipelines.signals import classifiers, pool, signals, tokens
 from pipelines.study.study import Study
-
-
-@dataclass(frozen=True)
-class Curated:
-    """The results of curation: the annotated pool, and per level what it selects, every document's fate and its tokens."""
-
-    pool: AnnotatedPool
-    selections: Mapping[str, Manifest]
-    ledgers: Mapping[str, Manifest]
-    levels: Mapping[str, Manifest]
-    evaluation: Manifest
-    own: Mapping[str, Manifest]
-
-    @property
-    def data(self) -> TrainingData:
-        return TrainingData(self.levels, self.evaluation, self.pool.tokenizer)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The results of training: the checks before it, the runs by step name, and their table."""
-
-    checks: checks.Checks
-    cells: list[train.Cell]
-    runs: Mapping[str, Manifest]
-    observations: Manifest
 
 
 def curate(context: Context, study: Study, base: Path) -> Curated:
@@ -52,7 +28,7 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     signals.check(study.signal_params)
     documents = pool.pool(context, study, base)
     for edit in study.pool.edit:
-        documents = edits.edited_pool(context, documents, edits.EDITS[edit](context, documents))
+        documents = repetition.edited_pool(context, documents, repetition.EDITS[edit](context, documents))
     near, also = Duplicates.of(study.duplicates), study.duplicates.also
     by_url = replace(near, by="url")
     needed = {**study.signal_params, **near.signals(), **(by_url.signals() if "url" in also else {})}
@@ -60,7 +36,7 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     annotations["duplicates"] = find_duplicates(context, documents, annotations, near)
     if "url" in also:
         annotations["duplicates_url"] = find_duplicates(context, documents, annotations, by_url)
-    annotations |= {name: edits.EDITS[name](context, documents) for name in also if name != "url"}
+    annotations |= {name: repetition.EDITS[name](context, documents) for name in also if name != "url"}
     annotations["withheld"] = withheld.withheld(context, study, documents, annotations["duplicates"])
     late = [
         classifiers.classifier(context, name, declared, documents, annotations, base)
@@ -79,9 +55,10 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
 
 def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
     """The declared checks, the ladder on every level, and its observation table."""
-    checked = checks.run_checks(context, study, curated.data)
-    runs = train.train(context, study, curated.data)
-    return Trained(checked, train.cells(study, curated.data), runs, observations.gather(context, runs, curated.own))
+    data = TrainingData.of(curated)
+    checked = checks.run_checks(context, study, data)
+    runs = train.train(context, study, data)
+    return Trained(checked, train.cells(study, data), runs, observations.gather(context, runs, curated.own))
 
 
 def fit_observations(context: Context, study: Study, trained: Trained) -> Manifest:

@@ -1,1 +1,1 @@
-"""From signatures to the signal `duplicates`."""
+"""Duplicates and repetition: what is exchanged between shards to find them, and the signals that say so."""

@@ -13,9 +13,9 @@ from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
 from pipelines.engine.workdir import Workdir
+from pipelines.levels.curated import Curated
 from pipelines.outcomes.lineage import provenance
 from pipelines.outcomes.looking import ledger_files
-from pipelines.run_study import Curated
 from pipelines.signals import classifiers
 from pipelines.signals.shards import Shard, shards
 from pipelines.study.study import Study

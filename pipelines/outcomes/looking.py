@@ -9,8 +9,8 @@ import polars as pl
 from curation.levels import explain
 from curation.levels.level import Level
 from pipelines.engine.run import Context
+from pipelines.levels.curated import Curated
 from pipelines.levels.selections import FRAME, build, columns_of, thresholds
-from pipelines.run_study import Curated
 from pipelines.signals.shards import Shard, known_columns, shards
 from pipelines.study.study import Study, StudyError
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest
 from pipelines.report import verdict as layout
-from pipelines.run_study import Trained
+from pipelines.runs.trained import Trained
 from pipelines.study.study import Study
 from scaling_fit import Result
 from scaling_fit.encoding import Json, encode

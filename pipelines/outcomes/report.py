@@ -22,11 +22,12 @@ from curation.levels.ledger import IN, KEPT
 from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import Workdir
+from pipelines.levels.curated import Curated
 from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
-from pipelines.run_study import Curated, Trained
 from pipelines.runs import checks
 from pipelines.runs.ladder import rungs
+from pipelines.runs.trained import Trained
 from pipelines.signals import classifiers
 from pipelines.signals.shards import shards
 from pipelines.study.study import Study

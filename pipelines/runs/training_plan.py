@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from curation.hashing import stream
 from pipelines.engine.step import Manifest
 from pipelines.engine.workdir import JsonObject
+from pipelines.levels.curated import Curated
 from pipelines.runs.ladder import optimizer, rungs
 from pipelines.study.study import Study
 from training.plan import Stack
@@ -18,6 +19,10 @@ class TrainingData:
     levels: Mapping[str, Manifest]
     evaluation: Manifest
     tokenizer: Manifest
+
+    @classmethod
+    def of(cls, curated: Curated) -> "TrainingData":
+        return cls(curated.levels, curated.evaluation, curated.pool.tokenizer)
 
     @property
     def tokenizer_digest(self) -> str:

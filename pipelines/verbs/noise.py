@@ -43,10 +43,11 @@ def noise(
     with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
         from pipelines import run_study
         from pipelines.runs import checks
+        from pipelines.runs.training_plan import TrainingData
         from scaling_fit.instrument.repeats import measure
 
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        manifest = checks.measure_noise(context, study, declared(study, cell, seeds), curated.data)
+        manifest = checks.measure_noise(context, study, declared(study, cell, seeds), TrainingData.of(curated))
         spreads = checks.spreads(context.workdir, manifest)
         judged = [spread for spread in spreads if spread.eval_set == study.fit.eval_set] or spreads
         repeats = measure(checks.table(context.workdir, manifest), judged[0].eval_set)

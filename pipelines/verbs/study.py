@@ -22,7 +22,8 @@ from pipelines.verbs.terminal import print_json
 if TYPE_CHECKING:
     from pipelines.engine.run import Context
     from pipelines.engine.step import Manifest
-    from pipelines.run_study import Curated, Trained
+    from pipelines.levels.curated import Curated
+    from pipelines.runs.trained import Trained
     from pipelines.study.study import Study
 
 
@@ -41,8 +42,10 @@ def run(
         from pipelines.outcomes import outcome, overview
 
         if dry_run:
-            planned = overview.plan(context, study, base)
-            print_json(planned) if as_json else overview.show_plan(Console(highlight=False), planned)
+            from pipelines.verbs import dry_run as rehearsal
+
+            planned = rehearsal.dry_run(context, study, base)
+            print_json(planned) if as_json else rehearsal.show(Console(highlight=False), planned)
             return
         curated = run_study.curate(context, study, base)
         overview.funnel(context, study, curated)

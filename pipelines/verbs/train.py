@@ -11,7 +11,7 @@ from pipelines.verbs.terminal import print_json
 
 if TYPE_CHECKING:
     from pipelines.engine.run import Context
-    from pipelines.run_study import Curated
+    from pipelines.levels.curated import Curated
     from pipelines.study.study import Study
 
 
@@ -53,8 +53,9 @@ def train(
 
 def _export(context: "Context", study: "Study", curated: "Curated", folder: Path) -> None:
     from pipelines.runs import portable
+    from pipelines.runs.training_plan import TrainingData
 
-    plan = portable.export_plan(context, study, curated.data, folder)
+    plan = portable.export_plan(context, study, TrainingData.of(curated), folder)
     runs, size = sum(len(stack["runs"]) for stack in plan["stacks"]), sum(file["bytes"] for file in plan["files"].values())
     typer.echo(f"{folder / 'plan.json'}: {runs} runs, {size / 1e6:,.1f} MB with their data")
     typer.echo(f"there:      python -m training {folder.name}/plan.json --out runs", err=True)
@@ -64,8 +65,9 @@ def _export(context: "Context", study: "Study", curated: "Curated", folder: Path
 def _import(context: "Context", study: "Study", curated: "Curated", runs: Path) -> bool:
     """Take runs back; whether the ladder is whole now."""
     from pipelines.runs import portable
+    from pipelines.runs.training_plan import TrainingData
 
-    taken = portable.import_runs(context, study, curated.data, runs)
+    taken = portable.import_runs(context, study, TrainingData.of(curated), runs)
     typer.echo(f"{len(taken.imported)} runs taken from {runs}")
     for names, what in ((taken.unfinished, "stacks not finished there"), (taken.missing, "runs still missing")):
         if names:

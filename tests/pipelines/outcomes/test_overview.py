@@ -26,7 +26,7 @@ def test_what_the_parent_drops_alike_is_one_row() -> None:
     console = Console(record=True, width=100)
     extends = {"raw": None, "dedup": "raw", "top": "dedup", "again": "top"}
     study: Any = SimpleNamespace(levels={name: SimpleNamespace(extends=parent) for name, parent in extends.items()})
-    pool = SimpleNamespace(manifest=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}, "unread": {}}))
+    pool = SimpleNamespace(documents=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}, "unread": {}}))
     ledgers = {name: SimpleNamespace(summary={"funnel": rows(name)}) for name in FUNNELS}
     curated: Any = SimpleNamespace(ledgers=ledgers, pool=pool)
     context: Any = Context(SimpleNamespace(), SimpleNamespace(), Progress(None, console))  # pyright: ignore[reportArgumentType]

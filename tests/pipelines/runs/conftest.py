@@ -16,7 +16,7 @@ from pipelines.engine.workdir import Workdir
 from pipelines.runs import portable
 from pipelines.runs.stacking import Sizing
 from pipelines.runs.train import as_stack, cells, stacks_of
-from pipelines.runs.training_plan import training_plan
+from pipelines.runs.training_plan import TrainingData, training_plan
 from pipelines.study.study import Study, load
 from training.plan import Run
 
@@ -52,16 +52,16 @@ class Made:
 
     def stack(self, shape: str):
         """The cells of one shape that train together, their plan, and their runs."""
-        chosen = [cell for cell in cells(self.study, self.curated.data) if cell.rung.name == shape]
+        chosen = [cell for cell in cells(self.study, TrainingData.of(self.curated)) if cell.rung.name == shape]
         (stack,) = stacks_of(chosen, {shape: Sizing(2)}, merged=False)
-        plan = training_plan(self.study, [as_stack(stack)], self.curated.data)
+        plan = training_plan(self.study, [as_stack(stack)], TrainingData.of(self.curated))
         return stack, plan, [Run(cell.level, cell.seed) for cell in stack]
 
     def export(self, to: Path):
-        return portable.export_plan(opened(self.folder / "curated"), self.study, self.curated.data, to)
+        return portable.export_plan(opened(self.folder / "curated"), self.study, TrainingData.of(self.curated), to)
 
     def take(self, place: Path, runs: Path, study: Study | None = None) -> portable.ImportedRuns:
-        return portable.import_runs(opened(place), study or self.study, self.curated.data, runs)
+        return portable.import_runs(opened(place), study or self.study, TrainingData.of(self.curated), runs)
 
     def place(self, tmp_path: Path) -> Path:
         """A copy of the curated study, without runs."""

@@ -15,6 +15,7 @@ from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.runs import checks
+from pipelines.runs.training_plan import TrainingData
 from pipelines.study.study import StudyError, load
 from training import run
 
@@ -36,7 +37,7 @@ def curated(module_study_folder: Path):
 @pytest.fixture(scope="module")
 def made(curated) -> checks.Checks:
     context, study, levels = curated
-    return checks.run_checks(context, study, levels.data)
+    return checks.run_checks(context, study, TrainingData.of(levels))
 
 
 def test_the_extreme_levels_are_the_baseline_and_the_strictest(curated):
@@ -69,7 +70,7 @@ def test_branches_and_cosines_are_paired(curated, made):
 def test_checks_are_trained_once(curated, made):
     context, study, levels = curated
     written = Path(context.workdir.full(checks.NOISE_FILE)).stat().st_mtime_ns
-    again = checks.run_checks(context.only_reading("assay train"), study, levels.data)
+    again = checks.run_checks(context.only_reading("assay train"), study, TrainingData.of(levels))
     for name in ("noise", "learning_rate", "cosine"):
         assert getattr(again, name).digest == getattr(made, name).digest
     assert Path(context.workdir.full(checks.NOISE_FILE)).stat().st_mtime_ns == written, "only looking writes nothing"
@@ -85,7 +86,7 @@ def test_a_check_off_the_ladder_is_refused(curated):
     ):
         study = load(folder / "study.yaml", [*DECLARED, change])
         with pytest.raises(StudyError, match=message):
-            checks.run_checks(context, study, levels.data)
+            checks.run_checks(context, study, TrainingData.of(levels))
 
 
 def test_assay_noise_tells_the_spread_and_power_reads_it(curated, made):
@@ -125,5 +126,5 @@ def test_a_check_is_followed_where_it_trains(curated, monkeypatch: pytest.Monkey
     monkeypatch.setattr(checks, "watching", watching)
     monkeypatch.setattr(checks, "run_stack", run_stack)
     other = study.checks.noise.model_copy(update={"seeds": 2})
-    checks.measure_noise(context, study, other, levels.data)
+    checks.measure_noise(context, study, other, TrainingData.of(levels))
     assert followed == trained

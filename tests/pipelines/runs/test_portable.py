@@ -15,6 +15,7 @@ from pipelines import run_study
 from pipelines.engine.step import read_manifest
 from pipelines.runs import portable
 from pipelines.runs.train import cells
+from pipelines.runs.training_plan import TrainingData
 from pipelines.study.study import StudyError, load
 from training.certificate import certify
 from training.plan import load_plan
@@ -72,7 +73,7 @@ def test_a_plan_holds_what_is_missing_and_the_certificate_of_the_whole_ladder(ma
     taken = made.take(place, tmp_path / "some")
     assert len(taken.imported) == len(taken.missing) == 2
     c = made.curated
-    portable.export_plan(made.opened(place), made.study, c.data, tmp_path / "rest")
+    portable.export_plan(made.opened(place), made.study, TrainingData.of(c), tmp_path / "rest")
     rest, whole = load_plan(tmp_path / "rest" / "plan.json"), load_plan(made.plan / "plan.json")
     assert [(stack.shape, len(stack.runs)) for stack in rest.stacks] == [("b", 2), ("a", 0)]
     stacks = [(plan, next(stack for stack in plan.stacks if stack.shape == "b")) for plan in (rest, whole)]
@@ -81,7 +82,7 @@ def test_a_plan_holds_what_is_missing_and_the_certificate_of_the_whole_ladder(ma
     shutil.copytree(next(made.runs.glob("b-*")), tmp_path / "rest-runs" / "b")
     assert made.take(place, tmp_path / "rest-runs").missing == []
     with pytest.raises(StudyError, match="nothing is left to export"):
-        portable.export_plan(made.opened(place), made.study, c.data, tmp_path / "none")
+        portable.export_plan(made.opened(place), made.study, TrainingData.of(c), tmp_path / "none")
 
 
 def test_the_folder_needs_nothing_of_the_study(made, tmp_path):
@@ -155,7 +156,7 @@ def test_what_differs_is_named_and_nothing_of_it_is_taken(made, tmp_path, name, 
     with pytest.raises(StudyError, match=message) as caught:
         made.take(place, runs)
     assert str(first) in str(caught.value)
-    known = cells(made.study, made.curated.data)
+    known = cells(made.study, TrainingData.of(made.curated))
     assert not any(read_manifest(made.opened(place).workdir, cell.step) for cell in known)
 
 

@@ -9,13 +9,13 @@ from rich.console import Console
 
 from curation.document import SCHEMA, doc_id
 from curation.hashing import uid
+from pipelines.duplicates import repetition
+from pipelines.duplicates.repetition import edited_pool, repeated_lines, repeated_substrings
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Step
 from pipelines.engine.workdir import Workdir
-from pipelines.signals import edits
-from pipelines.signals.edits import edited_pool, repeated_lines, repeated_substrings
 
 
 def corpus() -> pa.Table:
@@ -75,8 +75,8 @@ def without_repeats(documents: pa.Table, min_words: int, by_source: bool) -> lis
 
 @pytest.mark.parametrize("scope", ["global", "source"])
 def test_repeated_lines_are_cut_but_for_the_first(tmp_path, scope, monkeypatch):
-    monkeypatch.setattr(edits, "BYTES_PER_PARTITION", 5_000)
-    monkeypatch.setattr(edits, "SHARDS_PER_RANGE", 2)
+    monkeypatch.setattr(repetition, "BYTES_PER_PARTITION", 5_000)
+    monkeypatch.setattr(repetition, "SHARDS_PER_RANGE", 2)
     context, pool = pool_at(tmp_path, 5)
     signal = repeated_lines(context, pool, min_words=4, scope=scope)
     edited = edited_pool(context, pool, signal)

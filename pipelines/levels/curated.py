@@ -1,0 +1,19 @@
+"""The results of curating a study, by level."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipelines.engine.step import Manifest
+from pipelines.levels.selections import AnnotatedPool
+
+
+@dataclass(frozen=True)
+class Curated:
+    """The annotated pool, and per level what it selects, every document's fate, its tokens, and its own evaluation set."""
+
+    pool: AnnotatedPool
+    selections: Mapping[str, Manifest]
+    ledgers: Mapping[str, Manifest]
+    levels: Mapping[str, Manifest]
+    evaluation: Manifest
+    own: Mapping[str, Manifest]
