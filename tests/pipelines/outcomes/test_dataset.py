@@ -87,7 +87,7 @@ def test_the_card_says_what_the_classifiers_are_worth(exported):
     curated, folder, context, _ = exported
     text = Path(folder, "README.md").read_text(encoding="utf-8")
     for name in ("quality", "letters"):
-        found = classifiers.report(context.workdir, name, curated.pool.signals[name])
+        found = classifiers.report(curated.pool.signals[name])
         assert f"| {name} | held-out AUC | {found['auc']:.3f} (" in text
         assert f"| {name} | rank correlation of score and length | good {found['length_bias']['good']:+.2f}," in text
     assert "| theirs | model | theirs.bin |" in text
