@@ -14,7 +14,7 @@ from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
-from pipelines.runs import checks
+from pipelines.runs import checks, stack_training
 from pipelines.runs.training_plan import TrainingData
 from pipelines.study.study import StudyError, load
 from training import run
@@ -124,7 +124,7 @@ def test_a_check_is_followed_where_it_trains(curated, monkeypatch: pytest.Monkey
         return folder
 
     monkeypatch.setattr(checks, "watching", watching)
-    monkeypatch.setattr(checks, "run_stack", run_stack)
+    monkeypatch.setattr(stack_training, "run_stack", run_stack)
     other = study.checks.noise.model_copy(update={"seeds": 2})
     checks.measure_noise(context, study, other, TrainingData.of(levels))
     assert followed == trained
