@@ -16,8 +16,6 @@ MAY_IMPORT = {
     "curation": {"curation"}, "training": {"training"}, "scaling_fit": {"scaling_fit"},
     "pipelines": {"curation", "training", "scaling_fit", "pipelines"},
 }  # fmt: skip
-MOST_ANY = 120
-MOST_PARAMETERS = 8
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +49,8 @@ def test_a_circle_is_found():
 
 
 def test_no_modules_import_in_a_circle(names):
-    house.storeys(dict.fromkeys(names, set()) | house.imports(names))
+    targets = house.imports(names)
+    house.storeys({name: targets.get(name, set()) for name in names})
 
 
 def test_the_report_imports_nothing_else_of_the_shell(names):
@@ -63,22 +62,6 @@ def test_the_report_imports_nothing_else_of_the_shell(names):
 def test_the_picture_is_that_of_the_code():
     """`python docs/draw_architecture.py` draws it."""
     assert (ROOT / "docs/images/architecture.svg").read_text("utf-8") == house.draw()
-
-
-def test_little_is_left_untyped(names):
-    used = {name: len(re.findall(r"\bAny\b", re.sub(r"^.*import.*$", "", path.read_text("utf-8"), flags=re.MULTILINE)))
-            for name, path in names.items()}  # fmt: skip
-    assert sum(used.values()) <= MOST_ANY, sorted(used.items(), key=lambda item: -item[1])[:10]
-
-
-def test_no_function_but_a_verb_has_many_parameters(names):
-    for name, path in names.items():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.FunctionDef) and not name.startswith("pipelines.verbs"):
-                given = [
-                    a for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs] if a.arg not in ("self", "cls")
-                ]
-                assert len(given) <= MOST_PARAMETERS, f"{name}.{node.name} has {len(given)} parameters"
 
 
 def test_every_module_says_what_it_is(names):

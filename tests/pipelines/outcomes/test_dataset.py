@@ -84,7 +84,7 @@ def test_the_card_has_a_config_per_level(exported):
 
 
 def test_the_card_says_what_the_classifiers_are_worth(exported):
-    curated, folder, context, _ = exported
+    curated, folder, _, _ = exported
     text = Path(folder, "README.md").read_text(encoding="utf-8")
     for name in ("quality", "letters"):
         found = classifiers.report(curated.pool.signals[name])
