@@ -97,5 +97,7 @@ def _write_charts(result: "Fit | Result", out: Path) -> list[str]:
 
 
 def _law_for(data: "Observations") -> str:
+    from scaling_fit.law.adequacy import along_ray
+
     sizes, tokens = len(set(data.N.tolist())), len(set(data.D.tolist()))
-    return "data" if sizes < 3 else "size" if tokens < 3 else "additive"
+    return "data" if sizes == 1 or along_ray(data) else "size" if tokens == 1 else "additive"

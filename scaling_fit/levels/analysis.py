@@ -7,6 +7,7 @@ import numpy as np
 
 from scaling_fit.checks import Fault, check
 from scaling_fit.instrument.repeats import trunk_noise
+from scaling_fit.law.adequacy import checks as form_checks
 from scaling_fit.law.robust import WILD
 from scaling_fit.levels import doubts
 from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, recommended
@@ -177,7 +178,7 @@ def _answer(
     """The verdicts in words, and the doubts about them."""
     base, budget = settings.baseline, fit.budget
     pinned = {level: one.identifiability for level, one in fit.levels.items()}
-    checks = (*doubts.form(fit.adequacy), doubts.pinned_down(pinned))
+    checks = (*form_checks(fit.adequacy.lack_of_fit, fit.adequacy.interaction), doubts.pinned_down(pinned))
     control_checks, control_warnings = doubts_of(verdicts, settings)
     flags = [f"{level}: {flag}" for level, one in pinned.items() for flag in one.flags]
     warnings = [fit.adequacy.warning] if fit.adequacy.warning else []

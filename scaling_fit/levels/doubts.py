@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from scaling_fit.law.noise import Noise
-from scaling_fit.levels.adequacy import Adequacy
 from scaling_fit.levels.identify import Identifiability
 from scaling_fit.levels.outlook import Extrapolation
 from scaling_fit.levels.verdict import Verdict
-from scaling_fit.wording import Check, interval, probability
+from scaling_fit.wording import Check, interval
 
 
 def luck(noise: Noise, measured_apart: bool) -> Check:
@@ -18,24 +17,6 @@ def luck(noise: Noise, measured_apart: bool) -> Check:
     answer = f"{100 * noise.row:.2f}% per run, {100 * noise.trunk:.2f}% per trunk ({source})"
     meaning = "Two runs that differ only in their seed differ by about this much of their loss. All intervals contain it."
     return Check("Luck", answer, meaning)
-
-
-def form(adequacy: Adequacy) -> tuple[Check, Check]:
-    """Whether the law has the right form, and one exponent for all sizes."""
-    fits, sizes = "Does the law fit?", "One exponent for all sizes?"
-    misfit, inter = adequacy.lack_of_fit, adequacy.interaction
-    untested = "could not be tested"
-    first = Check(fits, untested, "Too few repeated runs to tell misfit from luck: add seeds.")
-    if misfit is not None:
-        beside = f"misses by {misfit.misfit_percent:.2f}% beside luck of {misfit.pure_error_percent:.2f}%"
-        good = "No sign that the law has the wrong form."
-        meaning = good if misfit.p >= 0.01 else "It does not: read exponents as local slopes."
-        first = Check(fits, f"{beside} ({probability(misfit.p)})", meaning)
-    if inter is None:
-        return first, Check(sizes, untested, "It takes two or more model sizes and some runs to spare.")
-    good = "One exponent per level describes all sizes tested."
-    meaning = good if inter.p >= 0.01 else "The exponent changes with model size; one number is an average."
-    return first, Check(sizes, probability(inter.p), meaning)
 
 
 def pinned_down(of_levels: dict[str, Identifiability]) -> Check:

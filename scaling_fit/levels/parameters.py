@@ -10,6 +10,7 @@ trunks' few degrees of freedom. Each end is the farther of the two.
 import numpy as np
 
 from scaling_fit.intervals import Interval, percentile
+from scaling_fit.law.adequacy import along_ray, not_identifiable
 from scaling_fit.law.profile import profile
 from scaling_fit.law.solve import solve
 from scaling_fit.levels.compare import CELL, Comparison, lay_out
@@ -26,8 +27,9 @@ def hull(one: Interval, other: Interval) -> Interval:
 def level_intervals(whole: Comparison, level: str, confidence: float) -> dict[str, Interval]:
     """Intervals of a level's natural parameters by name (E or E[shape], A, B, alpha, beta).
 
-    Floors end at 0 where the likelihood does not exclude it; other open ends are infinite. A and B take the profile's ends
-    through the regression of their logarithm on their exponent over the replicates.
+    What the runs do not identify is open on both sides. Floors end at 0 where the likelihood does not exclude it; other open
+    ends are infinite. A and B take the profile's ends through the regression of their logarithm on their exponent over the
+    replicates.
     """
     table = whole.table.where(whole.table.level == level)
     law = whole.grouped.law
@@ -62,7 +64,11 @@ def level_intervals(whole: Comparison, level: str, confidence: float) -> dict[st
             column = laid.column(name)
             span = profile(laid.problem, theta_P, free_P, column, float(se_P[column]), sigma2, whole.df, (confidence,))[0]
             out[name] = hull(simulated, span)
-    return {name: out[name] for name in point}
+    unknown = set(point) if law.needs == "ND" and along_ray(table) else set()
+    for (parameter, key), flat in zip(laid.columns, not_identifiable(J), strict=True):
+        if flat:
+            unknown.add(f"E[{key.lstrip('=')}]" if whole.by_shape and parameter == "E" else parameter)
+    return {name: Interval(out[name].value, -np.inf, np.inf) if name in unknown else out[name] for name in point}
 
 
 def _follow(own: Interval, draws_R: Array, exponent_R: Array, exponent: Interval) -> Interval:

@@ -228,3 +228,64 @@ def test_tables_that_no_fit_can_use(change: dict, match: str) -> None:
 def test_fewer_points_than_parameters() -> None:
     with pytest.raises(ValueError, match="4 distinct points for 5 parameters"):
         fit({"N": [1e7, 2e7, 1e7, 2e7], "D": [1e8, 1e8, 1e9, 1e9], "loss": [4.0, 3.9, 3.8, 3.7]})
+
+
+def runs(N: np.ndarray, D: np.ndarray, rng: np.random.Generator, noise: float = 0.002) -> dict[str, np.ndarray]:
+    loss = TRUTH["E"] + TRUTH["A"] * N ** -TRUTH["alpha"] + TRUTH["B"] * D ** -TRUTH["beta"]
+    return {"N": N, "D": D, "loss": loss * np.exp(noise * rng.standard_normal(len(N)))}
+
+
+@pytest.mark.parametrize("ratio", [20, 5, 100])
+def test_along_a_ray_only_the_law_along_it_has_intervals(ratio: float) -> None:
+    N = np.geomspace(1e7, 3e9, 12)
+    found = fit(runs(N, ratio * N, np.random.default_rng(0)), replicates=60)
+    assert not any(one.bounded for one in found.intervals["all"].values())
+    assert "not identifiable" in found.summary()
+    along = next(flag for flag in found.flags if flag.startswith("N and D lie on one ray"))
+    assert "L = E + B/D^beta with E 1." in along
+    straight = fit(runs(N, ratio * N, np.random.default_rng(0)), law="data", replicates=60)
+    assert straight.intervals["all"]["E"].low < TRUTH["E"] < straight.intervals["all"]["E"].high
+
+
+@pytest.mark.parametrize(("axis", "unknown"), [("D", {"E", "B", "beta"}), ("N", {"E", "A", "alpha"})])
+def test_two_values_of_an_axis_identify_no_term_of_it(axis: str, unknown: set[str]) -> None:
+    many, two = np.geomspace(1e8, 1e10, 7), np.array([2e8, 2e10])
+    N, D = (x.ravel() for x in np.meshgrid(many, two)) if axis == "D" else (x.ravel() for x in np.meshgrid(two, many))
+    found = fit(runs(N, D, np.random.default_rng(1)), replicates=60)
+    assert {name for name, one in found.intervals["all"].items() if not one.bounded} == unknown
+    with pytest.raises(ValueError, match=f"has no {axis}, but {axis} goes from 2e\\+08 to 2e\\+10"):
+        fit(runs(N, D, np.random.default_rng(1)), law="size" if axis == "D" else "data")
+
+
+def test_checkpoints_of_curves_are_trunks_though_no_column_says_so() -> None:
+    rng, covered = np.random.default_rng(3), 0
+    N, D = (x.ravel() for x in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(2e8, 2e10, 12), indexing="ij"))
+    for _ in range(6):
+        table = runs(N, D, rng, 0.0005)
+        table["loss"] *= np.repeat(np.exp(0.004 * rng.standard_normal(5)), 12)
+        found = fit(table, replicates=60)
+        alpha = found.intervals["all"]["alpha"]
+        covered += alpha.low < TRUTH["alpha"] < alpha.high
+        assert found.method == "noise"
+        assert any("checkpoints of one curve" in note for note in found.notes)
+        rows = fit(table, intervals="row", replicates=60).intervals["all"]["alpha"]
+        assert alpha.high - alpha.low > 2 * (rows.high - rows.low)
+    assert covered >= 5
+    assert fit(runs(N, D, rng), replicates=60).method == "row"
+
+
+def test_a_law_of_the_wrong_form_is_said_of_one_level() -> None:
+    rng = np.random.default_rng(1)
+    N, D = (np.repeat(x.ravel(), 2) for x in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(2e8, 2e10, 6)))
+    right, wrong = runs(N, D, rng), runs(N, D, rng)
+    wrong["loss"] += TRUTH["B"] * D ** -TRUTH["beta"] * ((N / 1e8) ** 0.15 - 1)
+    good, bad = (fit(table, replicates=20) for table in (right, wrong))
+    assert good.lack_of_fit is not None
+    assert good.lack_of_fit.df2 == 30
+    pairs = np.log(right["loss"]).reshape(-1, 2)
+    assert good.lack_of_fit.pure_error_percent == pytest.approx(100 * np.sqrt(pairs.var(1, ddof=1).mean()), rel=1e-6)
+    assert min(good.lack_of_fit.p, good.interaction.p) > 0.01
+    assert max(bad.lack_of_fit.p, bad.interaction.p) < 1e-4
+    assert bad.interaction.kappa["all"] == pytest.approx(0.15, abs=0.05)
+    assert any("read its exponents as local slopes" in flag for flag in bad.flags)
+    assert "Does the law fit? misses by" in bad.summary()

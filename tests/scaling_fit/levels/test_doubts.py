@@ -6,8 +6,8 @@ import pytest
 
 from scaling_fit import Result, Settings, analyse
 from scaling_fit.intervals import Interval
+from scaling_fit.law.adequacy import LackOfFit, checks
 from scaling_fit.levels import doubts
-from scaling_fit.levels.adequacy import LackOfFit
 
 
 @pytest.fixture(scope="module")
@@ -17,17 +17,15 @@ def found(levels) -> Result:
 
 def test_a_law_that_does_not_fit_is_said(found: Result) -> None:
     adequacy = found.fits["loss"].adequacy
-    assert doubts.form(adequacy)[0].meaning == "No sign that the law has the wrong form."
-    bad = replace(adequacy, lack_of_fit=LackOfFit(30.0, 10, 20, 1e-6, 0.1, 1.2))
-    assert doubts.form(bad)[0].answer == "misses by 1.20% beside luck of 0.10% (p < 0.001)"
-    assert "local slopes" in doubts.form(bad)[0].meaning
+    assert checks(adequacy.lack_of_fit, adequacy.interaction)[0].meaning == "No sign that the law has the wrong form."
+    bad, _ = checks(LackOfFit(30.0, 10, 20, 1e-6, 0.1, 1.2), None)
+    assert bad.answer == "misses by 1.20% beside luck of 0.10% (p < 0.001)"
+    assert "local slopes" in bad.meaning
 
 
 def test_what_could_not_be_tested_is_not_passed_over(found: Result) -> None:
-    fit = found.fits["loss"]
-    untested = doubts.form(replace(fit.adequacy, lack_of_fit=None, interaction=None))
-    assert [check.answer for check in untested] == ["could not be tested"] * 2
-    no_rate = replace(fit.extrapolation, rate_percent_per_e_fold=None)
+    assert [check.answer for check in checks(None, None)] == ["could not be tested"] * 2
+    no_rate = replace(found.fits["loss"].extrapolation, rate_percent_per_e_fold=None)
     assert doubts.forecasts(no_rate).answer == "could not be measured"
     assert "2.7 in compute" in doubts.forecasts(replace(no_rate, rate_percent_per_e_fold=1.0, bias_percent=0.1)).answer
 

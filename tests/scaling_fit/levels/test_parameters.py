@@ -7,6 +7,7 @@ from scaling_fit.intervals import Interval, percentile
 from scaling_fit.levels.compare import compare
 from scaling_fit.levels.design import TRUTH, Grid, table_of
 from scaling_fit.levels.parameters import hull, level_intervals
+from scaling_fit.observations import observations
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +54,12 @@ def test_a_spurious_floor_is_not_believed() -> None:
         alone.append(simulated.low < 0.15 < simulated.high)
     assert np.mean(covered) >= 0.8
     assert np.mean(covered) > np.mean(alone)
+
+
+def test_what_runs_along_a_ray_do_not_identify_is_open() -> None:
+    N = np.repeat(np.geomspace(1e7, 1e9, 8), 2)
+    loss = TRUTH["E"] + TRUTH["A"] * N ** -TRUTH["alpha"] + TRUTH["B"] * (20 * N) ** -TRUTH["beta"]
+    rng, levels = np.random.default_rng(0), np.tile(["a", "b"], 8)
+    table = observations({"level": levels, "N": N, "D": 20 * N, "loss": loss * np.exp(0.002 * rng.standard_normal(16))})
+    whole = compare(table, "a", replicates=20)
+    assert not any(one.bounded for one in level_intervals(whole, "a", 0.95).values())
