@@ -183,8 +183,8 @@ def _level(level: LevelFacts) -> str:
         _table(["", "documents", "bytes", "tokens"], counts),
     ]
     if level.thresholds:
-        found = [(row["rule"], row["what"], row["group"] or "all", f"{row['value']:.6g}") for row in level.thresholds]
-        parts.append("Thresholds found in this pool:\n\n" + _table(["rule", "what", "domain", "value"], found))
+        thresholds = [(row["rule"], row["what"], row["group"] or "all", f"{row['value']:.6g}") for row in level.thresholds]
+        parts.append("Thresholds found in this pool:\n\n" + _table(["rule", "what", "domain", "value"], thresholds))
     if level.mixture:
         parts.append(f"Mixture: {_text(level.mixture)}.")
     if level.note:

@@ -168,14 +168,14 @@ def _percentile(call: ast.Call) -> Percentile:
     return Percentile(str(_name(column)), float(q.value))
 
 
-def _check_grammar(node: ast.expr, text: str, known: Collection[str]) -> None:
+def _check_grammar(node: ast.expr, text: str, columns: Collection[str]) -> None:
     def fail(message: str, at: ast.AST = node) -> ExpressionError:
         return ExpressionError(f"level expression {text!r}, character {getattr(at, 'col_offset', 0) + 1}: {message}")
 
     name = _name(node)
     if name is not None:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or sorted(known)[:8]
+        if name not in columns:
+            close = difflib.get_close_matches(name, columns, n=3, cutoff=0.5) or sorted(columns)[:8]
             raise fail(f"unknown column {name!r}; the closest are {', '.join(close)}")
         return
     match node:
@@ -204,7 +204,7 @@ def _check_grammar(node: ast.expr, text: str, known: Collection[str]) -> None:
                 "strings, signal.column names and percentile(signal.column, q)"
             )
     for child in children:
-        _check_grammar(child, text, known)
+        _check_grammar(child, text, columns)
     if isinstance(node, ast.BoolOp) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)):
         for child in children:
             _require_condition(child, text)
@@ -249,8 +249,8 @@ def _polars(node: ast.expr, percentiles: Mapping[Percentile, float]) -> pl.Expr:
             return ARITHMETIC[type(op)](*sides).fill_nan(None)
         case ast.Compare(left=left, ops=[ast.In() | ast.NotIn() as op], comparators=[ast.List(elts=items)]):
             value = _polars(left, percentiles)
-            found = reduce(operator.or_, (value == _polars(item, percentiles) for item in items))
-            return ~found if isinstance(op, ast.NotIn) else found
+            is_member = reduce(operator.or_, (value == _polars(item, percentiles) for item in items))
+            return ~is_member if isinstance(op, ast.NotIn) else is_member
         case ast.Compare(left=left, ops=ops, comparators=rights):
             values = [_polars(value, percentiles) for value in (left, *rights)]
             pairs = zip(ops, values, values[1:], strict=False)

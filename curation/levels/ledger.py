@@ -18,7 +18,7 @@ class ConservationError(RuntimeError):
     """A funnel that does not add up: documents were lost or counted twice. A defect, never the user's doing."""
 
 
-def settle_mixture(ledger: pl.DataFrame, kept: pl.DataFrame, laid: Laid, budget: Budget) -> pl.DataFrame:
+def settle_mixture(ledger: pl.DataFrame, kept: pl.DataFrame, layout: Laid, budget: Budget) -> pl.DataFrame:
     """The shard's ledger after the stream was laid out, with `tokens` and `bytes`: what of each document is in it.
 
     `kept` are the documents that were laid (`doc_id`, `domain`, `n_tokens`, `n_bytes`). One of which no piece found room is
@@ -27,7 +27,7 @@ def settle_mixture(ledger: pl.DataFrame, kept: pl.DataFrame, laid: Laid, budget:
     without the documents of which nothing is left: they are dropped with the reason `EDITED_AWAY`.
     """
     room = kept.select("doc_id", edited_tokens="n_tokens", edited_bytes="n_bytes", why=_budget_reason(budget)).with_columns(
-        tokens=pl.Series(laid.tokens_K, dtype=pl.UInt32), bytes=pl.Series(laid.bytes_K, dtype=pl.UInt32)
+        tokens=pl.Series(layout.tokens_K, dtype=pl.UInt32), bytes=pl.Series(layout.bytes_K, dtype=pl.UInt32)
     )
     reasons = pl.Enum(list(dict.fromkeys([*_categories(ledger), EDITED_AWAY, *_reasons(budget)])))
     late = pl.col("keep") & (pl.col("tokens").fill_null(0) == 0)
@@ -56,13 +56,13 @@ def funnel(ledger: pl.DataFrame, frame: pl.DataFrame, budget: Budget) -> pl.Data
     return _counts(IN, rows.hstack(fates), _categories(ledger))
 
 
-def funnel_copies(added: pl.DataFrame, laid: Laid, ledger: pl.DataFrame, budget: Budget) -> pl.DataFrame:
+def funnel_copies(added: pl.DataFrame, layout: Laid, ledger: pl.DataFrame, budget: Budget) -> pl.DataFrame:
     """The counts of the copies that a control adds (`controls.copies`), to be merged with the shard's funnel.
 
     They enter in a row of their own, `ADDED`. `ledger` is that of the shard's documents.
     """
     rows = added.select("n_bytes", "n_tokens", why=_budget_reason(budget)).with_columns(
-        tokens=pl.Series(laid.tokens_K, dtype=pl.Int64), bytes=pl.Series(laid.bytes_K, dtype=pl.Int64)
+        tokens=pl.Series(layout.tokens_K, dtype=pl.Int64), bytes=pl.Series(layout.bytes_K, dtype=pl.Int64)
     )
     rows = rows.with_columns(keep=pl.col("tokens") > 0, reason="why", edited_bytes="n_bytes", edited_tokens="n_tokens")
     return _counts(ADDED, rows, _categories(ledger))

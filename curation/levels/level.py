@@ -117,26 +117,26 @@ def build_level(
     return Level(name, tuple(seen.values()))
 
 
-def _own_rules(declaration: Declaration, known: Collection[str], rule_sets: Mapping[str, str]) -> list[Rule]:
+def _own_rules(declaration: Declaration, columns: Collection[str], rule_sets: Mapping[str, str]) -> list[Rule]:
     where = f"level {declaration.name!r}"
     rules = []
     for kind in declaration.drop:
         if kind not in DUPLICATES:
             raise ValueError(f"{where}: drop: {kind!r} is not one of {', '.join(DUPLICATES)}")
         reason, survivor = DUPLICATES[kind]
-        rules.append(Rule(reason, condition=_read(parse, survivor, known, where)))
+        rules.append(Rule(reason, condition=_read(parse, survivor, columns, where)))
     for text in declaration.keep:
-        if text.isidentifier() and text not in rule_sets and text not in known:
+        if text.isidentifier() and text not in rule_sets and text not in columns:
             close = difflib.get_close_matches(text, rule_sets, n=3) or sorted(rule_sets)
             raise ValueError(f"{where}: keep: no rule set {text!r}; the closest are {', '.join(close)}")
-        conditions = conjuncts(_read(parse, rule_sets.get(text, text), known, where))
+        conditions = conjuncts(_read(parse, rule_sets.get(text, text), columns, where))
         rules += [Rule(condition.text, condition=condition) for condition in conditions]
     if declaration.top is not None:
         top = declaration.top
         if not 0 < top.fraction <= 1:
             raise ValueError(f"{where}: top: fraction {top.fraction} is outside (0, 1]")
         within = f" within each {top.within}" if top.within else ""
-        by = _read(parse_value, top.by, known, where)
+        by = _read(parse_value, top.by, columns, where)
         if by.percentiles:
             raise ValueError(f"{where}: top: by {top.by!r} must not name a percentile")
         rules.append(Rule(f"top {top.fraction:g} by {by.text}{within}", top=top, by=by))
@@ -145,8 +145,8 @@ def _own_rules(declaration: Declaration, known: Collection[str], rule_sets: Mapp
     return rules
 
 
-def _read(read, text: str, known: Collection[str], where: str) -> Expression:
+def _read(read, text: str, columns: Collection[str], where: str) -> Expression:
     try:
-        return read(text, known)
+        return read(text, columns)
     except ExpressionError as error:
         raise ExpressionError(f"{where}: {error}") from None

@@ -55,13 +55,13 @@ class Statistic:
 
 def statistics(level: Level) -> list[Statistic]:
     """All that must be known of the pool before the level can be applied, in the order in which it can be found."""
-    found = []
+    searched = []
     for index, rule in enumerate(level.rules):
         if rule.condition is None:
-            found.append(Statistic(index, None))
+            searched.append(Statistic(index, None))
         else:
-            found += [Statistic(index, percentile) for percentile in rule.condition.percentiles]
-    return found
+            searched += [Statistic(index, percentile) for percentile in rule.condition.percentiles]
+    return searched
 
 
 def measure(level: Level, frame: pl.DataFrame, thresholds: Thresholds, withheld: pl.Series) -> pl.DataFrame:
@@ -180,10 +180,10 @@ def percentiles(level: Level, thresholds: Thresholds, rule: int) -> dict[Percent
 
     The same words in two rules are two percentiles: fewer documents are left at the second.
     """
-    found = zip(statistics(level), thresholds.searches, strict=False)
+    searched = zip(statistics(level), thresholds.searches, strict=False)
     return {
         statistic.percentile: key_value(search.keys()[EVERYWHERE])
-        for statistic, search in found
+        for statistic, search in searched
         if statistic.rule == rule and statistic.percentile is not None
     }
 
@@ -207,8 +207,8 @@ def holds(level: Level, frame: pl.DataFrame, thresholds: Thresholds, n_rules: in
 
 def rule_search(level: Level, thresholds: Thresholds, rule: int) -> Search:
     """The search that settled a `top` or `random` rule."""
-    found = zip(statistics(level), thresholds.searches, strict=False)
-    return next(search for statistic, search in found if statistic.rule == rule)
+    searched = zip(statistics(level), thresholds.searches, strict=False)
+    return next(search for statistic, search in searched if statistic.rule == rule)
 
 
 def observed(level: Level, thresholds: Thresholds, index: int) -> pl.Expr:

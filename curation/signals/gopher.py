@@ -94,7 +94,7 @@ def _quality(utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
         segments = max(bounds[d + 1] - bounds[d], 1)
-        words = chars = alpha = found = 0
+        words = chars = alpha = stops_seen = 0
         for w in range(bounds[d], bounds[d + 1]):
             i, stop = start_W[w], start_W[w] + length_W[w]
             packed = np.uint64(0)
@@ -112,7 +112,7 @@ def _quality(utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
             if length_W[w] <= 4:
                 for t in range(len(stop_T)):
                     if stop_T[t] == packed:
-                        found |= 1 << t
+                        stops_seen |= 1 << t
         hashes = ellipses = lines = bullets = ends = 0
         i = line = begin
         dots = 0
@@ -142,7 +142,7 @@ def _quality(utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
         count_DV[d, 0] = words
         stops = 0
         for t in range(len(stop_T)):
-            stops += found >> t & 1
+            stops += stops_seen >> t & 1
         count_DV[d, 1] = stops
         value_DV[d, 0] = chars / max(words, 1)
         value_DV[d, 1] = hashes / segments

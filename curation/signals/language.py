@@ -91,11 +91,11 @@ def _automaton() -> _Automaton:
 
 def _depth(next_Q: np.ndarray, row_Q: np.ndarray) -> int:
     """The longest way from the first state to any, which in such an automaton is the longest string that a state stands for."""
-    known, new, depth = np.zeros(len(row_Q), bool), np.array([0]), -1
+    reached_Q, new, depth = np.zeros(len(row_Q), bool), np.array([0]), -1
     while len(new):
-        known[new], depth = True, depth + 1
+        reached_Q[new], depth = True, depth + 1
         reached = np.unique(next_Q[row_Q[new][:, None] + np.arange(256)])
-        new = reached[~known[reached]]
+        new = reached[~reached_Q[reached]]
     return depth
 
 
@@ -135,7 +135,19 @@ def _fasttext(text: pa.LargeStringArray, path: str) -> tuple[list[str], np.ndarr
 
 @kernel
 def _scores(
-    utf8_N, text_bounds, next_Q, row_Q, feature_Q, depth, weight_FL, prior_L, count_KF, found_KF, n_found_K, state_K, score_DL
+    utf8_N,
+    text_bounds,
+    next_Q,
+    row_Q,
+    feature_Q,
+    depth,
+    weight_FL,
+    prior_L,
+    count_KF,
+    feature_KF,
+    n_features_K,
+    state_K,
+    score_DL,
 ):
     # A table of transitions outside the cache makes every step wait for memory, so a text is read at LANES places at once.
     # A state depends on no more than the last `depth` bytes: a lane begins so many before its own, and counts from there on.
@@ -143,7 +155,7 @@ def _scores(
         begin, end = text_bounds[d], text_bounds[d + 1]
         length = (end - begin + LANES - 1) // LANES
         for k in range(LANES):
-            n_found_K[k] = state_K[k] = 0
+            n_features_K[k] = state_K[k] = 0
             first = begin + k * length
             for i in range(max(begin, first - depth), min(first, end)):
                 state_K[k] = next_Q[row_Q[state_K[k]] + utf8_N[i]]
@@ -155,22 +167,22 @@ def _scores(
                     feature = feature_Q[state_K[k]]
                     if feature >= 0:
                         if count_KF[k, feature] == 0:
-                            found_KF[k, n_found_K[k]] = feature
-                            n_found_K[k] += 1
+                            feature_KF[k, n_features_K[k]] = feature
+                            n_features_K[k] += 1
                         count_KF[k, feature] += 1
-        found = n_found_K[0]
+        n_features = n_features_K[0]
         for k in range(1, LANES):  # features stay in the order in which they first stand in the text
-            for f in range(n_found_K[k]):
-                feature = found_KF[k, f]
+            for f in range(n_features_K[k]):
+                feature = feature_KF[k, f]
                 if count_KF[0, feature] == 0:
-                    found_KF[0, found] = feature
-                    found += 1
+                    feature_KF[0, n_features] = feature
+                    n_features += 1
                 count_KF[0, feature] += count_KF[k, feature]
                 count_KF[k, feature] = 0
         for k in range(len(prior_L)):
-            score_DL[d, k] = prior_L[k] if found else 0.0  # without a feature: every language alike
-        for f in range(found):
-            feature = found_KF[0, f]
+            score_DL[d, k] = prior_L[k] if n_features else 0.0  # without a feature: every language alike
+        for f in range(n_features):
+            feature = feature_KF[0, f]
             weight = np.float32(np.log1p(count_KF[0, feature]))
             count_KF[0, feature] = 0
             for k in range(len(prior_L)):

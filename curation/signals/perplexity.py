@@ -22,13 +22,13 @@ def perplexity(batch: Batch, model: str | None = None) -> pa.Table:
     """
     if model is None:
         raise ValueError("perplexity: no model is given; set `model` to the path of a KenLM file")
-    known = _model(model)
+    language_model = _model(model)
     n_tokens_D = np.zeros(len(batch.text), np.int32)
     log_D = np.zeros(len(batch.text))
     for d, text in enumerate(batch.text.to_pylist()):
         for line in lines(text):
             n_tokens_D[d] += line.count(" ") + 2
-            log_D[d] += known.score(line)
+            log_D[d] += language_model.score(line)
     none_D = n_tokens_D == 0
     value_D = 10.0 ** (-log_D / np.where(none_D, 1, n_tokens_D))
     return pa.table({"n_tokens": n_tokens_D, "perplexity": pa.array(value_D, mask=none_D)})

@@ -41,9 +41,9 @@ def contamination(batch: Batch, texts: Sequence[str] = (), n: int = 13, field: s
     text shorter than n words is looked for whole if it has at least 8; shorter ones are not looked for. Raises ValueError if
     nothing is left to look for.
     """
-    known = _evaluation(tuple(texts), n, field)
+    ngrams = _evaluation(tuple(texts), n, field)
     words = batch.words
-    matches_D, covered_D, longest_DV = _match(words, known)
+    matches_D, covered_D, longest_DV = _match(words, ngrams)
     n_words_D = np.maximum(np.diff(words.bounds), 1)
     spans = {
         name: pa.array(longest_DV[:, v] - words.text_bounds[:-1], mask=matches_D == 0)

@@ -48,12 +48,12 @@ def pii(batch: Batch) -> pa.Table:
         _candidates(utf8_N, text_bounds, OPENINGS, candidate_C)
     for document, kind, begin, at, end in candidate_C[:n].tolist():
         before, after = (utf8_N[part].tobytes().decode("utf-8", "replace") for part in (slice(begin, at), slice(at, end)))
-        for found in _found(kind, before + after, len(before)):
-            count_DV[document, KINDS.index(found)] += 1
+        for name in _names(kind, before + after, len(before)):
+            count_DV[document, KINDS.index(name)] += 1
     return pa.table({name: count_DV[:, v] for v, name in enumerate(KINDS)})
 
 
-def _found(kind: int, span: str, at: int) -> Iterator[str]:
+def _names(kind: int, span: str, at: int) -> Iterator[str]:
     """Which kinds of personal data stand in a candidate (around character `at`), each as often as it does."""
     if kind == MAIL:
         yield from ("emails" for match in EMAIL_PATTERN.finditer(span) if match.start() < at < match.end())

@@ -38,7 +38,7 @@ def url_rules(
     host = url.str.extract(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#]*@)?([^/?#:]+)").str.to_lowercase().str.split(".")
     lower = url.str.to_lowercase()
     words = lower.str.extract_all("[a-z0-9]+").list.unique()
-    found = _entries(substrings)
+    patterns = _entries(substrings)
     blocked_host = pl.any_horizontal(
         *(_is_in(host.list.slice(k).list.join("."), hosts, as_words=False) for k in range(PARTS)),
     )
@@ -47,7 +47,7 @@ def url_rules(
         "blocked_url": _is_in(url, urls, as_words=False, lower=False),
         "hard_words": words.list.eval(_is_in(pl.element(), hard_words)).list.sum(),
         "soft_words": words.list.eval(_is_in(pl.element(), soft_words)).list.sum(),
-        "substrings": lower.str.replace_all("[^a-z0-9]+", "").str.contains_any(found) if found else pl.lit(0),
+        "substrings": lower.str.replace_all("[^a-z0-9]+", "").str.contains_any(patterns) if patterns else pl.lit(0),
     }
     table = pl.DataFrame({"url": pl.from_arrow(batch.documents["url"])}).select(
         values.cast(pl.UInt32).fill_null(0).alias(name) for name, values in columns.items()

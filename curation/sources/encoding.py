@@ -65,8 +65,8 @@ def _codec(label: str) -> str | None:
 
 def _declared(page: bytes) -> str:
     """What the page's first meta element (or XML declaration) with a charset says, wherever it stands; empty without one."""
-    for found in META.finditer(NOT_MARKUP.sub(b"", page)):
-        attributes = {name.lower(): value.strip(b"\"'") for name, value in reversed(ATTRIBUTE.findall(found[1]))}
+    for element in META.finditer(NOT_MARKUP.sub(b"", page)):
+        attributes = {name.lower(): value.strip(b"\"'") for name, value in reversed(ATTRIBUTE.findall(element[1]))}
         label = attributes.get(b"charset") or attributes.get(b"encoding")
         if label is None and attributes.get(b"http-equiv", b"").lower() == b"content-type":
             _, _, label = attributes.get(b"content", b"").lower().partition(b"charset=")

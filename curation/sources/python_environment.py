@@ -45,12 +45,12 @@ NOT_PROSE = ("RECORD", "WHEEL", "INSTALLER", "REQUESTED", "METADATA", "entry_poi
 
 def parts(source: Source) -> list[Part]:
     """The files to read, sorted by path: a sample of about `max_megabytes` of text, spread over the domains by `SHARES`."""
-    found: dict[str, list[Part]] = defaultdict(list)
+    by_role: dict[str, list[Part]] = defaultdict(list)
     for part in [*_standard_library(), *_distributions()]:
-        found[part.role].append(part)
+        by_role[part.role].append(part)
     if source.max_megabytes is None:
-        return sorted(part for group in found.values() for part in group)
-    return sorted(part for group in _sample(found, source.max_megabytes * 1e6) for part in group)
+        return sorted(part for group in by_role.values() for part in group)
+    return sorted(part for group in _sample(by_role, source.max_megabytes * 1e6) for part in group)
 
 
 def read(part: Part, max_bytes: int, since: int = 0) -> Records:
@@ -130,26 +130,26 @@ def _distributions() -> Iterator[Part]:
 
 def _required(root: str) -> dict[str, metadata.Distribution]:
     """The distributions that `root` requires here, and what they require, by normalised name; without `root` itself."""
-    found: dict[str, metadata.Distribution] = {}
+    by_name: dict[str, metadata.Distribution] = {}
     waiting = [root]
     while waiting:
         name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in found:
+        if name in by_name:
             continue
         try:
-            found[name] = metadata.distribution(name)
+            by_name[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             if name == root:
                 raise ValueError(
                     f"{root} is not installed in {sys.prefix}, so what it requires is unknown; pip install it"
                 ) from None
             continue  # a requirement that some other package stands in for
-        for line in found[name].requires or ():
+        for line in by_name[name].requires or ():
             requirement = Requirement(line)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 waiting.append(requirement.name)
-    found.pop(root, None)
-    return found
+    by_name.pop(root, None)
+    return by_name
 
 
 def _role(path: str) -> str:
@@ -170,14 +170,14 @@ def _is_readme(stem: str) -> bool:
     return stem.lower().startswith(("readme", "news", "history", "changes", "changelog", "todo", "whatsnew"))
 
 
-def _sample(found: dict[str, list[Part]], budget: float) -> Iterator[list[Part]]:
+def _sample(by_role: dict[str, list[Part]], budget: float) -> Iterator[list[Part]]:
     """Per domain the files with the lowest path hashes that fill its share; what a short domain leaves goes to the others."""
-    yields = {role: DOCSTRING_YIELD if role == "docstring" else 1.0 for role in found}
-    remaining = {role: SHARES[role] for role in found}
-    for role in sorted(found, key=lambda role: sum(part.size for part in found[role]) * yields[role] / SHARES[role]):
+    yields = {role: DOCSTRING_YIELD if role == "docstring" else 1.0 for role in by_role}
+    remaining = {role: SHARES[role] for role in by_role}
+    for role in sorted(by_role, key=lambda role: sum(part.size for part in by_role[role]) * yields[role] / SHARES[role]):
         share = budget * remaining[role] / sum(remaining.values())
         chosen, taken = [], 0.0
-        for part in sorted(found[role], key=lambda part: xxhash.xxh3_64_intdigest(part.path.encode())):
+        for part in sorted(by_role[role], key=lambda part: xxhash.xxh3_64_intdigest(part.path.encode())):
             size = part.size * yields[role]
             if size <= share * LARGEST and taken + size <= share:
                 chosen.append(part)

@@ -102,11 +102,11 @@ def _json_lines(part: Part, source: Source, since: int) -> Records:
                 if length > limit:
                     yield Malformed(part.path, place, f"over the record limit of {limit} bytes", line[:200])
                 elif line and not line.isspace():
-                    found = _from_json(line, offset, place, part, source)
+                    record = _from_json(line, offset, place, part, source)
                     ends_file = offset + length == max(part.start - 1, 0) + file.tell()  # without a newline, that is
-                    if ends_file and isinstance(found, Malformed) and found.reason.startswith("not "):
-                        found = found._replace(reason=f"{found.reason}; the file ends inside it", lost=part.size)
-                    yield found
+                    if ends_file and isinstance(record, Malformed) and record.reason.startswith("not "):
+                        record = record._replace(reason=f"{record.reason}; the file ends inside it", lost=part.size)
+                    yield record
         except storage.BrokenFileError as error:
             reason = f"{error}; the rest of the file is not read"
             yield Malformed(part.path, f"after line {number}", reason, lost=file.lost(part.size))
@@ -153,8 +153,8 @@ def _field(value: dict[str, Any], name: str) -> Any:
     if name in value or "." not in name:
         return value.get(name)
     outer, _, inner = name.partition(".")
-    found = value.get(outer)
-    return _field(found, inner) if isinstance(found, dict) else None
+    object_ = value.get(outer)
+    return _field(object_, inner) if isinstance(object_, dict) else None
 
 
 def _optional(value: object) -> str | None:

@@ -29,11 +29,11 @@ def read(part: Part, source: Source, since: int = 0) -> Records:
                 offset = record.stream_pos
                 if offset < since:
                     continue
-                found = _document(record, part, source)
+                document = _document(record, part, source)
                 if file.error is not None:
                     break
-                if found is not None:
-                    yield found
+                if document is not None:
+                    yield document
         except OSError as error:  # FastWARC's own: errors of the stream end it instead
             reason = f"not WARC: {error}"
         if isinstance(file.error, storage.BrokenFileError):

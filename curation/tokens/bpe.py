@@ -36,11 +36,11 @@ class Merges:
 
 def merges(tokenizer: str) -> Merges:
     """The tables of a tokenizer in JSON. Raises ValueError where it is not plain byte-level BPE with GPT-2's split."""
-    found = json.loads(tokenizer)
-    model, split = found["model"], found["pre_tokenizer"] or {}
+    content = json.loads(tokenizer)
+    model, split = content["model"], content["pre_tokenizer"] or {}
     plain = not any(model.get(key) for key in ("dropout", "byte_fallback", "ignore_merges", "continuing_subword_prefix"))
     as_gpt2 = split.get("type") == "ByteLevel" and split.get("use_regex") and not split.get("add_prefix_space")
-    if not (model["type"] == "BPE" and plain and as_gpt2 and found["normalizer"] is None):
+    if not (model["type"] == "BPE" and plain and as_gpt2 and content["normalizer"] is None):
         raise ValueError("the tokenizer is not plain byte-level BPE with GPT-2's split: train one with tokenizer.train")
     vocab = model["vocab"]
     byte_ids = np.array([vocab[character] for character in byte_characters()], np.int64)
@@ -77,11 +77,11 @@ def kinds() -> np.ndarray:
     kinds_C = np.zeros(TABLE_END, np.uint8)
     for code in range(TABLE_END):
         character = chr(code)
-        found = category(character)
+        kind = category(character)
         if character.isspace() and not 0x1C <= code <= 0x1F:
             kinds_C[code] = SPACE
         else:
-            kinds_C[code] = {"L": LETTER, "N": DIGIT}.get(found[0], UNKNOWN if found == "Cn" else OTHER)
+            kinds_C[code] = {"L": LETTER, "N": DIGIT}.get(kind[0], UNKNOWN if kind == "Cn" else OTHER)
     return kinds_C
 
 

@@ -74,9 +74,9 @@ def encode(tokenizer: str, texts: pa.ChunkedArray | pa.Array | Sequence[str]) ->
         ends_D = np.cumsum(np.maximum(n_tokens_D, 0))
         spliced, start = [], 0
         for d in left:
-            found = _by_library(load(tokenizer), array.take([int(d)]).to_pylist()[0])
-            spliced += [ids_T[start : ends_D[d]], found]
-            start, n_tokens_D[d] = ends_D[d], len(found)
+            tokens = _by_library(load(tokenizer), array.take([int(d)]).to_pylist()[0])
+            spliced += [ids_T[start : ends_D[d]], tokens]
+            start, n_tokens_D[d] = ends_D[d], len(tokens)
         ids_T = np.concatenate([*spliced, ids_T[start:]])
     if len(ids_T) > np.iinfo(np.int32).max:
         raise ValueError(
