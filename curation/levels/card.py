@@ -44,9 +44,9 @@ class LevelFacts:
     """
 
     name: str
-    declaration: Mapping[str, Any]
-    funnel: Sequence[Mapping[str, Any]]
-    thresholds: Sequence[Mapping[str, Any]] = ()
+    declaration: Mapping[str, object]
+    funnel: Sequence[Mapping[str, object]]
+    thresholds: Sequence[Mapping[str, object]] = ()
     mixture: str = ""
     note: str = ""
 
@@ -66,7 +66,7 @@ class CardFacts:
     command: str
     tokenizer: str
     heldout: str
-    classifiers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    classifiers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -192,7 +192,7 @@ def _level(level: LevelFacts) -> str:
     return "\n\n".join(parts)
 
 
-def _classifiers(classifiers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _classifiers(classifiers: Mapping[str, Mapping[str, object]]) -> list[str]:
     lines = [(name, what, str(value)) for name, facts in sorted(classifiers.items()) for what, value in facts.items()]
     return ["## Classifiers\n\n" + _table(["classifier", "what", "value"], lines)] if lines else []
 

@@ -2,7 +2,6 @@
 
 import json
 from importlib.metadata import version
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -12,7 +11,7 @@ from curation.levels.card import CardFacts, LevelFacts
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.levels.curated import Curated
 from pipelines.outcomes.lineage import provenance
 from pipelines.outcomes.looking import ledger_files
@@ -52,7 +51,7 @@ def dataset(context: Context, study: Study, curated: Curated, command: str, line
     return context.workdir.full(run_step(context, step).step.path)
 
 
-def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: str) -> dict[str, Any]:
+def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: str) -> JsonObject:
     """What one level keeps of one shard. Runs on a worker."""
     decided = pl.DataFrame(shard.workdir.read_table(ledger, ["keep", "tokens", "bytes"]))
     documents = shard.text(decided["keep"], DOCUMENT)
@@ -85,7 +84,7 @@ def _facts(study: Study, curated: Curated, command: str) -> CardFacts:
     )
 
 
-def _classifier(study: Study, curated: Curated, name: str) -> dict[str, Any]:
+def _classifier(study: Study, curated: Curated, name: str) -> JsonObject:
     """What a classifier was made of and how well it tells its held-out examples apart."""
     declared = study.classifiers[name]
     facts = declared.model_dump(include={"positives", "negatives", "model"}, exclude_none=True)

@@ -5,23 +5,22 @@ study gives the same bytes.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from pipelines.engine.step import Manifest, upstream
-from pipelines.engine.workdir import canonical
+from pipelines.engine.workdir import JsonObject, canonical
 
 PREFIXES = {"assay": "urn:assay:", "prov": "http://www.w3.org/ns/prov#"}
 AGENT = "assay:assay"
 
 
-def provenance(results: Iterable[Manifest], titles: Mapping[str, str], version: str) -> dict[str, Any]:
+def provenance(results: Iterable[Manifest], titles: Mapping[str, str], version: str) -> JsonObject:
     """The PROV-JSON document of `results` and all that they were made from.
 
     `titles` says in words what a step's path holds ("level dedup"); `version` is that of Assay. An entity has the digest of its
     files, their number and bytes, and the numbers of its summary; an activity the configuration of its step.
     """
-    entities: dict[str, Any] = {}
-    activities: dict[str, Any] = {}
+    entities: JsonObject = {}
+    activities: JsonObject = {}
     used, generated, derived = [], [], []
     for manifest in upstream(results):
         step, files = manifest.step, manifest.records()

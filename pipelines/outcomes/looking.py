@@ -1,7 +1,6 @@
 """Looking into a curated study: one document's life, samples at a rule's threshold, two levels compared."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,6 +8,7 @@ import polars as pl
 from curation.levels import explain
 from curation.levels.level import Level
 from pipelines.engine.run import Context
+from pipelines.engine.workdir import JsonObject
 from pipelines.levels.curated import Curated
 from pipelines.levels.selections import FRAME, build, columns_of, thresholds
 from pipelines.signals.shards import Shard, known_columns, shards
@@ -30,7 +30,7 @@ def ledger_files(curated: Curated, name: str) -> list[str]:
     return [path for path in curated.ledgers[name].files(".parquet") if "/exchange/" not in path]
 
 
-def life(context: Context, study: Study, curated: Curated, doc_id: int) -> dict[str, Any]:
+def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonObject:
     """One document through all levels: what it is, what duplicates it, and what every rule of every level saw in it."""
     number, row = doc_id >> 32, doc_id & 0xFFFFFFFF
     name = f"shard-{number:08d}.parquet"
@@ -57,9 +57,7 @@ def life(context: Context, study: Study, curated: Curated, doc_id: int) -> dict[
     return {"doc_id": doc_id, "uid": f"{ids['uid'][row]:016x}", **document, **cluster, "levels": levels}
 
 
-def at_threshold(
-    context: Context, study: Study, curated: Curated, name: str, rule: str, samples: int
-) -> Iterator[dict[str, Any]]:
+def at_threshold(context: Context, study: Study, curated: Curated, name: str, rule: str, samples: int) -> Iterator[JsonObject]:
     """For every rule of the level whose text holds `rule`, the documents nearest to its threshold, on both sides.
 
     A rule that compares no number with a limit (duplicates, say) gives documents that it dropped, by hash.
@@ -93,7 +91,7 @@ def _dropped(context: Context, curated: Curated, name: str, shard: Shard, reason
     return pl.select(pl.when(hit).then(-1.0)).to_series()
 
 
-def _excerpt(shard: Shard, row: int) -> dict[str, Any]:
+def _excerpt(shard: Shard, row: int) -> JsonObject:
     ids = shard.frame(["doc_id"])["doc_id"]
     document = shard.text(pl.Series(np.arange(len(ids)) == row), ["text", "source", "domain"]).to_pylist()[0]
     return {

@@ -1,7 +1,5 @@
 """What the terminal shows of what came out: the losses after training, the verdict after the fit."""
 
-from typing import Any
-
 import polars as pl
 from rich.console import Console
 from rich.markup import escape
@@ -9,6 +7,7 @@ from rich.table import Table
 
 from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest
+from pipelines.engine.workdir import JsonObject
 from pipelines.report import verdict as layout
 from pipelines.runs.trained import Trained
 from pipelines.study.study import Study
@@ -17,7 +16,7 @@ from scaling_fit.encoding import Json, encode
 from scaling_fit.wording import eval_words
 
 
-def losses(context: Context, study: Study, trained: Trained) -> list[dict[str, Any]]:
+def losses(context: Context, study: Study, trained: Trained) -> list[JsonObject]:
     """Per shape and level: the mean loss over seeds at the longest D, on the set that the verdict is read from."""
     table = pl.DataFrame(context.workdir.read_table(trained.observations.files(".parquet")[0]))
     longest = table.filter((pl.col("eval_set") == study.fit.eval_set) & (pl.col("tokens") == max(study.ladder.tokens)))
@@ -25,7 +24,7 @@ def losses(context: Context, study: Study, trained: Trained) -> list[dict[str, A
     return mean.to_dicts()
 
 
-def show_losses(console: Console, study: Study, rows: list[dict[str, Any]]) -> None:
+def show_losses(console: Console, study: Study, rows: list[JsonObject]) -> None:
     """One row per level, one column per shape."""
     shapes = list(study.ladder.shapes)
     table = Table(box=None, header_style="bold")

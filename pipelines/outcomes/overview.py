@@ -1,12 +1,12 @@
 """What the terminal shows after curation: where the pool went."""
 
 import re
-from typing import Any
 
 from rich.table import Table
 
 from curation.levels.ledger import IN, KEPT
 from pipelines.engine.run import Context
+from pipelines.engine.workdir import JsonObject
 from pipelines.levels.curated import Curated
 from pipelines.report.summaries import UNITS, since_parent
 from pipelines.study.study import Study
@@ -43,9 +43,9 @@ def funnel(context: Context, study: Study, curated: Curated) -> None:
         )
 
 
-def _by_kind(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _by_kind(rows: list[JsonObject]) -> list[JsonObject]:
     """The rows of a funnel, what comes in first, the rules over one signal together; rows of nothing left out."""
-    kinds: dict[str, dict[str, Any]] = {}
+    kinds: dict[str, JsonObject] = {}
     for row in rows:
         signal = re.match(r"(?:not )?\(?([a-z]\w*)\.\w+ ", row["reason"])
         reason = f"{signal[1]} rules" if signal else re.sub(r"^mixture: .*", "no room in the mixture", row["reason"])

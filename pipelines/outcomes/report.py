@@ -11,7 +11,6 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,7 +20,7 @@ from curation.hashing import mix64, stream
 from curation.levels.ledger import IN, KEPT
 from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest, Step
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.levels.curated import Curated
 from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
@@ -116,7 +115,7 @@ def gather(
     )
 
 
-def _level(study: Study, curated: Curated, name: str) -> Any:
+def _level(study: Study, curated: Curated, name: str) -> JsonObject:
     declared, made = study.levels[name], curated.levels[name].summary
     return {
         "name": name, "kind": declared.kind, "extends": declared.extends,
@@ -125,13 +124,13 @@ def _level(study: Study, curated: Curated, name: str) -> Any:
     }  # fmt: skip
 
 
-def _funnel(name: str, ledgers: Manifest) -> Iterator[Any]:
+def _funnel(name: str, ledgers: Manifest) -> Iterator[JsonObject]:
     for row in ledgers.summary["funnel"]:
         if row["reason"] != IN:
             yield {**row, "level": name, "reason": None if row["reason"] == KEPT else row["reason"]}
 
 
-def _overlap(workdir: Workdir, name: str, ledgers: Manifest) -> Any:
+def _overlap(workdir: Workdir, name: str, ledgers: Manifest) -> JsonObject:
     reasons = [row["reason"] for row in ledgers.summary["funnel"] if row["reason"] not in (IN, KEPT)]
     if not reasons:
         return {"level": name, "reasons": [], "documents": []}
@@ -139,7 +138,7 @@ def _overlap(workdir: Workdir, name: str, ledgers: Manifest) -> Any:
     return summaries.overlap(name, (pl.DataFrame(workdir.read_table(path, ["failed"]))["failed"] for path in paths), reasons)
 
 
-def _lengths(workdir: Workdir, curated: Curated, name: str, ledgers: Manifest) -> list[Any]:
+def _lengths(workdir: Workdir, curated: Curated, name: str, ledgers: Manifest) -> list[JsonObject]:
     ledger_paths = [path for path in ledgers.files(".parquet") if "/exchange/" not in path]
     token_paths = curated.pool.signals["tokens"].files(".parquet")
 
@@ -151,14 +150,14 @@ def _lengths(workdir: Workdir, curated: Curated, name: str, ledgers: Manifest) -
     return list(summaries.length_bins(name, kept_lengths()))
 
 
-def _near(duplicates: Manifest) -> dict[str, Any]:
+def _near(duplicates: Manifest) -> JsonObject:
     """How near duplicates were looked for, and what came of it."""
     declared, found = duplicates.step.config, duplicates.summary
     counts = ("documents", "candidates", "tested", "joined", "curve")
     return {name: declared[name] for name in ("bands", "rows", "verify", "threshold")} | {name: found[name] for name in counts}
 
 
-def _classifier(workdir: Workdir, curated: Curated, name: str) -> Any:
+def _classifier(workdir: Workdir, curated: Curated, name: str) -> JsonObject:
     signal = curated.pool.signals[name]
     found = classifiers.report(signal)
     edges = np.linspace(0, 1, 21)
@@ -177,7 +176,7 @@ def _classifier(workdir: Workdir, curated: Curated, name: str) -> Any:
     }  # fmt: skip
 
 
-def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
+def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[JsonObject]:
     """Up to `SAMPLES_PER_RULE` documents that each rule of a level dropped first, nearest its threshold, and that it kept."""
     for name, ledgers in curated.ledgers.items():
         parent = study.levels[name].extends
@@ -195,7 +194,7 @@ def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
             rows = rows.with_columns(far=summaries.margin(pl.col("reason"), pl.col("value")))
             few = rows.sort("far", "key").group_by("reason", maintain_order=True).head(SAMPLES_PER_RULE)
             chosen += [(row["reason"], (row["far"], row["key"]), shard, row) for row in few.to_dicts()]
-        by_rule: dict[str, list[Any]] = defaultdict(list)
+        by_rule: dict[str, list[JsonObject]] = defaultdict(list)
         for reason, _, shard, row in sorted(chosen, key=lambda item: item[:2]):
             if len(by_rule[reason]) < SAMPLES_PER_RULE:
                 by_rule[reason].append((shard, row))
@@ -209,7 +208,7 @@ def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
                 }  # fmt: skip
 
 
-def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) -> list[Any]:
+def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) -> list[JsonObject]:
     """Differences to the baseline on the same documents, at the longest D of every shape and seed."""
     path = curated.evaluation.files("documents.parquet")[0]
     sets = pl.DataFrame(workdir.read_table(path, ["doc_id", "sets"])).unique("doc_id", maintain_order=True)
@@ -226,8 +225,8 @@ def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) 
     ]
 
 
-def _certificates(workdir: Workdir, trained: Trained) -> list[Any]:
-    found: dict[str, dict[str, Any]] = {}
+def _certificates(workdir: Workdir, trained: Trained) -> list[JsonObject]:
+    found: dict[str, JsonObject] = {}
     for cell in trained.cells:
         body = workdir.read_json(trained.runs[cell.step.name].files("certificate.json")[0])
         entry = found.setdefault(
@@ -239,12 +238,12 @@ def _certificates(workdir: Workdir, trained: Trained) -> list[Any]:
     return list(found.values())
 
 
-def _training(workdir: Workdir, study: Study, trained: Trained) -> list[Any]:
+def _training(workdir: Workdir, study: Study, trained: Trained) -> list[JsonObject]:
     """What each shape cost; a stack's metrics lie beside each of its runs, so they are read once per stack."""
     made = []
     for rung in rungs(study):
         cells = [cell for cell in trained.cells if cell.rung.name == rung.name]
-        stacks: dict[str, list[dict[str, Any]]] = {}
+        stacks: dict[str, list[JsonObject]] = {}
         for cell in cells:
             text = workdir.read_bytes(f"{cell.step.path}/metrics.jsonl").decode()
             lines = [json.loads(line) for line in text.splitlines()]
@@ -258,18 +257,18 @@ def _training(workdir: Workdir, study: Study, trained: Trained) -> list[Any]:
     return made
 
 
-def _quarantine(pool: Manifest) -> dict[str, Any]:
+def _quarantine(pool: Manifest) -> JsonObject:
     records = sum(source["malformed"] for source in pool.summary["sources"].values())
     total = records + sum(source["documents"] for source in pool.summary["sources"].values())
     return {"records": records, "share": records / max(total, 1), "reasons": pool.summary["reasons"]}
 
 
-def _steps(workdir: Workdir) -> list[Any]:
+def _steps(workdir: Workdir) -> list[JsonObject]:
     """Every step with the time of the run that made it, from the events."""
     lines = workdir.read_bytes("events.jsonl").decode().splitlines() if workdir.exists("events.jsonl") else []
     for name in workdir.listing("events"):
         lines += workdir.read_bytes(f"events/{name}").decode().splitlines()
-    made: dict[str, dict[str, Any]] = {}
+    made: dict[str, JsonObject] = {}
     for event in map(json.loads, lines):
         if event["event"] == "finished":
             made[event["step"]] = {
@@ -289,7 +288,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _provenance(study: Study, command: str) -> Any:
+def _provenance(study: Study, command: str) -> JsonObject:
     text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

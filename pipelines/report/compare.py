@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from pipelines.report.facts import Facts
+from pipelines.report.frames import JsonObject
 from scaling_fit.intervals import Interval
 from scaling_fit.wording import eval_words, interval
 
@@ -32,7 +33,7 @@ class Comparison:
     def of(self, kind: str) -> list[Change]:
         return [change for change in self.changes if change.kind == kind]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         return asdict(self)
 
 
@@ -50,7 +51,7 @@ def _settings(first: Facts, second: Facts) -> list[Change]:
     return [Change("settings", key, _shown(a.get(key)), _shown(b.get(key)), True) for key in keys]
 
 
-def _flat(value: Any, at: str = "") -> dict[str, Any]:
+def _flat(value: Any, at: str = "") -> JsonObject:
     if isinstance(value, dict) and value:
         return {
             key: item for name, part in value.items() for key, item in _flat(part, f"{at}.{name}" if at else str(name)).items()
@@ -58,7 +59,7 @@ def _flat(value: Any, at: str = "") -> dict[str, Any]:
     return {at: value}
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return "not there" if value is None else str(value)
 
 

@@ -6,8 +6,9 @@ The page, its charts and report.json come from nothing else.
 import json
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
+from pipelines.report.frames import JsonObject
 from scaling_fit.encoding import decode, encode
 from scaling_fit.instrument.learning_rate import Optimum
 from scaling_fit.instrument.schedule import Gap
@@ -23,7 +24,7 @@ class Level(TypedDict):
     name: str
     kind: str
     extends: str | None
-    declaration: dict[str, Any]
+    declaration: JsonObject
     unique_tokens: int
     documents: int
     bytes: int
@@ -114,7 +115,7 @@ class Certificate(TypedDict):
     certificate: str
     runs: int
     levels: list[str]
-    equal: dict[str, Any]
+    equal: JsonObject
 
 
 class Step(TypedDict):
@@ -169,10 +170,10 @@ class Facts:
     title: str
     levels: list[Level]
     fit: Result
-    observations: list[dict[str, Any]]
+    observations: list[JsonObject]
     provenance: Provenance
     steps: list[Step]
-    shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shapes: dict[str, JsonObject] = field(default_factory=dict)
     funnel: list[FunnelRow] = field(default_factory=list)
     overlap: list[Overlap] = field(default_factory=list)
     domains: list[DomainRow] = field(default_factory=list)
@@ -183,11 +184,11 @@ class Facts:
     paired: list[Paired] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
     training: list[Training] = field(default_factory=list)
-    near: dict[str, Any] = field(default_factory=dict)
+    near: JsonObject = field(default_factory=dict)
     spreads: list[Spread] = field(default_factory=list)
     optima: list[Optimum] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
-    quarantine: dict[str, Any] = field(default_factory=dict)
+    quarantine: JsonObject = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property
@@ -198,7 +199,7 @@ class Facts:
         """The same facts with no corpus text in them, for a report that is shared."""
         return replace(self, samples=[])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Plain data that `read` takes back. The observations stand by column, a third of their size as rows."""
         rows = self.observations
         columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-Rows = list[dict[str, Any]]
+JsonObject = dict[str, Any]
+Rows = list[JsonObject]
 
 
 def limits(
@@ -70,6 +71,6 @@ def by_set(
     return out
 
 
-def frame(name: str, ranges: dict[str, list[float]]) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def frame(name: str, ranges: dict[str, list[float]]) -> tuple[JsonObject, list[dict[str, str]]]:
     """An axis range that follows the page's evaluation set: the parameter that holds it, and the scale domain that reads it."""
     return {"name": name, "value": ranges}, [{"expr": f"{name}[eval_set][{end}]"} for end in (0, 1)]

@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -33,7 +32,7 @@ from pipelines.report import (
 )
 from pipelines.report.chart import Chart, write_figure
 from pipelines.report.facts import Facts
-from pipelines.report.frames import Rows
+from pipelines.report.frames import JsonObject, Rows
 from pipelines.report.payload import columns, inert_json, packed, policy, vega
 from scaling_fit import Fault
 from scaling_fit import wording as fit_wording
@@ -50,7 +49,7 @@ class Made:
     """Everything that is drawn: the charts by section, and the tables and the explorer's data they need."""
 
     sections: dict[str, list[Chart]]
-    explorer: dict[str, Any] | None
+    explorer: JsonObject | None
 
     @property
     def charts(self) -> list[Chart]:
@@ -141,7 +140,7 @@ def _render(facts: Facts, made: Made) -> str:
     )
 
 
-def words(facts: Facts) -> dict[str, Any]:
+def words(facts: Facts) -> JsonObject:
     """What the page says beside its charts: the verdict, tests and checks per evaluation set, and the cost."""
     sets, fits, answer = law_tables.eval_sets(facts.fit), facts.fit.fits, facts.fit.answer
     order = [level["name"] for level in facts.levels]
@@ -197,7 +196,7 @@ def data(facts: Facts, made: Made) -> str:
     return "{\n" + ",\n".join(f"{json.dumps(key)}: {_json(value)}" for key, value in body.items()) + "\n}\n"
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=encode)
 
 
@@ -221,9 +220,9 @@ def _contents(made: Made) -> list[tuple[str, str]]:
     ]
 
 
-def _samples(facts: Facts) -> list[tuple[str, list[tuple[str, list[dict[str, Any]]]]]]:
+def _samples(facts: Facts) -> list[tuple[str, list[tuple[str, list[JsonObject]]]]]:
     """Samples by level and rule, what was kept first."""
-    grouped: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    grouped: dict[str, dict[str, list[JsonObject]]] = defaultdict(lambda: defaultdict(list))
     for sample in facts.samples:
         grouped[sample["level"]][sample["rule"]].append({**sample, "shown": cut(sample["text"]), "value": cut(sample["value"])})
     return [(level, sorted(rules.items(), key=lambda item: not item[1][0]["kept"])) for level, rules in grouped.items()]

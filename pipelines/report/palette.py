@@ -6,7 +6,7 @@ enough that text set in them has a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.
 grey: what is compared with it stands out.
 """
 
-from typing import Any
+from pipelines.report.frames import JsonObject
 
 LIGHT = {
     "--page": "#ffffff",
@@ -80,7 +80,7 @@ def resolved(text: str) -> str:
     return text
 
 
-CHART_CONFIG: dict[str, Any] = {
+CHART_CONFIG: JsonObject = {
     "background": None,
     "font": FONT,
     "padding": 2,

@@ -5,17 +5,16 @@ import gzip
 import json
 from functools import cache
 from hashlib import sha256
-from typing import Any
 
 import vl_convert
 
-from pipelines.report.frames import Rows
+from pipelines.report.frames import JsonObject, Rows
 
 
-def columns(rows: Rows) -> dict[str, Any]:
+def columns(rows: Rows) -> JsonObject:
     """A table by column, a third of its size as rows: texts as places in a list, numbers to six significant digits (what a
     chart can show). Column -> values, or {"of": texts, "at": places}."""
-    out: dict[str, Any] = {}
+    out: JsonObject = {}
     for name in dict.fromkeys(key for row in rows for key in row):
         values = [row.get(name) for row in rows]
         if all(isinstance(value, str) for value in values):
@@ -27,7 +26,7 @@ def columns(rows: Rows) -> dict[str, Any]:
     return out
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> object:
     if isinstance(value, bool):
         return int(value)
     if not isinstance(value, float):
@@ -36,7 +35,7 @@ def _short(value: Any) -> Any:
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
 
-def inert_json(value: Any) -> str:
+def inert_json(value: object) -> str:
     """JSON that is safe inside a script element: no text in it can end the element or begin a comment."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return (
@@ -48,7 +47,7 @@ def inert_json(value: Any) -> str:
     )
 
 
-def packed(value: Any) -> str:
+def packed(value: object) -> str:
     """JSON as gzip in base64, a quarter of its size: the page unpacks it itself. The same value gives the same text."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()

@@ -1,6 +1,6 @@
 """Sizes, times, settings and declarations in words; numbers of the fit are worded by scaling_fit."""
 
-from typing import Any
+from pipelines.report.frames import JsonObject
 
 
 def size(value: float) -> str:
@@ -19,7 +19,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """A setting of any shape in a few words: no braces, hashes cut to twelve digits."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
@@ -31,7 +31,7 @@ def plain(value: Any) -> str:
     return text[:12] if len(text) >= 32 and all(c in "0123456789abcdef" for c in text) else text
 
 
-def declaration(level: dict[str, Any]) -> str:
+def declaration(level: JsonObject) -> str:
     """A level's rules in one line, after those of its parent."""
     rules = level["declaration"]
     parts = [f"{level['extends']}, then" if level["extends"] else ""]
