@@ -9,14 +9,13 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed
 
 from training.calibrate import Rate, best_stack
 from training.memory import USABLE, device_bytes, token_bytes
-from training.plan import Plan, Stack, check_files, load_plan
+from training.plan import JsonObject, Plan, Stack, check_files, load_plan
 from training.restack import restacked
 from training.run import run_stack
 from training.tracking import TRACKERS, tracker
@@ -41,7 +40,7 @@ def main() -> int:
             plan = restacked(plan, arguments.out, _measure)
         track = tracker(arguments.track, arguments.out.resolve().name, arguments.out) if arguments.track else None
 
-        def show(line: dict[str, Any]) -> None:
+        def show(line: JsonObject) -> None:
             _show(line)
             if track is not None:
                 track(line)
@@ -76,14 +75,14 @@ def _join_ranks(local_rank: int) -> None:
     torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
 
 
-def _show(line: dict[str, Any]) -> None:
+def _show(line: JsonObject) -> None:
     fields = {key: value for key, value in line.items() if key not in ("time", "stack", "event") and value is not None}
     text = "  ".join(f"{key} {_short(value)}" for key, value in fields.items())
     sys.stdout.write(f"{line['stack']}  {line['event']:7} {text}\n")
     sys.stdout.flush()
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, list):
         return "/".join(_short(v) for v in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

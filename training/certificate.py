@@ -19,7 +19,7 @@ import torch
 from training.model import Architecture
 from training.order import RULE as ORDER_RULE
 from training.order import run_key
-from training.plan import Plan, Stack
+from training.plan import JsonObject, Plan, Stack
 
 ARITHMETIC = ("kernels", "model", "step", "schedule", "order", "tokens", "evaluate")
 
@@ -32,7 +32,7 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def certify(plan: Plan, stack: Stack, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+def certify(plan: Plan, stack: Stack, device: torch.device, dtype: torch.dtype) -> JsonObject:
     """{"certificate": hex, "held_equal": {...}, "recorded": {...}} for a stack; JSON types only."""
     recipes: dict[str, list[list[Any]]] = {}
     for other in plan.stacks:

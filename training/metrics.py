@@ -6,13 +6,13 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from training.checkpoint import CheckpointError, refused
+from training.plan import JsonObject
 
-Report = Callable[[dict[str, Any]], None]
+Report = Callable[[JsonObject], None]
 
 # Dense bfloat16 peak, FLOP/s, from the vendors' data sheets; by substring of the device name.
 PEAK_FLOPS = {
@@ -29,7 +29,7 @@ class Metrics:
         self.stack = folder.name
         self.report = report
 
-    def log(self, line: dict[str, Any]) -> None:
+    def log(self, line: JsonObject) -> None:
         line = {"time": round(time.time(), 3), "stack": self.stack, **line}
         text = json.dumps(line) + "\n"
         try:

@@ -15,6 +15,8 @@ from typing import Any
 
 from training.shapes import Shape
 
+JsonObject = dict[str, Any]
+
 
 class PlanError(ValueError):
     """A training plan that cannot be run as written."""
@@ -106,7 +108,7 @@ class Plan:
     keep_weights: str = "last"  # which branch ends keep their weights for export: last | all | none
     checkpoint_seconds: float = 300.0
     micro_batch: int = 0  # sequences per forward and backward and run; 0 = the whole batch
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)  # path beside plan.json -> bytes, blake2b; see check_files
+    files: dict[str, JsonObject] = field(default_factory=dict)  # path beside plan.json -> bytes, blake2b; see check_files
     deterministic: bool = False  # on a GPU: slower kernels, with which resuming after a kill is bit-identical (a CPU always is)
 
     def stack(self, stack_id: str) -> Stack:
@@ -146,7 +148,7 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def parse_plan(raw: dict[str, Any], base: Path) -> Plan:
+def parse_plan(raw: JsonObject, base: Path) -> Plan:
     """The plan in `raw` (the parsed JSON), its paths resolved against `base`. Raises PlanError."""
     if raw.get("version") != 1:
         raise PlanError(f"plan version is {raw.get('version')!r}; this code reads version 1")
@@ -182,7 +184,7 @@ def parse_plan(raw: dict[str, Any], base: Path) -> Plan:
     return plan
 
 
-def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:
+def _mapping(raw: JsonObject, key: str) -> JsonObject:
     value = raw.get(key)
     if not isinstance(value, dict) or not value:
         raise PlanError(f"plan: {key} must be a non-empty object, not {value!r}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +21,7 @@ from training.metrics import Metrics, Report, peak_flops
 from training.model import Architecture
 from training.observations import OBSERVATIONS, losses_table, observation_rows, write_table
 from training.order import Order, Rows, run_key
-from training.plan import Plan, Run, Stack
+from training.plan import JsonObject, Plan, Run, Stack
 from training.step import RECORD_STEPS, Snapshot, Trainer, resolve_precision
 from training.tokens import Batches, load_rows
 
@@ -256,7 +255,7 @@ class StackRun:
         if torch.distributed.is_initialized():
             torch.distributed.barrier()
 
-    def _log(self, line: dict[str, Any]) -> None:
+    def _log(self, line: JsonObject) -> None:
         if self.writes:
             self.metrics.log(line)
 
@@ -281,7 +280,7 @@ def _rows(plan: Plan, level: str, scratch: Path | None) -> Rows:
     return load_rows(plan.datasets[level].path, plan.context, plan.vocab_size, plan.eot, scratch)
 
 
-def write_certificate(folder: Path, certificate: dict[str, Any]) -> None:
+def write_certificate(folder: Path, certificate: JsonObject) -> None:
     """certificate.json beside the stack's tables."""
     text = json.dumps(certificate, indent=1) + "\n"
     with checkpoint.writing(folder / "certificate.json", len(text)) as aside:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from training.plan import JsonObject
 
 TRACKERS = ("tensorboard", "trackio", "wandb")
 SHOWN = ("loss", "lr", "grad_norm", "clipped", "tokens_per_second", "mfu")
 
 
-def tracker(name: str, project: str, folder: Path) -> Callable[[dict[str, Any]], None]:
+def tracker(name: str, project: str, folder: Path) -> Callable[[JsonObject], None]:
     """A `report` for `training.run.run_stack` that logs to `name`: one of TRACKERS, imported only here.
 
     Each stack is a run of its own, each run of the stack a series `loss/0`, `loss/1`, ... by tokens; branches are told
@@ -27,9 +28,9 @@ def tracker(name: str, project: str, folder: Path) -> Callable[[dict[str, Any]],
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise ValueError(f"the tracker {name!r} is not installed: pip install 'assay[tracking]'") from error
-    started: dict[str, Any] = {}
+    started: JsonObject = {}
 
-    def report(line: dict[str, Any]) -> None:
+    def report(line: JsonObject) -> None:
         if line["event"] != "train":
             return
         stack, values = line["stack"], _series(line)
@@ -48,7 +49,7 @@ def tracker(name: str, project: str, folder: Path) -> Callable[[dict[str, Any]],
     return report
 
 
-def _series(line: dict[str, Any]) -> dict[str, float]:
+def _series(line: JsonObject) -> dict[str, float]:
     """{"trunk/loss/0": 3.1, ...}: one number per series."""
     series: dict[str, float] = {}
     for key in SHOWN:

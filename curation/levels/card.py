@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import polars as pl
 import pyarrow as pa
@@ -129,7 +129,7 @@ def card(facts: CardFacts) -> str:
         for level in facts.levels
     ]
     licences = {licence or "other" for licence in facts.sources.values()}
-    head: dict[str, Any] = {
+    head: dict[str, object] = {
         "pretty_name": facts.title,
         "task_categories": ["text-generation"],
         "tags": ["assay", "data-curation"],

@@ -10,7 +10,6 @@ Leave one out: a level without one of its rules at a time. Which rule does the w
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -50,7 +49,7 @@ def noisy(text: str, uid: int, noise: float, seed: int) -> str:
     return WORD.sub(lambda _: next(drawn), text)
 
 
-def leave_one_out(name: str, declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def leave_one_out(name: str, declared: Mapping[str, object]) -> dict[str, dict[str, object]]:
     """Of a level as a study declares it, the levels without one of its own rules or edits at a time.
 
     They are named `<name>-without-<what>`, where what is the entry of `drop`, `keep` or `edit`, or `top`. What the level
@@ -66,7 +65,7 @@ def leave_one_out(name: str, declared: Mapping[str, Any]) -> dict[str, dict[str,
         without.append(("top", {key: value for key, value in declared.items() if key != "top"}))
     if len(without) < 2:
         raise ValueError(f"level {name!r} has {len(without)} rules of its own; leaving one out takes at least two")
-    family: dict[str, dict[str, Any]] = {}
+    family: dict[str, dict[str, object]] = {}
     for what, rest in without:
         slug = f"{name}-without-{re.sub(r'[^a-z0-9]+', '-', what.lower()).strip('-')}"
         same = sum(other == slug or other.startswith(f"{slug}-no") for other in family)

@@ -79,7 +79,7 @@ class Report:
     calibration: list[dict[str, float]]
     length_bias: dict[str, float]
     domains: dict[str, dict[str, float]]
-    settings: dict[str, Any]
+    settings: dict[str, object]
 
 
 @dataclass(frozen=True)

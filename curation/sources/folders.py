@@ -12,8 +12,11 @@ from typing import Any
 
 from fsspec.utils import glob_translate
 
+FileInfo = dict[str, Any]
+"""What fsspec tells of a file: its name, size, type, and what else the store knows."""
 
-def listing(pattern: str) -> tuple[str, list[dict[str, Any]]] | None:
+
+def listing(pattern: str) -> tuple[str, list[FileInfo]] | None:
     """(folder searched or "", description of each file) of an absolute path or glob; None where nothing is there.
 
     A description has `name`, `size`, `mtime` and, of a file that is not to be read, `unread`: why.
@@ -47,7 +50,7 @@ def _below(folder: Path, depth: int | None) -> Iterator[Path]:
                 (linked if entry.is_symlink() else folders).append(entry)
 
 
-def _described(file: Path) -> dict[str, Any]:
+def _described(file: Path) -> FileInfo:
     if not file.exists():
         return {"name": str(file), "unread": "link to nothing"}
     if not file.is_file():

@@ -4,13 +4,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
 from curation.sources import python_environment, storage
+from curation.sources.folders import FileInfo
 from curation.sources.source import COMPRESSED, SUFFIXES, Part, Slice, Source
 
 MAX_PARTS = 20_000  # files in one slice, so that a slice of tiny files stays a small message
@@ -99,7 +99,7 @@ def _unread(source: Source, directory: str, name: str) -> str | None:
     return "".join(PurePosixPath(name).suffixes[-2 if codec else -1 :]) or "without a suffix"
 
 
-def _stamp(info: dict[str, Any]) -> str:
+def _stamp(info: FileInfo) -> str:
     marks = ("ETag", "etag", "blob_id", "mtime", "LastModified", "last_modified")
     return str(next((info[mark] for mark in marks if info.get(mark)), ""))
 

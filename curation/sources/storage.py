@@ -18,6 +18,7 @@ import fsspec
 import pyarrow as pa
 
 from curation.sources import folders
+from curation.sources.folders import FileInfo
 from curation.sources.source import COMPRESSED
 
 if sys.version_info >= (3, 14):
@@ -43,7 +44,7 @@ def stored(path: str) -> tuple[str, str | None]:
     return (suffixes[-1] if suffixes else ""), None
 
 
-def listing(pattern: str) -> tuple[str, list[dict[str, Any]]] | None:
+def listing(pattern: str) -> tuple[str, list[FileInfo]] | None:
     """The files that a path, directory, glob or URL stands for, as (directory searched or "", description of each, its `name`
     something to open, see `folders.listing`); None where nothing is there. Hidden files are listed too."""
     if not is_remote(pattern):
@@ -187,7 +188,7 @@ def _filesystem(location: str) -> tuple[Any, str]:
         raise ValueError(f"{location}: {error}") from error
 
 
-def _options(protocol: str) -> dict[str, Any]:
+def _options(protocol: str) -> dict[str, object]:
     """What makes a silent store fail after `TIMEOUT` seconds; the defaults are five minutes (http) and more."""
     if protocol in ("http", "https"):
         import aiohttp
@@ -211,14 +212,14 @@ def _naming(location: str) -> Iterator[None]:
         raise OSError(f"{location} could not be read: {reason}; check the address, the credentials and the store") from error
 
 
-def _glob(fs: Any, path: str) -> list[dict[str, Any]]:
+def _glob(fs: Any, path: str) -> list[FileInfo]:
     try:
         return [info for info in fs.glob(path, detail=True).values() if info["type"] == "file"]
     except FileNotFoundError:  # some stores say so of the folder
         return []
 
 
-def _info(fs: Any, path: str) -> dict[str, Any] | None:
+def _info(fs: Any, path: str) -> FileInfo | None:
     try:
         return fs.info(path)
     except FileNotFoundError as error:
