@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.distributed
 
-from training.calibrate import Rate, best_stack
+from training.calibrate import Rate, Workload, best_stack
 from training.memory import USABLE, device_bytes, token_bytes
 from training.plan import JsonObject, Plan, Stack, check_files, load_plan
 from training.restack import restacked
@@ -58,10 +58,11 @@ def main() -> int:
 
 def _measure(plan: Plan, stack: Stack) -> list[Rate]:
     budget = USABLE * device_bytes(torch.device("cuda")) - token_bytes(plan.vocab_size, stack.tokens[-1], len(stack.runs))
-    rates = best_stack(
-        plan.shapes[stack.shape], plan.vocab_size, plan.context, stack.batch_tokens, len(stack.runs), budget,
-        plan.precision, plan.threads, document_mask=plan.document_mask,
+    work = Workload(
+        plan.shapes[stack.shape], plan.vocab_size, plan.context, stack.batch_tokens, plan.precision, plan.threads,
+        plan.document_mask,
     )  # fmt: skip
+    rates = best_stack(work, len(stack.runs), budget)
     for rate in rates:
         line = {"stack": stack.id, "event": "measured", "runs": rate.runs}
         _show(line | {"tokens_per_second": rate.tokens_per_second, "bytes": rate.peak_bytes})

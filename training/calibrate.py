@@ -44,28 +44,31 @@ class Estimate:
     peak_bytes: int
 
 
-def calibrate(
-    shape: Shape,
-    vocab_size: int,
-    context: int,
-    batch_tokens: int,
-    runs: int = 1,
-    precision: str = "auto",
-    threads: int = 1,
-    seconds: float = 1.0,
-    document_mask: bool = False,
-) -> Rate:
-    """Train `runs` runs of `shape` for about `seconds` (at least three steps) on random tokens; the median step counts.
+@dataclass(frozen=True)
+class Workload:
+    """What every run of a stack does, step by step."""
+
+    shape: Shape
+    vocab_size: int
+    context: int
+    batch_tokens: int
+    precision: str = "auto"
+    threads: int = 1
+    document_mask: bool = False
+
+
+def calibrate(work: Workload, runs: int = 1, seconds: float = 1.0) -> Rate:
+    """Train `runs` runs for about `seconds` (at least three steps) on random tokens; the median step counts.
 
     Raises torch.OutOfMemoryError where a GPU cannot hold them.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(work.threads)
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    sequences = batch_tokens // context
-    windows = np.random.default_rng(0).integers(0, vocab_size, (4 * sequences, context + 1)).astype(np.uint32)
-    architecture = Architecture(shape, vocab_size)
-    dtype = resolve_precision(precision, device)
+    sequences = work.batch_tokens // work.context
+    windows = np.random.default_rng(0).integers(0, work.vocab_size, (4 * sequences, work.context + 1)).astype(np.uint32)
+    architecture = Architecture(work.shape, work.vocab_size)
+    dtype = resolve_precision(work.precision, device)
     trainer = Trainer(
         architecture,
         Batches([windows] * runs, sequences, device),
@@ -73,7 +76,7 @@ def calibrate(
         (1e-3,) * runs,
         Optimizer(),
         dtype,
-        masked_eot=0 if document_mask else None,
+        masked_eot=0 if work.document_mask else None,
     )
     trainer.set_schedule(np.ones(100_000, dtype=np.float32))
     if device.type == "cuda":
@@ -88,10 +91,10 @@ def calibrate(
             trainer.advance()
         _synchronize(device)
         times.append((time.perf_counter() - began) / block)
-    peak = step_bytes(shape, vocab_size, context, batch_tokens, runs, dtype)
+    peak = step_bytes(work.shape, work.vocab_size, work.context, work.batch_tokens, runs, dtype)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated()
-    return Rate(runs, runs * batch_tokens / float(np.median(times)), int(peak))
+    return Rate(runs, runs * work.batch_tokens / float(np.median(times)), int(peak))
 
 
 def estimate(plan: Plan, stack: Stack, rate: Rate, evaluation_tokens: int) -> Estimate:
@@ -106,29 +109,19 @@ def estimate(plan: Plan, stack: Stack, rate: Rate, evaluation_tokens: int) -> Es
     return Estimate(tokens, per_token * (tokens + evaluated / 3), seconds, rate.peak_bytes)
 
 
-def best_stack(
-    shape: Shape,
-    vocab_size: int,
-    context: int,
-    batch_tokens: int,
-    runs: int,
-    budget_bytes: float,
-    precision: str = "auto",
-    threads: int = 1,
-    seconds: float = 1.0,
-    document_mask: bool = False,
-) -> list[Rate]:
+def best_stack(work: Workload, runs: int, budget_bytes: float, seconds: float = 1.0) -> list[Rate]:
     """Measured ways to train `runs` runs within `budget_bytes`, the fastest first: one at a time, half as many as fit at
     once, and as many as fit. Empty where not even one run fits."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = resolve_precision(precision, device)
-    most = stack_size(shape, vocab_size, context, batch_tokens, runs, budget_bytes, dtype, device.type)
+    dtype = resolve_precision(work.precision, device)
+    size = work.shape, work.vocab_size, work.context, work.batch_tokens
+    most = stack_size(*size, runs, budget_bytes, dtype, device.type)
     rates = []
     if not most and device.type == "cpu":
         return []  # a GPU refuses what it cannot hold, a CPU is brought down by it
-    for size in sorted({1, evenly(runs, -(-most // 2)), most} if most else {1}):
+    for together in sorted({1, evenly(runs, -(-most // 2)), most} if most else {1}):
         try:
-            rate = calibrate(shape, vocab_size, context, batch_tokens, size, precision, threads, seconds, document_mask)
+            rate = calibrate(work, together, seconds)
         except torch.OutOfMemoryError:
             break
         finally:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from plain import PlainLoop
 
-from training.calibrate import calibrate
+from training.calibrate import Workload, calibrate
 from training.metrics import peak_flops
 from training.recipe import recipe
 from training.schedule import tokens_of_ladder
@@ -90,7 +90,7 @@ def main() -> None:
         rows = [("plain compiled" if cuda else "plain", plain)]
         for runs in arguments.runs:
             try:
-                measured = calibrate(shape, arguments.vocab, arguments.context, batch, runs, seconds=arguments.seconds)
+                measured = calibrate(Workload(shape, arguments.vocab, arguments.context, batch), runs, arguments.seconds)
                 rows.append((f"stacked {runs}", measured.tokens_per_second))
             except torch.OutOfMemoryError:
                 print(f"{name:6} stacked {runs}: out of memory")

@@ -17,7 +17,7 @@ import torch
 from pipelines.engine.executor import Executor, Resources
 from pipelines.runs.ladder import Rung, rungs
 from pipelines.study.study import Study, StudyError
-from training.calibrate import Rate, best_stack
+from training.calibrate import Rate, Workload, best_stack
 from training.memory import USABLE, device_bytes, evenly, ranks_or_micro_batch, stack_size
 from training.step import resolve_precision
 
@@ -69,11 +69,11 @@ def measure(study: Study, rung: Rung, runs: int, share: float, token_bytes: int)
     """(bytes that a stack may take, rates of stacks of this shape, the fastest first) on this worker's GPU."""
     device = gpu()
     budget = USABLE * share * device_bytes(device) - token_bytes
-    rates = best_stack(
-        rung.shape, study.tokenizer.vocab_size, study.ladder.context, rung.batch_tokens, runs, budget,
-        study.ladder.precision, study.ladder.threads,
+    work = Workload(
+        rung.shape, study.tokenizer.vocab_size, study.ladder.context, rung.batch_tokens, study.ladder.precision,
+        study.ladder.threads,
     )  # fmt: skip
-    return budget, rates
+    return budget, best_stack(work, runs, budget)
 
 
 def gpu() -> torch.device:

@@ -81,7 +81,7 @@ def costs(study: "Study", seconds: float) -> list[ShapeCost]:
     """One row per shape of the ladder; each is measured for `seconds`."""
     from pipelines.runs.ladder import rungs
     from pipelines.runs.training_plan import plan_body
-    from training.calibrate import calibrate, estimate
+    from training.calibrate import Workload, calibrate, estimate
     from training.plan import Run, parse_plan
 
     levels, seeds, rows = list(study.levels), study.ladder.seeds, []
@@ -89,9 +89,8 @@ def costs(study: "Study", seconds: float) -> list[ShapeCost]:
     for rung in rungs(study):
         stack = rung.stack("s", [Run(level, 0) for level in levels])
         plan = parse_plan(plan_body(study, [stack], data, {"path": ".", "digest": ""}, ""), Path())
-        rate = calibrate(
-            rung.shape, plan.vocab_size, plan.context, rung.batch_tokens, len(levels), plan.precision, plan.threads, seconds
-        )  # fmt: skip
+        work = Workload(rung.shape, plan.vocab_size, plan.context, rung.batch_tokens, plan.precision, plan.threads)
+        rate = calibrate(work, len(levels), seconds)
         cost = estimate(plan, plan.stacks[0], rate, EVALUATION_SETS * study.evaluation.tokens_per_set)
         rows.append(
             ShapeCost(

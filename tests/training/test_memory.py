@@ -53,10 +53,10 @@ def test_the_memory_estimate_holds():
     """Against the process's own high-water mark, within a factor of two (a CPU has no allocator to ask)."""
     code = (
         "import resource, torch\n"
-        "from training.calibrate import calibrate\n"
+        "from training.calibrate import Workload, calibrate\n"
         "from training.shapes import SHAPES\n"
         "base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "rate = calibrate(SHAPES['1.3m'], 4096, 256, 8192, runs=2, seconds=0.1)\n"
+        "rate = calibrate(Workload(SHAPES['1.3m'], 4096, 256, 8192), runs=2, seconds=0.1)\n"
         "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) * 1024 / rate.peak_bytes)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -67,7 +67,7 @@ def test_the_memory_estimate_holds():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ["1.3m", "39m"])
 def test_the_memory_estimate_holds_on_a_gpu(name):
-    from training.calibrate import calibrate
+    from training.calibrate import Workload, calibrate
 
-    rate = calibrate(SHAPES[name], 8192, 512, 32_768, runs=3, seconds=0.1)
+    rate = calibrate(Workload(SHAPES[name], 8192, 512, 32_768), runs=3, seconds=0.1)
     assert 0.5 < step_bytes(SHAPES[name], 8192, 512, 32_768, 3, torch.bfloat16, "cuda") / rate.peak_bytes < 2
