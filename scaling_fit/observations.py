@@ -6,7 +6,6 @@ A row is one (run, evaluation set): parameters N, training tokens D, loss in nat
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 
@@ -81,7 +80,7 @@ class Observations:
 
 
 def observations(
-    table: Any,
+    table: object,
     *,
     columns: Mapping[str, str] | None = None,
     parameters: str = "auto",

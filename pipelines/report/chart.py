@@ -63,7 +63,7 @@ def standalone(chart: Chart, eval_set: str | None) -> Spec:
     return json.loads(resolved(json.dumps(spec)))
 
 
-def _name_levels(spec: Any) -> None:
+def _name_levels(spec: object) -> None:
     """Give back the legend of levels that the page draws itself."""
     if isinstance(spec, dict):
         colour = spec.get("encoding", {}).get("color", {})

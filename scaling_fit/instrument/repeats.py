@@ -6,7 +6,6 @@ mean per cell. Shape suffixes: N points, C trunks, K cells.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ class Repeats:
     cells: int
 
 
-def measure(table: Any, eval_set: str | None = None) -> Repeats:
+def measure(table: object, eval_set: str | None = None) -> Repeats:
     """Row and trunk noise of repeated runs on one evaluation set (default "heldout" if there, else the first).
 
     table: anything `observations` reads. Errors: ValueError where no cell has two seeds, or the set is not in the table.
@@ -56,7 +55,7 @@ def measure(table: Any, eval_set: str | None = None) -> Repeats:
     return Repeats(sd, sd * float(np.sqrt(RATIOS[best])), float(max(C - shapes, 1)), C, K)
 
 
-def trunk_noise(table: Any) -> dict[str, tuple[float, float]]:
+def trunk_noise(table: object) -> dict[str, tuple[float, float]]:
     """Evaluation set -> the trunks' standard deviation of log loss and its degrees of freedom."""
     data = observations(table)
     found = {name: measure(data, name) for name in data.eval_sets}

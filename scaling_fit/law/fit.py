@@ -6,9 +6,9 @@ Shape suffixes: R replicates, N points, P global parameters, Q parameters of one
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import fdtrc
 
 from scaling_fit.checks import Fault, check
@@ -64,7 +64,7 @@ class Fit:
     def values(self, group: str | None = None) -> dict[str, float]:
         return {name: interval.value for name, interval in self.intervals[group or self.groups[0]].items()}
 
-    def predict(self, N: Any, D: Any, U: Any = np.inf, group: str | None = None) -> Array:
+    def predict(self, N: ArrayLike, D: ArrayLike, U: ArrayLike = np.inf, group: str | None = None) -> Array:
         """Loss (nats/token) at N parameters and D tokens, of which U unique; broadcasts."""
         N, D, U = (np.asarray(x, float) for x in np.broadcast_arrays(N, D, U))
         design = self.law.design(Inputs(N.ravel(), D.ravel(), U.ravel()), self.grouped.pivot)
@@ -158,7 +158,7 @@ class Fit:
 
 
 def fit(
-    table: Any,
+    table: object,
     *,
     law: str = "additive",
     objective: str | Objective = "huber",
@@ -255,8 +255,9 @@ def fit(
         }
     flags = _flags(laid, data, theta_P, theta_RP, found)
     if chosen.needs == "ND" and groups is None and not fixed and along_ray(data):
-        asked: Any = {"intervals": intervals, "replicates": replicates, "confidence": confidence, "seed": seed}
-        ray = fit(data, law="data", objective=goal, **asked)
+        ray = fit(
+            data, law="data", objective=goal, intervals=intervals, replicates=replicates, confidence=confidence, seed=seed
+        )
         values = [f"{n} {show(one.value)} [{show(one.low)}, {show(one.high)}]" for n, one in ray.intervals["all"].items()]
         along = f"{ray.law.formula} with {', '.join(values)}"
         flags = (f"N and D lie on one ray: these runs show only the law along it, {along}", *flags)

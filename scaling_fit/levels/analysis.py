@@ -1,7 +1,6 @@
 """One call from a table of runs to everything a report needs: `analyse("runs.csv", Settings(baseline="raw"))`."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -52,7 +51,7 @@ class Prepared:
         )
 
 
-def analyse(table: Any, settings: Settings = DEFAULTS, *, noise: Any = None) -> Result:
+def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = None) -> Result:
     """Compare every level with the baseline on every evaluation set.
 
     table: anything `observations` reads. noise: a table of repeated runs (`assay noise`); where the table itself repeats no
@@ -99,7 +98,7 @@ def analyse(table: Any, settings: Settings = DEFAULTS, *, noise: Any = None) -> 
     )
 
 
-def prepare(table: Any, settings: Settings) -> Prepared:
+def prepare(table: object, settings: Settings) -> Prepared:
     """Check the table, and put the defaults of the settings in place. Errors: as `analyse`."""
     data = observations(table)
     faults = check(data)
@@ -207,6 +206,6 @@ def _answer(
     )
 
 
-def faults_of(table: Any) -> tuple[Fault, ...]:
+def faults_of(table: object) -> tuple[Fault, ...]:
     """The design and data faults of a table, without fitting (`assay fit --check`)."""
     return check(observations(table))
