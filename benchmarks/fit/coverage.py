@@ -11,9 +11,9 @@ error and the noise.
 import argparse
 import csv
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -152,20 +152,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of published tables (besiroglu_chinchilla, gadre_overtraining, ...)")
     parser.add_argument("--only", default=",".join(DESIGNS))
     asked = parser.parse_args()
-    cases = [simulated(d, law, k) for d in asked.only.split(",") for law in LAWS for k in range(asked.seeds)]
-    cases += published(asked.data) if asked.data else []
-    found: dict[tuple[str, str], list] = defaultdict(list)
-    for case in cases:
-        for band, both in judge(case).items():
-            found[case.group, band].append(both)
+    cases = (simulated(d, law, k) for d in asked.only.split(",") for law in LAWS for k in range(asked.seeds))
+    if asked.data:
+        cases = chain(cases, published(asked.data))
     print("| runs | beyond | tables | covered | half-width | error | usual: covered | half-width | error |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for (group, band), tables in found.items():
-        covered = np.mean([(np.abs(error) <= half).mean(1) for error, half in tables], axis=0)
-        width = np.median([np.median(half, axis=1) for _, half in tables], axis=0)
-        size = np.sqrt(np.mean([(error**2).mean(1) for error, _ in tables], axis=0))
-        ways = " | ".join(f"{100 * covered[k]:.0f} % | {width[k]:.2f} % | {size[k]:.2f} %" for k in range(2))
-        print(f"| {group} | {band} | {len(tables)} | {ways} |", flush=True)
+    for group, members in groupby(cases, key=lambda case: case.group):
+        found = [judge(case) for case in members]
+        for band in BANDS:
+            tables = [one[band] for one in found if band in one]
+            covered = np.mean([(np.abs(error) <= half).mean(1) for error, half in tables], axis=0)
+            width = np.median([np.median(half, axis=1) for _, half in tables], axis=0)
+            size = np.sqrt(np.mean([(error**2).mean(1) for error, _ in tables], axis=0))
+            ways = " | ".join(f"{100 * covered[k]:.0f} % | {width[k]:.2f} % | {size[k]:.2f} %" for k in range(2))
+            print(f"| {group} | {band} | {len(tables)} | {ways} |", flush=True)
 
 
 if __name__ == "__main__":

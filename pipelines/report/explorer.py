@@ -49,6 +49,7 @@ def data(facts: Facts) -> dict[str, Json] | None:
         "unique": encode(first.budget.unique_tokens),
         "r_star": first.budget.r_star,
         "D": [min(tested), max(tested)],
+        "C": first.budget.observed[1],
         "reach": REACH,
         "confidence": facts.fit.settings.confidence,
         "chart": chart(facts, [min(tested) / 2, max(tested) * REACH]),

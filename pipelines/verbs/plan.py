@@ -75,7 +75,7 @@ def plan(
         from scaling_fit.levels.budget import budget_report
         from scaling_fit.levels.calibrate import calibrate
 
-        points, pools = [point for text in at for point in _points(text)], assignments(unique, "--unique", "LEVEL=TOKENS")
+        points, pools = [point for text in at for point in points_of(text)], assignments(unique, "--unique", "LEVEL=TOKENS")
         data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore))
         name = eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
         prepared = prepare(data, Settings(baseline, name, confidence=confidence))
@@ -106,7 +106,7 @@ def plan(
         typer.echo(f"- {level}: {text}")
 
 
-def _points(text: str) -> list[tuple[float, float]]:
+def points_of(text: str) -> list[tuple[float, float]]:
     """`N,D`, or the rows of a CSV file. Raises ValueError for what is no number, by row as a spreadsheet counts them."""
     if not text.lower().endswith(".csv"):
         try:

@@ -1,7 +1,7 @@
 "use strict";
 // The explorer: the fitted law in a few lines, sliders on a log scale, and one chart.
 const explorer = (() => {
-  const { sets, by_shape, shapes, levels, baseline, first, cost, unique, r_star, D: tested, reach, confidence, chart } = assay.json("explorer-data");
+  const { sets, by_shape, shapes, levels, baseline, first, cost, unique, r_star, D: tested, C: most_C, reach, confidence, chart } = assay.json("explorer-data");
   const $ = (id) => document.getElementById(id);
   const price = (N) => Math.exp(cost.intercept) * N ** cost.slope; // FLOPs per token
   const N_range = by_shape ? [shapes[0].N, shapes.at(-1).N] : [shapes[0].N / 4, shapes.at(-1).N * 64];
@@ -23,13 +23,14 @@ const explorer = (() => {
     return rest + p.B * N ** (p.kappa ?? 0) * fresh ** -p.beta;
   }
 
-  // How far scaling_fit's band is from its curve, as [low/loss, high/loss], at a tested shape; null where it gives none.
+  // scaling_fit's forecasts at a tested shape over the law there, as [ln D, low, high, loss]; null where it gives no interval.
   const bands = new Map();
   function bandsOf(name, level, shape) {
     const key = `${name}\0${level}\0${shape}`;
     if (!bands.has(key)) {
       bands.set(key, assay.tables.curves.filter((r) => r.eval_set === name && r.level === level && r.shape === shape)
-        .map((r) => [Math.log(r.D), r.low === null ? null : r.low / r.loss, r.high === null ? null : r.high / r.loss]));
+        .map((r) => [r, predict(name, level, shape, shapes.find((s) => s.name === shape).N, r.D)])
+        .map(([r, law]) => [Math.log(r.D), ...[r.low, r.high, r.loss].map((end) => end === null ? null : end / law)]));
     }
     return bands.get(key);
   }
@@ -39,10 +40,11 @@ const explorer = (() => {
     const k = Math.max(1, rows.findIndex((r) => r[0] >= x - 1e-5)), [a, b] = [rows[k - 1], rows[k]];
     if (!b || a[1] === null || b[1] === null) return null;
     const t = Math.min(Math.max((x - a[0]) / (b[0] - a[0]), 0), 1);
-    return [1, 2].map((i) => a[i] + t * (b[i] - a[i]));
+    return [1, 2, 3].map((i) => a[i] + t * (b[i] - a[i]));
   }
+  // [low, high, expected] of a run's loss.
   function interval(name, level, shape, N, D, U) {
-    const fresh = worth(D, U), loss = predict(name, level, shape, N, D, U);
+    const fresh = worth(D, U), law = predict(name, level, shape, N, D, U);
     let found;
     if (by_shape) found = ratios(bandsOf(name, level, shape), fresh);
     else {
@@ -53,7 +55,12 @@ const explorer = (() => {
       const t = hi === lo ? 1 : Math.log(N / lo.N) / Math.log(hi.N / lo.N);
       found = a && b ? a.map((v, i) => v + t * (b[i] - v)) : null;
     }
-    return found && found.map((ratio) => ratio * loss);
+    return found && found.map((ratio) => ratio * law);
+  }
+
+  // The forecast where there is one, else the law.
+  function expected(...run) {
+    return interval(...run)?.[2] ?? predict(...run);
   }
 
   // The best size for C FLOPs: among the tested shapes, or over a grid from 4x below to 64x above them.
@@ -105,8 +112,8 @@ const explorer = (() => {
 
   function say() {
     const { level, shape, N, D, U } = state, C = price(N) * D;
-    const loss = predict(set, level, shape, N, D, U), ends = interval(set, level, shape, N, D, U);
-    const other = predict(set, baseline, shape, N, D, unique[baseline] ?? Infinity);
+    const ends = interval(set, level, shape, N, D, U), loss = expected(set, level, shape, N, D, U);
+    const other = expected(set, baseline, shape, N, D, unique[baseline] ?? Infinity);
     const same = tokensFor(set, baseline, shape, N, loss) / D, best = optimum(set, level, C, U);
     $("out-d").textContent = short(D); $("out-n").textContent = short(N); $("out-c").textContent = `${power(C)} FLOPs`; $("out-u").textContent = short(U);
     $("say-loss").textContent = loss.toFixed(4);
@@ -116,8 +123,10 @@ const explorer = (() => {
     $("say-best").textContent = by_shape ? best.name : short(best.N);
     $("say-best-loss").textContent = `${best.loss.toFixed(3)} at ${short(best.D)} tokens${by_shape ? ", of the tested sizes" : ""}`;
     $("say-ratio").textContent = short(D / N);
-    const out = D / tested[1];
-    $("say-range").textContent = out > 1.001 ? `D is ${short(out)}× past the tested range` : D < tested[0] * 0.999 ? "below the tested range" : "inside the tested range";
+    const sizes = [shapes[0].N, shapes.at(-1).N];
+    const past = [["compute", C / most_C], ["N", Math.max(N / sizes[1], sizes[0] / N)], ["D", Math.max(D / tested[1], tested[0] / D)]]
+      .filter(([, factor]) => factor > 1.001).map(([axis, factor]) => `${short(factor)}× ${axis}`);
+    $("say-range").textContent = past.length ? `beyond the data by ${past.join(", ")}` : "inside the tested range";
     return { run: [{ level, D, loss }], best: [{ D: best.D, loss: best.loss }].filter((b) => b.D >= D_range[0] && b.D <= D_range[1]) };
   }
 

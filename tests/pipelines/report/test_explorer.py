@@ -11,7 +11,9 @@ from pipelines.report import page
 from pipelines.report.facts import Facts
 from scaling_fit import Result
 from scaling_fit.levels.budget import plan, worth
+from scaling_fit.levels.calibrate import Calibration
 from scaling_fit.levels.compare import Comparison
+from scaling_fit.levels.price import price
 
 PREDICT = "([set, level, shape, N, D, U]) => explorer.predict(set, level, shape, N, D, U ?? Infinity)"
 
@@ -39,7 +41,7 @@ def test_predictions_and_optimum_equal_scaling_fit_for_any_size(
                 theirs = math.exp(whole.log_loss(level, "s", np.array([N]), np.array([D]))[0, 0])
                 assert tab.evaluate(PREDICT, ["heldout", level, "s", N, D, None]) == pytest.approx(theirs, abs=5e-5)
     budgets = np.array([1e13, 1e14, 1e15])
-    made = plan(whole, budgets, replicates=2)
+    made = plan(whole, Calibration(price(whole)), budgets, replicates=2)
     for k, C in enumerate(budgets):
         best = tab.evaluate("C => explorer.optimum('heldout', 'top', C, Infinity)", C)
         assert best["loss"] == pytest.approx(math.exp(made.loss["top"][0, k]), abs=5e-5)
@@ -56,9 +58,9 @@ def test_repeats_equal_scaling_fit(facts: Facts, written: Path, open_page):
 def test_interval_at_a_tested_size_is_the_fitted_band(facts: Facts, written: Path, open_page):
     tab = open_page(written / "index.html").tab
     curve = next(c for c in facts.fit.fits["heldout"].curves if c.level == "top" and c.shape == "m")
-    for k in (0, 9, 20):
+    for k in (0, 9, 20, -1):
         ends = tab.evaluate("D => explorer.interval('heldout', 'top', 'm', 1.2e6, D, Infinity)", curve.D[k])
-        assert ends == pytest.approx([curve.low[k], curve.high[k]], abs=2e-3)
+        assert ends == pytest.approx([curve.low[k], curve.high[k], curve.loss[k]], abs=2e-3)
     assert tab.evaluate("explorer.interval('heldout', 'top', 'm', 1.2e6, 1e13, Infinity)") is None, "no ground that far out"
     assert tab.evaluate("explorer.interval('heldout', 'top', 'm', 1.2e6, 1e5, Infinity)") is None, "nor below what was tested"
 
@@ -77,13 +79,16 @@ def test_sliders_move_the_numbers_and_the_chart(written: Path, analysis: Result,
     tab.select_option("#dial-level", "top")
     tab.select_option("#dial-shape", "s")
     chart = tab.inner_html("#explorer-chart svg")
+    curve = next(c for c in analysis.fits["heldout"].curves if c.level == "top" and c.shape == "s")
     for slider, place in (("#dial-d", 250), ("#dial-d", 700), ("#dial-c", 300), ("#dial-u", 100)):
         before = tab.inner_text("#say-loss")
         tab.fill(slider, str(place))
         tab.wait_for_function("before => document.getElementById('say-loss').textContent !== before", arg=before)
         state = tab.evaluate("({...explorer.state, U: Math.min(explorer.state.U, 1e18)})")
         fresh = float(worth(np.array([state["D"]]), state["U"])[0])
-        assert float(tab.inner_text("#say-loss")) == pytest.approx(analysis.predict("top", "s", fresh)[0], abs=1.01e-4)
+        law = analysis.predict("top", "s", np.array([fresh, *curve.D]))
+        ahead = np.interp(np.log(fresh), np.log(curve.D), curve.loss / law[1:], left=1.0, right=1.0)
+        assert float(tab.inner_text("#say-loss")) == pytest.approx(law[0] * ahead, abs=1.01e-4)
     tab.wait_for_function("before => document.querySelector('#explorer-chart svg').innerHTML !== before", arg=chart)
     before = tab.inner_text("#say-loss")
     tab.select_option("#eval-set", "domain:docs")

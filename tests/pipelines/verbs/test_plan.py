@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.verbs.plan import points_of
 from scaling_fit.levels.design import TRUTH
 
 
@@ -18,6 +19,18 @@ def test_plan_prices_and_forecasts(assay, tables: Path) -> None:
     assert [row["level"] for row in body["plan"]] == ["raw", "dedup"]
     assert body["plan"][0]["N"] * body["plan"][0]["D"] * 6 == pytest.approx(1e19, rel=1e-6)
     truth = TRUTH["E"] + TRUTH["A"] * 8e7 ** -TRUTH["alpha"] + TRUTH["B"] * 4e10 ** -TRUTH["beta"]
-    raw = body["forecast"][0]["loss"]
-    assert raw["low"] < truth < raw["high"]
+    raw = body["forecast"][0]
+    assert raw["loss"]["low"] < truth < raw["loss"]["high"]
+    assert raw["beyond"]["D"] == pytest.approx(2)
     assert "| budget | level |" in assay("plan", tables / "two.csv", "--unique", "dedup=1e9").output
+
+
+def test_points_are_given_by_number_or_by_table(tmp_path: Path) -> None:
+    (tmp_path / "ahead.csv").write_text("N,D,note\n1e9,2e10,a\n3e9,6e10,b\n")
+    assert points_of("1e9,2e10") == [(1e9, 2e10)]
+    assert points_of(str(tmp_path / "ahead.csv")) == [(1e9, 2e10), (3e9, 6e10)]
+    (tmp_path / "wrong.csv").write_text("N,D\n1e9,2e10\n3e9,many\n")
+    with pytest.raises(ValueError, match=r"row 3: .*many.* has no numbers N and D"):
+        points_of(str(tmp_path / "wrong.csv"))
+    with pytest.raises(ValueError, match="write N,D as two numbers"):
+        points_of("1e9")
