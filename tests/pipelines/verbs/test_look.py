@@ -83,3 +83,21 @@ def test_mistakes_say_what_there_is(curated, arguments, message):
     result = runner.invoke(app, [arguments[0], str(folder / "study.yaml"), *arguments[1:], "-w", str(folder / "work")])
     assert result.exit_code == 2
     assert message in result.stderr.replace("\n", " ")
+
+
+def test_looking_writes_nothing(curated):
+    """Once it replaced the table and the cards at the top of the work directory by those of the study that was looked at."""
+    folder, _, made = curated
+    work = folder / "work"
+    (work / "observations.parquet").write_bytes(b"another study's")
+    (work / made.levels["top"].step.path / "dataset.json").write_bytes(b"kept by hand")
+
+    def state() -> dict[str, tuple[int, bytes]]:
+        return {str(p): (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(work.rglob("*")) if p.is_file()}
+
+    before = state()
+    answer(folder, "explain", "0")
+    answer(folder, "inspect", "clean", "--rule", "n_words", "-n", "1")
+    answer(folder, "diff", "raw", "top")
+    assert answer(folder, "run", "--dry-run")["to_be_made_from"]
+    assert state() == before
