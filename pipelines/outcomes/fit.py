@@ -54,7 +54,8 @@ def analyse_table(out: Output, workdir: Workdir, path: str, noise: list[str], as
         result = analyse(table, replace(asked, eval_sets=shared), noise=repeated)
     except ValueError as error:
         raise StudyError(f"fit: {error}") from None
-    out.write_json("fit.json", encode(result))
+    with out.writing("fit.json") as file:  # levels in the order of the study, not of the alphabet
+        file.write((result.to_json(indent=1) + "\n").encode())
     with out.writing("summary.txt") as file:
         file.write(summary(result).encode())
     return {"verdict": result.answer.choice}
