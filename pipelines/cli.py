@@ -3,6 +3,8 @@
 `assay --help`, and the completion of a verb's name, need the names, panels and first sentences of the table alone.
 """
 
+import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -102,6 +104,9 @@ def assay(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
     """Measure what data curation does to scaling laws: curate, train matched models, fit, decide."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding gets a question mark, not a traceback
     if show_version:
         typer.echo(f"assay {version('assay')}")
     elif context.invoked_subcommand is None:

@@ -60,7 +60,7 @@ def declared(pool: Manifest, signals: dict[str, JsonObject], base: Path) -> list
         except FileNotFoundError as error:
             raise StudyError(f"signals.{name}: {error}") from None
         config = dict(signal.params) | params | ({"contents": digests} if digests else {})
-        wanted.append(Signal(Step(f"signals/{name}", config, {"pool": pool}), signal.compute, values))
+        wanted.append(Signal(Step(f"signals/{name}", config, {"pool": pool}, signal.version), signal.compute, values))
     return wanted
 
 

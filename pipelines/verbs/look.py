@@ -29,7 +29,7 @@ def inspect(
 
     Example: `assay inspect configs/quickstart.yaml filtered --rule mean_word_length`
     """
-    with opened(study_file, overrides, workdir) as (context, study, base):
+    with opened(study_file, overrides, workdir, writes=False) as (context, study, base):
         from pipelines import run_study
         from pipelines.outcomes import looking
 
@@ -61,7 +61,7 @@ def explain(
 
     Example: `assay explain configs/quickstart.yaml 12`
     """
-    with opened(study_file, overrides, workdir) as (context, study, base):
+    with opened(study_file, overrides, workdir, writes=False) as (context, study, base):
         from pipelines import run_study
         from pipelines.outcomes import looking
 
@@ -103,7 +103,7 @@ def diff(
 
     Example: `assay diff configs/quickstart.yaml raw filtered`
     """
-    with opened(study_file, overrides, workdir) as (context, study, base):
+    with opened(study_file, overrides, workdir, writes=False) as (context, study, base):
         from pipelines import run_study
         from pipelines.outcomes import looking
 

@@ -1,7 +1,7 @@
 """The study opened in its work directory, for every verb over a study."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 @contextmanager
 def opened(
     study_file: Path, overrides: list[str], workdir: str, address: str = "", workers: int | None = None,
-    executor: str = "in-process",
+    executor: str = "in-process", *, writes: bool = True,
 ) -> "Iterator[tuple[Context, Study, Path]]":  # fmt: skip
-    """The study, its context, and the folder that its relative paths start from, under `plain_errors`."""
+    """The study, its context, and the folder that its relative paths start from, under `plain_errors`; a verb that `writes` has
+    the work directory to itself."""
     from rich.console import Console
 
     from pipelines.engine.executor import open_executor
+    from pipelines.engine.lock import locked
     from pipelines.engine.progress import Progress
     from pipelines.engine.run import Context
     from pipelines.engine.workdir import Workdir
@@ -34,5 +36,6 @@ def opened(
         if place.is_local:
             place = Workdir(str(Path(place.full("")).resolve()))
         progress = Progress(place, Console(stderr=True, highlight=False))
-        with open_executor(executor, address or None, workers) as runner:
+        lock = locked(place) if writes else nullcontext()
+        with lock, open_executor(executor, address or None, workers) as runner:
             yield Context(place, runner, progress), study, study_file.resolve().parent

@@ -35,7 +35,7 @@ def run(
 
     Example: `assay run configs/quickstart.yaml --set ladder.seeds=3`
     """
-    with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
+    with opened(study_file, overrides, workdir, address, workers, executor, writes=not dry_run) as (context, study, base):
         from rich.console import Console
 
         from pipelines import run_study

@@ -1,5 +1,6 @@
 """What all verbs say in the same way: a mistake in one line, an answer as JSON."""
 
+import errno
 import json
 import os
 import signal
@@ -22,13 +23,35 @@ def plain_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         console.print("[yellow]stopped[/]: finished parts are kept; run the same command again to go on")
         raise typer.Exit(130) from None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         if os.environ.get("ASSAY_TRACEBACK"):
             raise
-        console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
+        text = system_fault(error) if isinstance(error, OSError) else str(error)
+        console.print(f"[red]error[/]: {escape(text)}", soft_wrap=True)
         raise typer.Exit(2) from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def system_fault(error: OSError) -> str:
+    """What the system refused, of which file, and what mends it."""
+    reason, place = error.strerror or str(error), f"{error.filename}: " if error.filename else ""
+    if "AF_UNIX" in str(error):
+        return f"{error}; set TMPDIR to a shorter path"
+    return f"{place}{reason}; {FIXES.get(error.errno or 0, 'mend it, and run the same command again: finished parts are kept')}"
+
+
+FIXES = {
+    errno.ENOSPC: "free some space, and run the same command again: finished parts are kept",
+    errno.EDQUOT: "free some of the quota, and run the same command again: finished parts are kept",
+    errno.EACCES: "allow it, or name another --workdir",
+    errno.EPERM: "allow it, or name another --workdir",
+    errno.EROFS: "it cannot be written to; name another --workdir",
+    errno.ENOTDIR: "there is a file where a folder is needed; name another --workdir",
+    errno.EEXIST: "there is a file where a folder is needed; name another --workdir",
+    errno.ENAMETOOLONG: "choose a shorter name or folder",
+    errno.ENOENT: "it is not there; is a link broken?",
+}
 
 
 def print_json(answer: object) -> None:

@@ -45,6 +45,14 @@ def test_a_signal_has_a_row_for_every_document_and_needs_only_what_it_says(name,
 
 
 @pytest.mark.parametrize("name", COMPUTED)
+def test_a_signal_says_the_same_of_a_document_alone_and_among_others(name, documents, tmp_path):
+    """So it is pure, and its rows stand in the order of the documents."""
+    together = compute(name, documents, tmp_path)
+    alone = [compute(name, documents.slice(i, 1), tmp_path) for i in range(len(TEXTS))]
+    assert together.combine_chunks().equals(pa.concat_tables(alone).combine_chunks())
+
+
+@pytest.mark.parametrize("name", COMPUTED)
 def test_a_signal_of_no_documents_has_the_same_columns(name, documents, tmp_path):
     none, some = (compute(name, table, tmp_path) for table in (documents.slice(0, 0), documents))
     assert none.schema.equals(some.schema)

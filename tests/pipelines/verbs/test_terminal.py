@@ -1,0 +1,49 @@
+"""What the system refuses is one sentence that names the file and the cure; never a traceback."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.verbs.terminal import system_fault
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [
+        (errno.ENOSPC, "free some space, and run the same command again"),
+        (errno.EACCES, "name another --workdir"),
+        (errno.EROFS, "name another --workdir"),
+        (errno.ENOTDIR, "there is a file where a folder is needed"),
+        (errno.EIO, "run the same command again: finished parts are kept"),
+    ],
+)
+def test_a_fault_names_file_and_cure(number, cure):
+    text = system_fault(OSError(number, os.strerror(number), "/work/pool"))
+    assert text.startswith(f"/work/pool: {os.strerror(number)}; ")
+    assert cure in text
+
+
+def test_a_long_path_for_sockets_says_which_variable():
+    assert system_fault(OSError("AF_UNIX path length cannot exceed 107 bytes: /tmp/x")).endswith("set TMPDIR to a shorter path")
+
+
+def assay(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", "from pipelines.cli import app; app()", *words]
+    return subprocess.run(command, capture_output=True, cwd=folder, env=os.environ | environment, check=False)
+
+
+def test_a_file_in_the_place_of_the_work_directory(study_folder, tmp_path):
+    (tmp_path / "work").write_text("a file")
+    done = assay(study_folder, "curate", "study.yaml", "-w", str(tmp_path / "work"), "--executor", "in-process")
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert b"there is a file where a folder is needed" in done.stderr
+
+
+def test_a_terminal_of_another_encoding(study_folder, tmp_path):
+    done = assay(study_folder, "run", "study.yaml", "-w", str(tmp_path), "--dry-run", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
