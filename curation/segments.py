@@ -30,22 +30,15 @@ from curation.characters import (
     read,
 )
 from curation.compiled import inner, kernel
-from curation.words import Words, hash_bytes, utf8_buffer
+from curation.words import Words, blank, first_words, hash_bytes
 
 NONE = np.uint64(0)
 
 
 def segments(text: pa.Array | pa.ChunkedArray) -> Words:
     """Segments of every document: the arrays of `words.scan`, but `hash_W` is of the bytes as they stand, case and all."""
-    utf8_N, text_bounds = utf8_buffer(text)
-    capacity = int(text_bounds[-1] - text_bounds[0]) + 1  # pages never written cost no memory
-    hash_W = np.empty(capacity, np.uint64)
-    start_W = np.empty(capacity, np.int64)
-    length_W = np.empty(capacity, np.int32)
-    n_chars_W = np.empty(capacity, np.int32)
-    bounds = np.zeros(len(text_bounds), np.int64)
-    n = _segments(utf8_N, text_bounds, flags(), *exceptions(), hash_W, start_W, length_W, n_chars_W, bounds)
-    return Words(utf8_N, text_bounds, hash_W[:n], start_W[:n], length_W[:n], n_chars_W[:n], bounds)
+    words = blank(text, 1)
+    return first_words(words, _segments(words, flags(), *exceptions()))
 
 
 @inner
@@ -238,22 +231,24 @@ def contraction(utf8_N, begin, end, flags_C):
 
 
 @inner
-def emit(utf8_N, begin, end, hash_W, start_W, length_W, n_chars_W, w):
+def emit(words, begin, end, w):
     """Write the segment begin:end as number w; returns the next number."""
-    hash_W[w] = hash_bytes(utf8_N, begin, end)
-    start_W[w], length_W[w], n_chars_W[w] = begin, end - begin, count_characters(utf8_N, begin, end)
+    words.hash_W[w] = hash_bytes(words.utf8_N, begin, end)
+    words.start_W[w], words.length_W[w] = begin, end - begin
+    words.n_chars_W[w] = count_characters(words.utf8_N, begin, end)
     return w + 1
 
 
 @inner
-def cut(utf8_N, begin, end, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_chars_W, w):
+def cut(words, begin, end, flags_C, key_E, cut_E, w):
     """Cut what stands between two white spaces; returns the number of segments so far."""
+    utf8_N = words.utf8_N
     at = exception(utf8_N, begin, end, key_E, cut_E)
     while at < 0:
         width = prefix(utf8_N, begin, end, flags_C)
         if width == 0:
             break
-        w = emit(utf8_N, begin, begin + width, hash_W, start_W, length_W, n_chars_W, w)
+        w = emit(words, begin, begin + width, w)
         begin += width
         if begin == end:
             return w
@@ -278,17 +273,17 @@ def cut(utf8_N, begin, end, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_
                 width = infix(utf8_N, i, begin, stop, flags_C)
                 if width:
                     if i > begin:
-                        w = emit(utf8_N, begin, i, hash_W, start_W, length_W, n_chars_W, w)
-                    w = emit(utf8_N, i, i + width, hash_W, start_W, length_W, n_chars_W, w)
+                        w = emit(words, begin, i, w)
+                    w = emit(words, i, i + width, w)
                     i += width
                     begin = i
                 else:
                     i += 1
     if at > 0:
-        w = emit(utf8_N, begin, begin + at, hash_W, start_W, length_W, n_chars_W, w)
+        w = emit(words, begin, begin + at, w)
         begin += at
     if stop > begin:
-        w = emit(utf8_N, begin, stop, hash_W, start_W, length_W, n_chars_W, w)
+        w = emit(words, begin, stop, w)
     while stop < end:  # the marks of the back, in reading order
         width = run(utf8_N, stop, end, np.uint8(46))
         if width == 0:
@@ -297,7 +292,7 @@ def cut(utf8_N, begin, end, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_
                 width += 1
             else:
                 width = read(utf8_N, stop, end, flags_C)[1]
-        w = emit(utf8_N, stop, stop + width, hash_W, start_W, length_W, n_chars_W, w)
+        w = emit(words, stop, stop + width, w)
         stop += width
     return w
 
@@ -311,7 +306,9 @@ def splits_plainly(last, previous):
 
 
 @kernel
-def _segments(utf8_N, text_bounds, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_chars_W, bounds):
+def _segments(words, flags_C, key_E, cut_E):
+    """Fills `words`; answers how many segments there are."""
+    utf8_N, text_bounds, hash_W, start_W, length_W, n_chars_W, bounds = words
     w = 0
     for d in range(len(text_bounds) - 1):
         i, end = text_bounds[d], text_bounds[d + 1]
@@ -333,9 +330,9 @@ def _segments(utf8_N, text_bounds, flags_C, key_E, cut_E, hash_W, start_W, lengt
                     and exception(utf8_N, begin, i, key_E, cut_E) < 0
                 ):  # fmt: skip
                     hash_W[w], start_W[w], length_W[w], n_chars_W[w] = key, begin, letters, letters
-                    w = emit(utf8_N, i - 1, i, hash_W, start_W, length_W, n_chars_W, w + 1)
+                    w = emit(words, i - 1, i, w + 1)
                 elif i > begin:
-                    w = cut(utf8_N, begin, i, flags_C, key_E, cut_E, hash_W, start_W, length_W, n_chars_W, w)
+                    w = cut(words, begin, i, flags_C, key_E, cut_E, w)
                 begin, letters = i + width, 0
             elif letters == i - begin and width == 1 and kind & ALPHA:
                 letters += 1

@@ -75,16 +75,23 @@ def composed(text: pa.Array | pa.ChunkedArray) -> pa.Array | None:
 
 def scan(text: pa.Array | pa.ChunkedArray) -> Words:
     """Find and hash the words of every document of a string array, in one pass."""
+    words = blank(text, 2)  # a word and its separator
+    return first_words(words, _scan(words, flags(), lower_case()))
+
+
+def blank(text: pa.Array | pa.ChunkedArray, least: int) -> Words:
+    """Room for all words of some texts, each of which takes `least` bytes or more (the last of a text one less)."""
     utf8_N, text_bounds = utf8_buffer(text)
-    # A word and its separator take two bytes at least. Pages never written cost no memory.
-    capacity = int(text_bounds[-1] - text_bounds[0] + len(text_bounds)) // 2 + 1
-    hash_W = np.empty(capacity, np.uint64)
-    start_W = np.empty(capacity, np.int64)
-    length_W = np.empty(capacity, np.int32)
-    n_chars_W = np.empty(capacity, np.int32)
-    bounds = np.zeros(len(text_bounds), np.int64)
-    n = _scan(utf8_N, text_bounds, flags(), lower_case(), hash_W, start_W, length_W, n_chars_W, bounds)
-    return Words(utf8_N, text_bounds, hash_W[:n], start_W[:n], length_W[:n], n_chars_W[:n], bounds)
+    capacity = int(text_bounds[-1] - text_bounds[0] + len(text_bounds)) // least + 1  # pages never written cost no memory
+    hash_W, start_W = np.empty(capacity, np.uint64), np.empty(capacity, np.int64)
+    length_W, n_chars_W = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+    return Words(utf8_N, text_bounds, hash_W, start_W, length_W, n_chars_W, np.zeros(len(text_bounds), np.int64))
+
+
+def first_words(words: Words, n: int) -> Words:
+    """The first n words: those that a kernel has written where there was room for more."""
+    flat = {name: getattr(words, name)[:n] for name in ("hash_W", "start_W", "length_W", "n_chars_W")}
+    return words._replace(**flat)
 
 
 @inner
@@ -166,7 +173,9 @@ def leading_bytes(marks):
 
 
 @kernel
-def _scan(utf8_N, text_bounds, flags_C, lower_C, hash_W, start_W, length_W, n_chars_W, bounds):
+def _scan(words, flags_C, lower_C):
+    """Fills `words`; answers how many there are."""
+    utf8_N, text_bounds, hash_W, start_W, length_W, n_chars_W, bounds = words
     last = len(utf8_N) - 8  # beyond it eight bytes cannot be loaded
     w = np.uint64(0)
     for d in range(len(text_bounds) - 1):

@@ -14,7 +14,7 @@ import pyarrow as pa
 from curation.characters import count_characters, flags, strip
 from curation.compiled import inner, kernel
 from curation.document import Batch
-from curation.signals.repeats import clear, count_n_grams, find, keep_repeated, one_grams, room, sum_of
+from curation.signals.repeats import clear, count_n_grams, find, gram_room, keep_repeated, one_grams, sum_of
 from curation.words import hash_bytes
 
 COLUMNS = (
@@ -45,13 +45,8 @@ def repetition(batch: Batch) -> pa.Table:
     documents = len(words.bounds) - 1
     n_lines_D = np.zeros(documents, np.int32)
     value_DV = np.zeros((documents, len(COLUMNS)), np.float64)
-    most = int(np.diff(words.bounds).max(initial=0))
-    hash_P, gram_P = np.empty((2, most), np.uint64)
-    live_P, slot_P = np.empty((2, most), np.int64)
-    _repetition(
-        words.utf8_N, words.text_bounds, words.start_W, words.length_W, words.n_chars_W, words.bounds, flags(),
-        *room(words), hash_P, gram_P, live_P, slot_P, n_lines_D, value_DV,
-    )  # fmt: skip
+    grams = gram_room(words)
+    _repetition(words, flags(), grams, np.empty_like(grams.gram_P), n_lines_D, value_DV)
     return pa.table({"n_lines": n_lines_D, **{name: value_DV[:, v] for v, name in enumerate(COLUMNS)}})
 
 
@@ -93,16 +88,14 @@ def repeated_pieces(utf8_N, begin, end, feeds, flags_C, slot_S, count_S):
 
 
 @kernel
-def _repetition(
-    utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
-    slot_S, count_S, hash_P, gram_P, live_P, slot_P, n_lines_D, value_DV,
-):  # fmt: skip
+def _repetition(text_words, flags_C, grams, hash_P, n_lines_D, value_DV):
+    utf8_N, text_bounds, _, start_W, length_W, n_chars_W, bounds = text_words
+    slot_S, count_S, _, live_P, slot_P = grams
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
         for feeds in (2, 1):
-            pieces, chars, repeated, repeated_chars = repeated_pieces(
-                utf8_N, begin, end, feeds, flags_C, slot_S, count_S
-            )  # fmt: skip
+            counts = repeated_pieces(utf8_N, begin, end, feeds, flags_C, slot_S, count_S)
+            pieces, chars, repeated, repeated_chars = counts
             if pieces > 1:
                 value_DV[d, 4 - 2 * feeds] = repeated / pieces
                 value_DV[d, 5 - 2 * feeds] = repeated_chars / chars
@@ -111,10 +104,10 @@ def _repetition(
         total = sum_of(n_chars_W, first, first + words)
         for w in range(first, first + words):
             hash_P[w - first] = hash_bytes(utf8_N, start_W[w], start_W[w] + length_W[w])
-        one_grams(hash_P, 0, words, gram_P, live_P)
+        one_grams(grams, hash_P, 0, words)
         live = words
         for n in range(2, 11):
-            live, highest = count_n_grams(hash_P, 0, gram_P, live_P, live, words, n, slot_S, count_S, slot_P)
+            live, highest = count_n_grams(grams, live, hash_P, 0, words, n)
             if highest < 2:
                 break
             value = covered = 0
@@ -127,4 +120,4 @@ def _repetition(
                     value += sum_of(n_chars_W, first + max(p, covered), first + p + n)
                     covered = p + n
             value_DV[d, 2 + n] = value / total
-            live = keep_repeated(live_P, live, count_S, slot_P)
+            live = keep_repeated(grams, live)

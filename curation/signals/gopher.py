@@ -12,7 +12,7 @@ import pyarrow as pa
 from curation.characters import ALPHA, LINE_BREAK, SYMBOL, count_characters, flags, read, strip
 from curation.compiled import inner, kernel
 from curation.document import Batch
-from curation.signals.repeats import count_n_grams, keep_repeated, one_grams, repeated_pieces, room, sum_of
+from curation.signals.repeats import count_n_grams, gram_room, keep_repeated, one_grams, repeated_pieces, sum_of
 
 QUALITY_RULES = """
     gopher_quality.n_words >= 50 and gopher_quality.n_words <= 100000
@@ -31,6 +31,11 @@ REPETITION_RULES = """
     and gopher_repetition.dup_7_grams <= 0.13 and gopher_repetition.dup_8_grams <= 0.12
     and gopher_repetition.dup_9_grams <= 0.11 and gopher_repetition.dup_10_grams <= 0.1
 """
+QUALITY_VALUES = np.dtype([("n_words", np.int32), *(
+    (name, np.float64) for name in (
+        "mean_word_length", "hash_ratio", "ellipsis_ratio", "bullet_lines", "ellipsis_lines", "alpha_words",
+    )
+), ("stop_words", np.int32)])  # fmt: skip
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 REPETITION_COLUMNS = (
     "dup_paragraphs", "dup_paragraph_chars", "dup_lines", "dup_line_chars", "top_2_gram", "top_3_gram", "top_4_gram",
@@ -46,17 +51,10 @@ def quality(batch: Batch) -> pa.Table:
     "-" or U+2022, that end with an ellipsis), alpha_words (fraction of segments with a letter; marks count in the denominator,
     as in datatrove), stop_words int32 (distinct ones of the eight, case-sensitive).
     """
-    segments = batch.segments
-    documents = len(segments.bounds) - 1
-    count_DV = np.empty((documents, 2), np.int32)
-    value_DV = np.empty((documents, 6), np.float64)
-    _quality(
-        segments.utf8_N, segments.text_bounds, segments.start_W, segments.length_W, segments.n_chars_W, segments.bounds,
-        flags(), np.array([int.from_bytes(word.encode(), "big") for word in STOP_WORDS], np.uint64), count_DV, value_DV,
-    )  # fmt: skip
-    names = ("mean_word_length", "hash_ratio", "ellipsis_ratio", "bullet_lines", "ellipsis_lines", "alpha_words")
-    columns = {name: value_DV[:, v] for v, name in enumerate(names)}
-    return pa.table({"n_words": count_DV[:, 0], **columns, "stop_words": count_DV[:, 1]})
+    value_D = np.zeros(len(batch.segments.bounds) - 1, QUALITY_VALUES)
+    stop_T = np.array([int.from_bytes(word.encode(), "big") for word in STOP_WORDS], np.uint64)
+    _quality(batch.segments, flags(), stop_T, value_D)
+    return pa.table({name: value_D[name] for name in QUALITY_VALUES.names or ()})
 
 
 def repetition(batch: Batch) -> pa.Table:
@@ -67,16 +65,10 @@ def repetition(batch: Batch) -> pa.Table:
     spaces, times its count, even if that is one. dup_n_grams: characters of n-grams that stood before, none counted twice.
     (datatrove compares the latter with their words run together, so that "a bc" equals "ab c"; here words are compared.)
     """
-    segments = batch.segments
-    documents = len(segments.bounds) - 1
+    documents = len(batch.segments.bounds) - 1
     n_chars_D = np.empty(documents, np.int32)
     value_DV = np.zeros((documents, len(REPETITION_COLUMNS)), np.float64)
-    most = int(np.diff(segments.bounds).max(initial=0))
-    gram_P, (live_P, slot_P) = np.empty(most, np.uint64), np.empty((2, most), np.int64)
-    _repetition(
-        segments.utf8_N, segments.text_bounds, segments.hash_W, segments.n_chars_W, segments.bounds,
-        flags(), *room(segments), gram_P, live_P, slot_P, n_chars_D, value_DV,
-    )  # fmt: skip
+    _repetition(batch.segments, flags(), gram_room(batch.segments), n_chars_D, value_DV)
     return pa.table({"n_chars": n_chars_D, **{name: value_DV[:, v] for v, name in enumerate(REPETITION_COLUMNS)}})
 
 
@@ -90,7 +82,8 @@ def ellipsis_before(utf8_N, begin, end):
 
 
 @kernel
-def _quality(utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C, stop_T, count_DV, value_DV):
+def _quality(cuts, flags_C, stop_T, value_D):
+    utf8_N, text_bounds, _, start_W, length_W, n_chars_W, bounds = cuts
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
         segments = max(bounds[d + 1] - bounds[d], 1)
@@ -139,52 +132,48 @@ def _quality(utf8_N, text_bounds, start_W, length_W, n_chars_W, bounds, flags_C,
                     width = 2
                 line = i + width
             i += width
-        count_DV[d, 0] = words
-        stops = 0
+        values = value_D[d]
+        values.n_words = words
+        values.mean_word_length = chars / max(words, 1)
+        values.hash_ratio, values.ellipsis_ratio = hashes / segments, ellipses / segments
+        values.bullet_lines, values.ellipsis_lines = bullets / max(lines, 1), ends / max(lines, 1)
+        values.alpha_words = alpha / segments
         for t in range(len(stop_T)):
-            stops += stops_seen >> t & 1
-        count_DV[d, 1] = stops
-        value_DV[d, 0] = chars / max(words, 1)
-        value_DV[d, 1] = hashes / segments
-        value_DV[d, 2] = ellipses / segments
-        value_DV[d, 3] = bullets / max(lines, 1)
-        value_DV[d, 4] = ends / max(lines, 1)
-        value_DV[d, 5] = alpha / segments
+            values.stop_words += stops_seen >> t & 1
 
 
 @inner
-def top_n_gram(n_chars_W, first, live_P, live, n, highest, count_S, slot_P):
+def top_n_gram(grams, live, n_chars_W, first, n, highest):
     """Characters, spaces included, of all occurrences of the most frequent n-gram (of several the one that came first)."""
     place = 0  # if none occurs again
     for k in range(live if highest > 1 else 0):
-        if count_S[slot_P[k]] == highest:
-            place = live_P[k]
+        if grams.count_S[grams.slot_P[k]] == highest:
+            place = grams.live_P[k]
             break
     return (n - 1 + sum_of(n_chars_W, first + place, first + place + n)) * max(highest, 1)
 
 
 @inner
-def repeated_n_grams(n_chars_W, first, live_P, live, n, count_S, slot_P):
+def repeated_n_grams(grams, live, n_chars_W, first, n):
     """Characters of n-grams that stood before; after a repeat the search goes on behind it (so none counts twice).
 
     A count is turned negative once its n-gram has been seen.
     """
     chars = done = 0
     for k in range(live):
-        p = live_P[k]
+        p, s = grams.live_P[k], grams.slot_P[k]
         if p >= done:
-            if count_S[slot_P[k]] < 0:
+            if grams.count_S[s] < 0:
                 chars += sum_of(n_chars_W, first + p, first + p + n)
                 done = p + n
             else:
-                count_S[slot_P[k]] = -count_S[slot_P[k]]
+                grams.count_S[s] = -grams.count_S[s]
     return chars
 
 
 @kernel
-def _repetition(
-    utf8_N, text_bounds, hash_W, n_chars_W, bounds, flags_C, slot_S, count_S, gram_P, live_P, slot_P, n_chars_D, value_DV
-):  # fmt: skip
+def _repetition(cuts, flags_C, grams, n_chars_D, value_DV):
+    utf8_N, text_bounds, hash_W, _, _, n_chars_W, bounds = cuts
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
         chars = count_characters(utf8_N, begin, end)
@@ -192,18 +181,18 @@ def _repetition(
         if chars == 0:
             continue
         first, last = strip(utf8_N, begin, end, flags_C)
-        pieces, repeats, repeated = repeated_pieces(utf8_N, first, last, 2, slot_S)
+        pieces, repeats, repeated = repeated_pieces(utf8_N, first, last, 2, grams.slot_S)
         value_DV[d, 0], value_DV[d, 1] = repeats / pieces, repeated / chars
-        pieces, repeats, repeated = repeated_pieces(utf8_N, begin, end, 1, slot_S)
+        pieces, repeats, repeated = repeated_pieces(utf8_N, begin, end, 1, grams.slot_S)
         value_DV[d, 2], value_DV[d, 3] = repeats / pieces, repeated / chars
         first, words = bounds[d], bounds[d + 1] - bounds[d]
-        one_grams(hash_W, first, words, gram_P, live_P)
+        one_grams(grams, hash_W, first, words)
         live = words
         for n in range(2, min(words, 10) + 1):
-            live, highest = count_n_grams(hash_W, first, gram_P, live_P, live, words, n, slot_S, count_S, slot_P)
+            live, highest = count_n_grams(grams, live, hash_W, first, words, n)
             if n < 5:
-                value = top_n_gram(n_chars_W, first, live_P, live, n, highest, count_S, slot_P)
+                value = top_n_gram(grams, live, n_chars_W, first, n, highest)
             else:
-                value = repeated_n_grams(n_chars_W, first, live_P, live, n, count_S, slot_P)
+                value = repeated_n_grams(grams, live, n_chars_W, first, n)
             value_DV[d, 2 + n] = value / chars
-            live = keep_repeated(live_P, live, count_S, slot_P)
+            live = keep_repeated(grams, live)

@@ -7,6 +7,8 @@ documents stay in cache.
 Shapes: N bytes, W words, P words of one document, S slots of the table.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from curation.characters import count_characters
@@ -17,11 +19,27 @@ BASE = np.uint64(0x9E3779B97F4A7C55)  # of the polynomial hash: odd, otherwise a
 SMALLEST = 16  # slots
 
 
+class Grams(NamedTuple):
+    """The n-grams of one document, counted in a table, as kernels go from each n to the next."""
+
+    slot_S: np.ndarray  # uint64, a key or 0
+    count_S: np.ndarray  # int32
+    gram_P: np.ndarray  # uint64, the hash of the n-gram that begins at each word
+    live_P: np.ndarray  # int64, the places whose n-gram may occur again, in order
+    slot_P: np.ndarray  # int64, where in the table the n-gram of each of these stands
+
+
 def room(words: Words) -> tuple[np.ndarray, np.ndarray]:
     """(slot_S uint64, count_S int32): a table long enough for the words, and for the lines, of any one document."""
     most = int(np.diff(words.text_bounds).max(initial=0)) + 1  # a word or a line takes a byte; untouched pages cost nothing
     size = max(SMALLEST, 1 << (2 * most).bit_length())
     return np.empty(size, np.uint64), np.empty(size, np.int32)
+
+
+def gram_room(words: Words) -> Grams:
+    """Room for the n-grams of any one document."""
+    most = int(np.diff(words.bounds).max(initial=0))
+    return Grams(*room(words), np.empty(most, np.uint64), *np.empty((2, most), np.int64))
 
 
 @inner
@@ -89,20 +107,20 @@ def key_of(state):
 
 
 @inner
-def one_grams(hash_W, first, words, gram_P, live_P):
+def one_grams(grams, hash_W, first, words):
     """Begin with the words of one document: 1-grams, and every place live."""
     for p in range(words):
-        gram_P[p] = hash_W[first + p]
-        live_P[p] = p
+        grams.gram_P[p] = hash_W[first + p]
+        grams.live_P[p] = p
 
 
 @inner
-def count_n_grams(hash_W, first, gram_P, live_P, live, words, n, slot_S, count_S, slot_P):
+def count_n_grams(grams, live, hash_W, first, words, n):
     """Go from (n - 1)-grams to n-grams at the live places and count them: (live places, the highest count).
 
-    Only where the (n - 1)-gram occurs again can the n-gram: those places are live, the others hold n-grams that occur once. The
-    k-th live place is live_P[k], and its n-gram stands in slot_P[k] of the table.
+    Only where the (n - 1)-gram occurs again can the n-gram: those places are live, the others hold n-grams that occur once.
     """
+    slot_S, count_S, gram_P, live_P, slot_P = grams
     mask = clear(slot_S, live)
     highest = kept = 0
     for k in range(live):
@@ -122,12 +140,12 @@ def count_n_grams(hash_W, first, gram_P, live_P, live, words, n, slot_S, count_S
 
 
 @inner
-def keep_repeated(live_P, live, count_S, slot_P):
+def keep_repeated(grams, live):
     """Keep live the places whose n-gram occurs more than once; returns how many."""
     kept = 0
     for k in range(live):
-        if abs(count_S[slot_P[k]]) > 1:
-            live_P[kept] = live_P[k]
+        if abs(grams.count_S[grams.slot_P[k]]) > 1:
+            grams.live_P[kept] = grams.live_P[k]
             kept += 1
     return kept
 

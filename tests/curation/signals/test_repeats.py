@@ -37,20 +37,22 @@ def test_repeated_pieces_are_the_definition(text, breaks):
 @given(st.lists(st.sampled_from([11, 22, 33]), max_size=60))
 def test_only_repeated_n_grams_stay_live(words):
     hashes = np.array(words, np.uint64)
-    slots, counts = np.empty(1024, np.uint64), np.empty(1024, np.int32)
-    grams, (live_places, places) = np.empty(len(words), np.uint64), np.empty((2, len(words)), np.int64)
-    repeats.one_grams(hashes, 0, len(words), grams, live_places)
+    grams = repeats.Grams(
+        np.empty(1024, np.uint64),
+        np.empty(1024, np.int32),
+        np.empty(len(words), np.uint64),
+        *np.empty((2, len(words)), np.int64),
+    )
+    repeats.one_grams(grams, hashes, 0, len(words))
     live = len(words)
     for n in range(2, 8):
-        live, highest = repeats.count_n_grams(
-            hashes, 0, grams, live_places, live, len(words), n, slots, counts, places
-        )  # fmt: skip
+        live, highest = repeats.count_n_grams(grams, live, hashes, 0, len(words), n)
         expected = Counter(tuple(words[k : k + n]) for k in range(len(words) - n + 1))
         if max(expected.values(), default=0) > 1:
             assert highest == max(expected.values())
-        live = repeats.keep_repeated(live_places, live, counts, places)
+        live = repeats.keep_repeated(grams, live)
         again = [k for k in range(len(words) - n + 1) if expected[tuple(words[k : k + n])] > 1]
-        assert live_places[:live].tolist() == again
+        assert grams.live_P[:live].tolist() == again
 
 
 @pytest.mark.parametrize("text", ["", "a", "\n" * 1000, "a\n" * 1000, "x" * 1000])
