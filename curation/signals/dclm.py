@@ -14,13 +14,10 @@ import pyarrow as pa
 from curation.characters import count_characters, flags, strip
 from curation.compiled import inner, kernel
 from curation.document import Batch
+from curation.signals.gopher import REPETITION_COLUMNS
 from curation.signals.repeats import clear, count_n_grams, find, gram_room, keep_repeated, one_grams, sum_of
 from curation.words import hash_bytes
 
-COLUMNS = (
-    "dup_paragraphs", "dup_paragraph_chars", "dup_lines", "dup_line_chars", "top_2_gram", "top_3_gram", "top_4_gram",
-    "dup_5_grams", "dup_6_grams", "dup_7_grams", "dup_8_grams", "dup_9_grams", "dup_10_grams",
-)  # fmt: skip
 RULES = """
     gopher_repetition_dclm.n_lines > 0
     and gopher_repetition_dclm.dup_lines <= 0.3 and gopher_repetition_dclm.dup_paragraphs <= 0.3
@@ -44,15 +41,16 @@ def repetition(batch: Batch) -> pa.Table:
     words = batch.words
     documents = len(words.bounds) - 1
     n_lines_D = np.zeros(documents, np.int32)
-    value_DV = np.zeros((documents, len(COLUMNS)), np.float64)
+    value_DV = np.zeros((documents, len(REPETITION_COLUMNS)), np.float64)
     grams = gram_room(words)
     _repetition(words, flags(), grams, np.empty_like(grams.gram_P), n_lines_D, value_DV)
-    return pa.table({"n_lines": n_lines_D, **{name: value_DV[:, v] for v, name in enumerate(COLUMNS)}})
+    return pa.table({"n_lines": n_lines_D, **{name: value_DV[:, v] for v, name in enumerate(REPETITION_COLUMNS)}})
 
 
 @inner
-def repeated_pieces(utf8_N, begin, end, feeds, flags_C, slot_S, count_S):
+def repeated_pieces(grams, utf8_N, begin, end, feeds, flags_C):
     """Split begin:end at `feeds` line feeds and strip: (pieces, their characters, pieces that recur, their characters)."""
+    slot_S, count_S = grams.slot_S, grams.count_S
     lines = 1
     for i in range(begin, end):
         lines += utf8_N[i] == 0x0A
@@ -88,26 +86,25 @@ def repeated_pieces(utf8_N, begin, end, feeds, flags_C, slot_S, count_S):
 
 
 @kernel
-def _repetition(text_words, flags_C, grams, hash_P, n_lines_D, value_DV):
-    utf8_N, text_bounds, _, start_W, length_W, n_chars_W, bounds = text_words
-    slot_S, count_S, _, live_P, slot_P = grams
+def _repetition(words, flags_C, grams, hash_P, n_lines_D, value_DV):
+    utf8_N, text_bounds, _, start_W, length_W, n_chars_W, bounds = words
+    _, count_S, _, live_P, slot_P = grams
     for d in range(len(text_bounds) - 1):
         begin, end = text_bounds[d], text_bounds[d + 1]
         for feeds in (2, 1):
-            counts = repeated_pieces(utf8_N, begin, end, feeds, flags_C, slot_S, count_S)
-            pieces, chars, repeated, repeated_chars = counts
+            pieces, chars, repeated, repeated_chars = repeated_pieces(grams, utf8_N, begin, end, feeds, flags_C)
             if pieces > 1:
                 value_DV[d, 4 - 2 * feeds] = repeated / pieces
                 value_DV[d, 5 - 2 * feeds] = repeated_chars / chars
             n_lines_D[d] = pieces
-        first, words = bounds[d], bounds[d + 1] - bounds[d]
-        total = sum_of(n_chars_W, first, first + words)
-        for w in range(first, first + words):
+        first, n_words = bounds[d], bounds[d + 1] - bounds[d]
+        total = sum_of(n_chars_W, first, first + n_words)
+        for w in range(first, first + n_words):
             hash_P[w - first] = hash_bytes(utf8_N, start_W[w], start_W[w] + length_W[w])
-        one_grams(grams, hash_P, 0, words)
-        live = words
+        one_grams(grams, hash_P, 0, n_words)
+        live = n_words
         for n in range(2, 11):
-            live, highest = count_n_grams(grams, live, hash_P, 0, words, n)
+            live, highest = count_n_grams(grams, live, hash_P, 0, n_words, n)
             if highest < 2:
                 break
             value = covered = 0

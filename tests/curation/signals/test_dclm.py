@@ -16,7 +16,7 @@ def batch(*texts: str) -> Batch:
 
 def reference(text: str, words: list[str]) -> dict[str, float]:
     """DCLM's repetition_filter, its fractions in plain Python."""
-    out = dict.fromkeys(dclm.COLUMNS, 0.0)
+    out = dict.fromkeys(dclm.REPETITION_COLUMNS, 0.0)
     for name, separator in (("paragraph", "\n\n"), ("line", "\n")):
         pieces = [stripped for piece in re.split(separator, text) if (stripped := piece.strip())]
         out["n_lines"] = len(pieces)
