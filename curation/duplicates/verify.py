@@ -13,11 +13,11 @@ Shapes: N documents, sorted by uid; S shingles in sets; M members of buckets; G 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import numba
 import numpy as np
 
+from curation.compiled import inner, kernel
 from curation.duplicates.candidates import EXACT, star_edges
 
 LIMIT = 512  # documents of a bucket that are all tested against each other
@@ -34,6 +34,13 @@ class Verified:
     joined: int  # of these, pairs similar enough
     oversized: int  # buckets above the limit
     untested: int  # documents of these that met more clusters than the limit and matched none
+
+
+class Sets(NamedTuple):
+    """The shingle hashes of N documents, ascending: those of document d are ``hash_S[bounds[d]:bounds[d + 1]]``."""
+
+    hash_S: np.ndarray  # uint32
+    bounds: np.ndarray  # int64[N + 1]
 
 
 def buckets(key_K: np.ndarray, document_K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,12 +90,12 @@ def verified_clusters(
     root_N[copy] = first
     band = ~exact & (root_N == np.arange(len(root_N)))[document_K]
     member_M, bucket_bounds = buckets(key_K[band], document_K[band])
-    counts = np.zeros(4, np.int64)
-    _join(member_M, bucket_bounds, hash_S, bounds, threshold, similarity == "containment", limit, root_N, counts)
+    sets, leaders, counts = Sets(hash_S, bounds), np.empty(limit, np.int64), np.zeros(4, np.int64)
+    _join(member_M, bucket_bounds, sets, threshold, similarity == "containment", leaders, root_N, counts)
     return Verified(root_N, *(int(n) for n in counts))
 
 
-@numba.njit(inline="always")
+@inner
 def _find(root_N, x):
     """The root of x; halves the path on the way."""
     while root_N[x] != x:
@@ -97,9 +104,11 @@ def _find(root_N, x):
     return x
 
 
-@numba.njit(cache=True, nogil=True)
-def _similar(hash_S, a, a_end, b, b_end, threshold, containment):
-    """Whether two sorted sets are at least `threshold` similar. Stops as soon as they cannot be."""
+@inner
+def _similar(sets, x, y, threshold, containment):
+    """Whether the sets of documents x and y are at least `threshold` similar. Stops as soon as they cannot be."""
+    hash_S = sets.hash_S
+    a, a_end, b, b_end = sets.bounds[x], sets.bounds[x + 1], sets.bounds[y], sets.bounds[y + 1]
     size_a, size_b = a_end - a, b_end - b
     smaller = min(size_a, size_b)
     if smaller == 0:
@@ -121,9 +130,9 @@ def _similar(hash_S, a, a_end, b, b_end, threshold, containment):
     return common >= threshold * smaller if containment else common >= threshold * (total - common)
 
 
-@numba.njit(cache=True, nogil=True)
-def _join(member_M, bucket_bounds, hash_S, bounds, threshold, containment, limit, root_N, counts):
-    leaders = np.empty(limit, np.int64)
+@kernel
+def _join(member_M, bucket_bounds, sets, threshold, containment, leaders, root_N, counts):
+    limit = len(leaders)
     for g in range(len(bucket_bounds) - 1):
         first, end = bucket_bounds[g], bucket_bounds[g + 1]
         oversized = end - first > limit
@@ -136,7 +145,7 @@ def _join(member_M, bucket_bounds, hash_S, bounds, threshold, containment, limit
                 low, high = _find(root_N, y), _find(root_N, x)
                 if low != high:
                     counts[0] += 1
-                    if not _similar(hash_S, bounds[x], bounds[x + 1], bounds[y], bounds[y + 1], threshold, containment):
+                    if not _similar(sets, x, y, threshold, containment):
                         continue
                     counts[1] += 1
                     root_N[max(low, high)] = min(low, high)

@@ -3,15 +3,15 @@
 py3langid 0.4 (Barbaresi; after Lui and Baldwin 2012, langid.py; BSD licence) is a naive Bayes over byte n-grams found by a
 finite automaton: 140 languages, no download. Its model is read from the installed library; the automaton runs here, compiled.
 
-Shapes: N bytes, D documents, L languages, F features, Q states of the automaton.
+Shapes: N bytes, D documents, L languages, F features, Q states of the automaton, K lanes.
 """
 
 # pyright: reportAttributeAccessIssue=false
 # (pyarrow.compute makes its functions when it is imported)
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -58,10 +58,9 @@ def language(
     return pa.table({"language": named, **{name: np.where(few, np.float32(0), values) for name, values in columns.items()}})
 
 
-@dataclass(frozen=True)
-class _Automaton:
-    names: list[str]
-    label_L: np.ndarray  # int64, index of the name of each class: some have two
+class Automaton(NamedTuple):
+    """A naive Bayes over what an automaton finds, as its kernel reads it."""
+
     weight_FL: np.ndarray  # float32, log-probabilities
     prior_L: np.ndarray  # float32
     next_Q: np.ndarray  # uint32, rows of 256 next states
@@ -70,16 +69,24 @@ class _Automaton:
     depth: int  # bytes that a state remembers, at most
 
 
+class Lanes(NamedTuple):
+    """What is found in one text at the K places where it is read."""
+
+    count_KF: np.ndarray  # int32, how often; zeros between texts
+    feature_KF: np.ndarray  # int32, which features, in order
+    n_features_K: np.ndarray  # int64, how many of these
+    state_K: np.ndarray  # int64
+
+
 @cache
-def _automaton() -> _Automaton:
+def _automaton() -> tuple[list[str], np.ndarray, Automaton]:
+    """(names of languages, label_L: index of the name of each class, as some have two, and the model)."""
     from py3langid import langid
 
     model = langid._load_identifier(norm_probs=True)
     names = list(dict.fromkeys(model.nb_classes))
     next_Q, row_Q = np.asarray(model.tk_nextmove, np.uint32), np.asarray(model.tk_row, np.int64) << 8
-    return _Automaton(
-        names,
-        np.array([names.index(name) for name in model.nb_classes]),
+    automaton = Automaton(
         np.asarray(model.nb_ptc, np.float32),
         np.asarray(model.nb_pc, np.float32),
         next_Q,
@@ -87,6 +94,7 @@ def _automaton() -> _Automaton:
         np.asarray(model.tk_output, np.int32),
         _depth(next_Q, row_Q),
     )
+    return names, np.array([names.index(name) for name in model.nb_classes]), automaton
 
 
 def _depth(next_Q: np.ndarray, row_Q: np.ndarray) -> int:
@@ -106,19 +114,17 @@ def _bundled(text: pa.LargeStringArray) -> tuple[list[str], np.ndarray]:
     upper = pc.utf8_is_upper(text)
     text = pc.replace_with_mask(text, upper, pc.utf8_lower(text.filter(upper)))
     utf8_N, text_bounds = utf8_buffer(text)
-    model = _automaton()
+    names, label_L, model = _automaton()
     score_DL = np.empty((len(text_bounds) - 1, len(model.prior_L)), np.float32)
     count_KF = np.zeros((LANES, len(model.weight_FL)), np.int32)
-    _scores(
-        utf8_N, text_bounds, model.next_Q, model.row_Q, model.feature_Q, model.depth, model.weight_FL, model.prior_L,
-        count_KF, np.empty_like(count_KF), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), score_DL,
-    )  # fmt: skip
+    lanes = Lanes(count_KF, np.empty_like(count_KF), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64))
+    _scores(utf8_N, text_bounds, model, lanes, score_DL)
     score_DL /= np.sqrt(np.maximum(np.diff(text_bounds), 1))[:, None]  # py3langid's temperature, for any length
     probability_DL = np.exp(score_DL - score_DL.max(axis=1, keepdims=True))
     probability_DL /= probability_DL.sum(axis=1, keepdims=True)
-    merged_DL = np.zeros((len(score_DL), len(model.names)), np.float64)
-    np.add.at(merged_DL.T, model.label_L, probability_DL.T)
-    return model.names, merged_DL
+    merged_DL = np.zeros((len(score_DL), len(names)), np.float64)
+    np.add.at(merged_DL.T, label_L, probability_DL.T)
+    return names, merged_DL
 
 
 def _fasttext(text: pa.LargeStringArray, path: str) -> tuple[list[str], np.ndarray]:
@@ -134,21 +140,9 @@ def _fasttext(text: pa.LargeStringArray, path: str) -> tuple[list[str], np.ndarr
 
 
 @kernel
-def _scores(
-    utf8_N,
-    text_bounds,
-    next_Q,
-    row_Q,
-    feature_Q,
-    depth,
-    weight_FL,
-    prior_L,
-    count_KF,
-    feature_KF,
-    n_features_K,
-    state_K,
-    score_DL,
-):
+def _scores(utf8_N, text_bounds, model, lanes, score_DL):
+    weight_FL, prior_L, next_Q, row_Q, feature_Q, depth = model
+    count_KF, feature_KF, n_features_K, state_K = lanes
     # A table of transitions outside the cache makes every step wait for memory, so a text is read at LANES places at once.
     # A state depends on no more than the last `depth` bytes: a lane begins so many before its own, and counts from there on.
     for d in range(len(text_bounds) - 1):

@@ -10,8 +10,8 @@ Shapes: N bytes of text, D documents, T tokens, M slots of the hash table of mer
 """
 
 import json
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 from unicodedata import category
 
 import numba
@@ -25,8 +25,7 @@ NO_RANK = 1 << 62  # above every rank << 32 | id
 EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@dataclass(frozen=True)
-class Merges:
+class Merges(NamedTuple):
     """A tokenizer's vocabulary as arrays."""
 
     byte_ids: np.ndarray  # int64[256], the token of each byte
@@ -66,8 +65,7 @@ def encode(utf8_N: np.ndarray, text_bounds: np.ndarray, merges: Merges) -> tuple
     ids_T = np.empty(int(text_bounds[-1] - text_bounds[0]), np.uint32)  # pages never written cost no memory
     n_tokens_D = np.zeros(len(text_bounds) - 1, np.int64)
     ids, ranks = np.empty(LONGEST + 1, np.int64), np.empty(LONGEST + 1, np.int64)
-    tables = (merges.byte_ids, merges.pair_M, merges.merged_M)
-    n = _encode(utf8_N, text_bounds, kinds(), *tables, ids, ranks, ids_T, n_tokens_D)
+    n = _encode(utf8_N, text_bounds, kinds(), merges, ids, ranks, ids_T, n_tokens_D)
     return ids_T[:n], n_tokens_D
 
 
@@ -96,11 +94,11 @@ def _slot(pair, pair_M):
 
 
 @numba.njit(_nrt=False)  # pyright: ignore[reportCallIssue]
-def _merged(left, right, pair_M, merged_M):
+def _merged(left, right, merges):
     """rank << 32 | id of the token that two make; NO_RANK where they make none."""
     pair = np.uint64(left) << np.uint64(32) | np.uint64(right)
-    slot = _slot(pair, pair_M)
-    return merged_M[slot] if pair_M[slot] == pair else NO_RANK
+    slot = _slot(pair, merges.pair_M)
+    return merges.merged_M[slot] if merges.pair_M[slot] == pair else NO_RANK
 
 
 @numba.njit(_nrt=False)  # pyright: ignore[reportCallIssue]
@@ -163,7 +161,7 @@ def _piece(utf8_N, i, end, kinds_C):
 
 
 @numba.njit(cache=True, nogil=True, _nrt=False)  # pyright: ignore[reportCallIssue]
-def _encode(utf8_N, text_bounds, kinds_C, byte_ids, pair_M, merged_M, ids, ranks, ids_T, n_tokens_D):
+def _encode(utf8_N, text_bounds, kinds_C, merges, ids, ranks, ids_T, n_tokens_D):
     t = 0
     for d in range(len(text_bounds) - 1):
         first = t
@@ -175,10 +173,10 @@ def _encode(utf8_N, text_bounds, kinds_C, byte_ids, pair_M, merged_M, ids, ranks
                 n_tokens_D[d] = -1
                 break
             for k in range(n):
-                ids[k] = byte_ids[utf8_N[i + k]]
+                ids[k] = merges.byte_ids[utf8_N[i + k]]
             i += n
             for k in range(n - 1):
-                ranks[k] = _merged(ids[k], ids[k + 1], pair_M, merged_M)
+                ranks[k] = _merged(ids[k], ids[k + 1], merges)
             while n > 1:
                 best, at = NO_RANK, 0
                 for k in range(n - 1):
@@ -192,9 +190,9 @@ def _encode(utf8_N, text_bounds, kinds_C, byte_ids, pair_M, merged_M, ids, ranks
                     ids[k] = ids[k + 1]
                     ranks[k] = ranks[k + 1]
                 if at > 0:
-                    ranks[at - 1] = _merged(ids[at - 1], ids[at], pair_M, merged_M)
+                    ranks[at - 1] = _merged(ids[at - 1], ids[at], merges)
                 if at < n - 1:
-                    ranks[at] = _merged(ids[at], ids[at + 1], pair_M, merged_M)
+                    ranks[at] = _merged(ids[at], ids[at + 1], merges)
             for k in range(n):
                 ids_T[t] = ids[k]
                 t += 1
