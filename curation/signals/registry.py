@@ -17,8 +17,8 @@ class Signal:
     `params` are the keyword arguments of `compute` that a study may set, with their defaults. `rules` names the published
     thresholds over this signal's columns: the part of a level's grammar it stands for, each top-level conjunct one rule.
     `needs` are the columns of the documents it reads; `files` the parameters that name files (a path, or a list of them), whose
-    contents the values depend on too. `version`, part of the identity of what is computed, goes up when the same parameters give
-    other values than before.
+    contents the values depend on too. `version`, part of the identity, goes up when the same parameters give other values than
+    before.
     """
 
     name: str
