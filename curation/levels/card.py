@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 import pyarrow as pa
@@ -44,9 +44,9 @@ class LevelFacts:
     """
 
     name: str
-    declaration: Mapping[str, object]
-    funnel: Sequence[Mapping[str, object]]
-    thresholds: Sequence[Mapping[str, object]] = ()
+    declaration: Mapping[str, Any]
+    funnel: Sequence[Mapping[str, Any]]
+    thresholds: Sequence[Mapping[str, Any]] = ()
     mixture: str = ""
     note: str = ""
 
@@ -66,7 +66,7 @@ class CardFacts:
     command: str
     tokenizer: str
     heldout: str
-    classifiers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    classifiers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -129,7 +129,7 @@ def card(facts: CardFacts) -> str:
         for level in facts.levels
     ]
     licences = {licence or "other" for licence in facts.sources.values()}
-    head: dict[str, object] = {
+    head: dict[str, Any] = {
         "pretty_name": facts.title,
         "task_categories": ["text-generation"],
         "tags": ["assay", "data-curation"],
@@ -192,7 +192,7 @@ def _level(level: LevelFacts) -> str:
     return "\n\n".join(parts)
 
 
-def _classifiers(classifiers: Mapping[str, Mapping[str, object]]) -> list[str]:
+def _classifiers(classifiers: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = [(name, what, str(value)) for name, facts in sorted(classifiers.items()) for what, value in facts.items()]
     return ["## Classifiers\n\n" + _table(["classifier", "what", "value"], lines)] if lines else []
 

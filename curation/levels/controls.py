@@ -10,6 +10,7 @@ Leave one out: a level without one of its rules at a time. Which rule does the w
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -49,7 +50,7 @@ def noisy(text: str, uid: int, noise: float, seed: int) -> str:
     return WORD.sub(lambda _: next(drawn), text)
 
 
-def leave_one_out(name: str, declared: Mapping[str, object]) -> dict[str, dict[str, object]]:
+def leave_one_out(name: str, declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Of a level as a study declares it, the levels without one of its own rules or edits at a time.
 
     They are named `<name>-without-<what>`, where what is the entry of `drop`, `keep` or `edit`, or `top`. What the level
@@ -65,7 +66,7 @@ def leave_one_out(name: str, declared: Mapping[str, object]) -> dict[str, dict[s
         without.append(("top", {key: value for key, value in declared.items() if key != "top"}))
     if len(without) < 2:
         raise ValueError(f"level {name!r} has {len(without)} rules of its own; leaving one out takes at least two")
-    family: dict[str, dict[str, object]] = {}
+    family: dict[str, dict[str, Any]] = {}
     for what, rest in without:
         slug = f"{name}-without-{re.sub(r'[^a-z0-9]+', '-', what.lower()).strip('-')}"
         same = sum(other == slug or other.startswith(f"{slug}-no") for other in family)

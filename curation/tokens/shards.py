@@ -69,7 +69,7 @@ def read(path: str | Path, columns: list[str] | None = None) -> pa.Table:
 
 def dataset(
     level: str,
-    shards: Iterable[Mapping[str, object]],
+    shards: Iterable[Mapping[str, Any]],
     kept: Mapping[str, int],
     *,
     vocab_size: int,

@@ -94,7 +94,7 @@ class OnRay:
             if not ray.is_initialized():
                 stopping = signal.getsignal(signal.SIGTERM)
                 address = self.address or os.environ.get("RAY_ADDRESS")
-                quiet: dict[str, object] = {"log_to_driver": False, "logging_level": "ERROR"}
+                quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
                 if address:
                     ray.init(address=address, **quiet)
                 else:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -115,7 +116,7 @@ def gather(
     )
 
 
-def _level(study: Study, curated: Curated, name: str) -> JsonObject:
+def _level(study: Study, curated: Curated, name: str) -> Any:
     declared, made = study.levels[name], curated.levels[name].summary
     return {
         "name": name, "kind": declared.kind, "extends": declared.extends,
@@ -124,13 +125,13 @@ def _level(study: Study, curated: Curated, name: str) -> JsonObject:
     }  # fmt: skip
 
 
-def _funnel(name: str, ledgers: Manifest) -> Iterator[JsonObject]:
+def _funnel(name: str, ledgers: Manifest) -> Iterator[Any]:
     for row in ledgers.summary["funnel"]:
         if row["reason"] != IN:
             yield {**row, "level": name, "reason": None if row["reason"] == KEPT else row["reason"]}
 
 
-def _overlap(workdir: Workdir, name: str, ledgers: Manifest) -> JsonObject:
+def _overlap(workdir: Workdir, name: str, ledgers: Manifest) -> Any:
     reasons = [row["reason"] for row in ledgers.summary["funnel"] if row["reason"] not in (IN, KEPT)]
     if not reasons:
         return {"level": name, "reasons": [], "documents": []}
@@ -138,7 +139,7 @@ def _overlap(workdir: Workdir, name: str, ledgers: Manifest) -> JsonObject:
     return summaries.overlap(name, (pl.DataFrame(workdir.read_table(path, ["failed"]))["failed"] for path in paths), reasons)
 
 
-def _lengths(workdir: Workdir, curated: Curated, name: str, ledgers: Manifest) -> list[JsonObject]:
+def _lengths(workdir: Workdir, curated: Curated, name: str, ledgers: Manifest) -> list[Any]:
     ledger_paths = [path for path in ledgers.files(".parquet") if "/exchange/" not in path]
     token_paths = curated.pool.signals["tokens"].files(".parquet")
 
@@ -157,7 +158,7 @@ def _near(duplicates: Manifest) -> JsonObject:
     return {name: declared[name] for name in ("bands", "rows", "verify", "threshold")} | {name: found[name] for name in counts}
 
 
-def _classifier(workdir: Workdir, curated: Curated, name: str) -> JsonObject:
+def _classifier(workdir: Workdir, curated: Curated, name: str) -> Any:
     signal = curated.pool.signals[name]
     found = classifiers.report(signal)
     edges = np.linspace(0, 1, 21)
@@ -176,7 +177,7 @@ def _classifier(workdir: Workdir, curated: Curated, name: str) -> JsonObject:
     }  # fmt: skip
 
 
-def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[JsonObject]:
+def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
     """Up to `SAMPLES_PER_RULE` documents that each rule of a level dropped first, nearest its threshold, and that it kept."""
     for name, ledgers in curated.ledgers.items():
         parent = study.levels[name].extends
@@ -194,7 +195,7 @@ def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[JsonO
             rows = rows.with_columns(far=summaries.margin(pl.col("reason"), pl.col("value")))
             few = rows.sort("far", "key").group_by("reason", maintain_order=True).head(SAMPLES_PER_RULE)
             chosen += [(row["reason"], (row["far"], row["key"]), shard, row) for row in few.to_dicts()]
-        by_rule: dict[str, list[JsonObject]] = defaultdict(list)
+        by_rule: dict[str, list[Any]] = defaultdict(list)
         for reason, _, shard, row in sorted(chosen, key=lambda item: item[:2]):
             if len(by_rule[reason]) < SAMPLES_PER_RULE:
                 by_rule[reason].append((shard, row))
@@ -208,7 +209,7 @@ def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[JsonO
                 }  # fmt: skip
 
 
-def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) -> list[JsonObject]:
+def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) -> list[Any]:
     """Differences to the baseline on the same documents, at the longest D of every shape and seed."""
     path = curated.evaluation.files("documents.parquet")[0]
     sets = pl.DataFrame(workdir.read_table(path, ["doc_id", "sets"])).unique("doc_id", maintain_order=True)
@@ -225,7 +226,7 @@ def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) 
     ]
 
 
-def _certificates(workdir: Workdir, trained: Trained) -> list[JsonObject]:
+def _certificates(workdir: Workdir, trained: Trained) -> list[Any]:
     found: dict[str, JsonObject] = {}
     for cell in trained.cells:
         body = workdir.read_json(trained.runs[cell.step.name].files("certificate.json")[0])
@@ -238,7 +239,7 @@ def _certificates(workdir: Workdir, trained: Trained) -> list[JsonObject]:
     return list(found.values())
 
 
-def _training(workdir: Workdir, study: Study, trained: Trained) -> list[JsonObject]:
+def _training(workdir: Workdir, study: Study, trained: Trained) -> list[Any]:
     """What each shape cost; a stack's metrics lie beside each of its runs, so they are read once per stack."""
     made = []
     for rung in rungs(study):
@@ -263,7 +264,7 @@ def _quarantine(pool: Manifest) -> JsonObject:
     return {"records": records, "share": records / max(total, 1), "reasons": pool.summary["reasons"]}
 
 
-def _steps(workdir: Workdir) -> list[JsonObject]:
+def _steps(workdir: Workdir) -> list[Any]:
     """Every step with the time of the run that made it, from the events."""
     lines = workdir.read_bytes("events.jsonl").decode().splitlines() if workdir.exists("events.jsonl") else []
     for name in workdir.listing("events"):
@@ -288,7 +289,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _provenance(study: Study, command: str) -> JsonObject:
+def _provenance(study: Study, command: str) -> Any:
     text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,19 +1,20 @@
 """Small tables of the report from large ones of the work directory. Each takes one shard or stack at a time and adds up."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from pipelines.report.facts import Bin, LengthBin, Overlap, Paired
-from pipelines.report.frames import JsonObject, Rows
+from pipelines.report.frames import JsonObject
 
 UNITS = ("documents", "bytes", "tokens")
 LENGTH_EDGES = [2.0**k for k in range(18)]
 CLUSTER_EDGES = [1.0, 2.0, 3.0, 5.0, 9.0, 17.0, 33.0, 65.0, 257.0, 1025.0]
 
 
-def since_parent(parent: str, rows: Rows, before: Rows) -> Rows:
+def since_parent(parent: str, rows: list[Any], before: list[Any]) -> list[Any]:
     """A level's rows of a funnel (reason, None for what is kept, and `UNITS`), with those at the top that its parent has alike,
     two or more, as one: the parent's rows have them one by one."""
     seen = {row["reason"]: row for row in before}
