@@ -35,8 +35,8 @@ def curves(result: Result, levels: list[str]) -> Chart:
         id="curves",
         title="Loss against training tokens",
         says="Each mark is one trained model: how badly it predicts unseen text (lower is better) after reading so many "
-        "tokens. The lines are the fitted laws, dashed beyond the tested range; a band is where one more run is expected to "
-        "lie. Hollow marks read some text twice and are left out of the fit.",
+        "tokens; hollow marks read some text twice and are not fitted. The lines are the fitted laws, dashed beyond the tested "
+        "range, and a band is where one more run is expected to lie.",
         alt=_curve_words(result, rows),
         panels=draw.by_shape(result, of_shape, 300),
         tables={"points": seen, "curves": rows},

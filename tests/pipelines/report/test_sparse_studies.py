@@ -27,11 +27,11 @@ def test_one_level_has_curves_and_nothing_to_compare(facts: Facts, plant: Callab
 
 
 def test_a_law_that_cannot_be_fitted_is_said_first(facts: Facts, tmp_path: Path, open_page):
-    fit = analyse(pl.DataFrame(facts.observations[:8:2]), Settings("raw", eval_sets=("heldout",)))
+    fit = analyse(pl.DataFrame(facts.observations[:6:2]), Settings("raw", eval_sets=("heldout",)))
     opened = open_page(page.write(replace(facts, fit=fit), tmp_path))
     silent(opened)
     assert opened.tab.inner_text("h1:visible") == "No verdict: the law could not be fitted."
-    assert "4 rows for 4 parameters" in opened.tab.inner_text("#trust")
+    assert "3 rows for 3 parameters" in opened.tab.inner_text("#trust")
     assert opened.tab.locator("#funnel svg").count() == 4, "what curation did is shown all the same"
 
 

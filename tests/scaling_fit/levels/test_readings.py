@@ -8,6 +8,7 @@ import pytest
 
 from scaling_fit.intervals import Interval
 from scaling_fit.levels.answer import choice, moved, recommended
+from scaling_fit.levels.calibrate import calibrate
 from scaling_fit.levels.compare import Comparison, compare
 from scaling_fit.levels.design import TRUTH, Grid, table_of
 from scaling_fit.levels.gap import gap
@@ -54,7 +55,7 @@ def having(whole: Comparison, laws: dict[str, dict[str, float]], rng: np.random.
 
 def contradictions(whole: Comparison, test: ShiftTest, laws: dict[str, dict[str, float]], rng) -> list[str]:
     fitted = having(whole, laws, rng)
-    budget, verdicts, wrong = plan_budgets(fitted, SETTINGS), {}, []
+    budget, verdicts, wrong = plan_budgets(fitted, calibrate(fitted), SETTINGS), {}, []
     D = np.geomspace(2e8, TEN_TIMES, 200)
     for level in ("level", "other"):
         of_level = gap(fitted, level, 0.95)
