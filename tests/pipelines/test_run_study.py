@@ -48,8 +48,7 @@ def manifests(place: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def quiet(module_study_folder):
     """One finished run in this process, to compare the others with."""
-    here, study, curated, trained = whole(module_study_folder, module_study_folder / "work")
-    run_study.fit_observations(here, study, trained)
+    _, _, curated, trained = whole(module_study_folder, module_study_folder / "work")
     return module_study_folder, curated, trained
 
 
@@ -144,8 +143,7 @@ def test_the_same_bytes_on_ray_with_one_and_two_workers(quiet, tmp_path):
         place = tmp_path / f"ray-{workers}"
         executor = OnRay(workers=workers)
         try:
-            here, study, _, trained = whole(folder, place, executor)
-            run_study.fit_observations(here, study, trained)
+            whole(folder, place, executor)
         finally:
             executor.close()
         assert manifests(place) == expected
@@ -165,8 +163,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(quiet, tmp_path):
     place, cuts = tmp_path / "work", 0
     while True:
         try:
-            here, study, _, trained = whole(folder, place, Cut())
-            run_study.fit_observations(here, study, trained)
+            whole(folder, place, Cut())
             break
         except KeyboardInterrupt:
             cuts += 1
