@@ -74,12 +74,13 @@ def run_step(context: Context, step: Step) -> Manifest:
     """The step's manifest, from the work directory or computed."""
     if (manifest := _completed(context, step)) is not None:
         return manifest
-    units = step.units()
+    assert step.compute is not None, f"{step.name} is computed together with others"
+    units, compute = step.units(), partial(_compute_part, step.compute)
 
     def plan(missing: Sequence[tuple[Step, int]]) -> Pass:
         jobs = [Job([(step, i)], units[i], step.weight(i), step.resources) for _, i in missing]
         resumed = sum(map(step.weight, range(len(units)))) - sum(job.weight for job in jobs)
-        return Pass(step.name, partial(_compute_part, step.compute), jobs, step.unit, resumed, step.watch)
+        return Pass(step.name, compute, jobs, step.unit, resumed, step.watch)
 
     return _compute(context, [step], len(units), plan)[0]
 

@@ -19,17 +19,13 @@ from pipelines.engine.workdir import JsonObject, Workdir, canonical
 SCHEMA_VERSION = 2
 
 
-def _nothing(output: object) -> JsonObject:
-    """The computation of a step that is only read, or computed together with others."""
-    raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class Step:
     """One step of a study. Name, configuration, inputs and version are its identity; the rest says how to compute it.
 
     `units()` lists the arguments of its units of work and is called only when the step is missing; each unit runs
-    `compute(output, *unit) -> facts` on a worker, and the facts, a small JSON object, go into the part's record.
+    `compute(output, *unit) -> facts` on a worker, and the facts, a small JSON object, go into the part's record. A step that is
+    computed together with others (`run_together`) has no `compute` of its own.
     `summarize(parts)` reduces the records, in unit order, to the manifest's summary, and may raise to refuse the step: nothing
     is committed then, and the parts stay. `weight(index)` is a unit's size for the progress bar, counted in `unit`;
     `watch(bar)` advances the bar meanwhile where units are long. `publish(workdir, manifest)` keeps a copy of the result where
@@ -40,7 +36,7 @@ class Step:
     config: JsonObject
     inputs: Mapping[str, "Manifest"] = field(default_factory=dict)
     version: int = 1
-    compute: Callable[..., JsonObject] = field(default=_nothing, compare=False, kw_only=True)
+    compute: Callable[..., JsonObject] | None = field(default=None, compare=False, kw_only=True)
     units: Callable[[], Sequence[Unit]] = field(default=lambda: [()], compare=False, kw_only=True)
     summarize: Callable[[list[JsonObject]], JsonObject] = field(default=lambda parts: {}, compare=False, kw_only=True)
     weight: Callable[[int], float] = field(default=lambda index: 1, compare=False, kw_only=True)

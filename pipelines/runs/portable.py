@@ -213,9 +213,8 @@ def _equal(found: object, value: object) -> bool:
 def _compare_with_study(workdir: Workdir, folder: Path, certificate: JsonObject, cells: Iterable[Cell]) -> None:
     """Raise StudyError where the study has runs that could not be fitted together with these."""
     for cell in cells:
-        if (manifest := read_manifest(workdir, cell.step)) is None or manifest.parts[0]["certificate"] == certificate[
-            "certificate"
-        ]:
+        manifest = read_manifest(workdir, cell.step)
+        if manifest is None or manifest.parts[0]["certificate"] == certificate["certificate"]:
             continue
         ours = workdir.read_json(f"{cell.step.path}/certificate.json")["held_equal"]
         theirs = certificate["held_equal"]

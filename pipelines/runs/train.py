@@ -74,8 +74,10 @@ def train(context: Context, study: Study, data: TrainingData) -> dict[str, Manif
         jobs = [_job(study, data, stack, sized[stack[0].rung.name]) for stack in stacks]
         workdir = context.workdir
         folders = [(Path(workdir.full(f"scratch/{stack_id(stack)}")), len(stack)) for stack in stacks if workdir.is_local]
-        cost = lambda step: _flops(study, by_name[step.name].rung)  # noqa: E731
-        return Pass("train", train_stack, jobs, "tokens", watch=partial(watching, folders), cost=cost)
+        watch = partial(watching, folders)
+        return Pass(
+            "train", train_stack, jobs, "tokens", watch=watch, cost=lambda step: _flops(study, by_name[step.name].rung)
+        )  # fmt: skip
 
     return run_together(context, [cell.step for cell in by_name.values()], 1, plan)
 
