@@ -36,8 +36,13 @@ def shoulders(table: Observations) -> list[Shoulder]:
     """The shapes whose ladder begins on the shoulder: of three or more D and two or more trunks (level and seed) at least,
     each judged on the mean of ln L over its evaluation sets."""
     found = []
-    for shape in dict.fromkeys(table.shape.tolist()):
-        mine = table.where((table.shape == shape) & ~table.repeated)
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row in np.flatnonzero(~table.repeated).tolist():
+        rows_of[table.shape[row]].append(row)
+    for shape, rows in rows_of.items():
+        if len(rows) < 6:  # three D of two trunks
+            continue
+        mine = table.where(np.array(rows))
         curves: dict[tuple[str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
         for level, trunk, tokens, loss in zip(mine.level, mine.trunk, mine.D, mine.loss, strict=True):
             curves[level, trunk][tokens].append(np.log(loss))

@@ -92,7 +92,9 @@ def nested(laid: Grouped, theta_P: Array, rss: float, wide: Grouped) -> tuple[fl
 
 def not_identifiable(J_NP: Array) -> Array:
     """Which parameters, shape [P], no run tells apart: those in directions of the Jacobian that are flat."""
-    _, s_K, V_PP = np.linalg.svd(J_NP / np.maximum(np.linalg.norm(J_NP, axis=0), 1e-12), full_matrices=True)
+    # R of the QR decomposition has J's singular values and right vectors, and P rows in place of N.
+    R_KP = np.linalg.qr(J_NP / np.maximum(np.linalg.norm(J_NP, axis=0), 1e-12), mode="r")
+    _, s_K, V_PP = np.linalg.svd(R_KP, full_matrices=True)
     flat_P = np.arange(J_NP.shape[1]) >= (s_K > FLAT * s_K[0]).sum()
     return np.asarray((np.abs(V_PP[flat_P]) > 0.1).any(0))
 
