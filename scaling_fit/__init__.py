@@ -1,18 +1,20 @@
 """Observations to laws, shifts and plans. numpy and scipy; usable alone on any table of runs."""
 
 from scaling_fit.checks import Fault, check
-from scaling_fit.law.fit import Fit, fit
+from scaling_fit.law.fit import fit
+from scaling_fit.law.fitted import Fit
 from scaling_fit.law.laws import LAWS, Law, law_named
 from scaling_fit.levels.analysis import analyse, faults_of
 from scaling_fit.levels.summary import summary
 from scaling_fit.observations import Observations, observations
 from scaling_fit.result import Result
-from scaling_fit.settings import Settings
+from scaling_fit.settings import FitSettings, Settings
 
 __all__ = [
     "LAWS",
     "Fault",
     "Fit",
+    "FitSettings",
     "Law",
     "Observations",
     "Result",

@@ -1,10 +1,36 @@
-"""What is asked of a comparison of levels: which law, which baseline, how sure, and what each level is for."""
+"""What is asked of a fit: which law, which objective, how sure; of a comparison also its baseline, and what a level is for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["level", "control", "arm"]
+Sharing = str | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Settings of `fit`.
+
+    law: a name of `LAWS`. objective: "huber[:delta]" (log loss; 1e-3 unless said), "lad", "least-squares", "linear" (nats) or
+    "likelihood" (free scale). groups: a column of the table ("level", "shape") whose values are fitted jointly; `sharing` then
+    says per parameter "shared" (default), "free", or {group: covariate} for linear in a covariate (logs of coefficients);
+    `baseline` is the group that others differ from (default the first). fixed: parameters held at a value, in the formula's
+    own units, and tested against the law with all free (one group). intervals: "row", "trunk", "wild", "profile" (least
+    squares only), "none"; "auto" is row where every run is a trunk, trunk where there are 8 or more a group, and refits to
+    simulated tables where there are fewer. replicates: refits behind them.
+    """
+
+    law: str = "additive"
+    objective: str = "huber"
+    groups: str | None = None
+    sharing: Mapping[str, Sharing] = field(default_factory=dict)
+    baseline: str | None = None
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    intervals: str = "auto"
+    replicates: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
 
 
 @dataclass(frozen=True)

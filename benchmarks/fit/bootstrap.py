@@ -20,6 +20,7 @@ from scipy.special import logsumexp
 
 from scaling_fit.law.fit import fit
 from scaling_fit.law.solve import N_THREADS, solve
+from scaling_fit.settings import FitSettings
 
 HOFFMANN = np.array([6.0073404, 6.0179186, 0.5267228, 0.33917084, 0.2849083])
 PUBLISHED = {"A": 124.52232, "B": 1293.28410, "E": 0.02566, "alpha": 0.01540, "beta": 0.02060}
@@ -64,7 +65,7 @@ def main() -> None:
     legacy = np.random.RandomState(42)
     draws = [np.bincount(legacy.choice(len(N), size=len(N), replace=True), minlength=len(N)) for _ in range(told.replicates)]
     weights = np.array(draws, dtype=float)
-    found = fit({"N": N, "D": D, "loss": loss}, intervals="none")
+    found = fit({"N": N, "D": D, "loss": loss}, FitSettings(intervals="none"))
     laid = found.grouped
     starts = np.repeat(found.theta_P[None], told.replicates, 0)
     share = told.replicates if told.all else min(told.replicates, 100)

@@ -67,10 +67,11 @@ def fit_table(
             text = scaling_fit.summary(result)
         else:
             chosen = law if law != "auto" else _law_for(data)
-            result = scaling_fit.fit(
-                data, law=chosen, objective=objective, intervals=intervals if replicates else "none", replicates=replicates,
-                fixed=fixed, confidence=confidence, seed=seed,
+            single = scaling_fit.FitSettings(
+                chosen, objective, fixed=fixed, intervals=intervals if replicates else "none", replicates=replicates,
+                confidence=confidence, seed=seed,
             )  # fmt: skip
+            result = scaling_fit.fit(data, single)
             text = result.summary()
         typer.echo(result.to_json() if as_json else text)
         if out is not None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import fdtrc
 
-from scaling_fit.law.groups import Grouped
+from scaling_fit.law.groups import Grouped, grouped
+from scaling_fit.law.laws import law_named
 from scaling_fit.law.noise import RATIOS, reml
+from scaling_fit.law.robust import pseudo_observations
 from scaling_fit.law.solve import Problem, solve
 from scaling_fit.observations import Observations
 from scaling_fit.wording import Check, probability
@@ -104,6 +106,26 @@ def along_ray(data: Observations) -> bool:
     if len(data) < 4 or min(len(np.unique(data.N)), len(np.unique(data.D))) < 2:
         return False
     return bool(np.corrcoef(np.log(data.N), np.log(data.D))[0, 1] > RAY)
+
+
+def form(laid: Grouped[str], data: Observations, theta_P: Array) -> tuple[LackOfFit | None, Interaction | None]:
+    """The tests of the law's form, by least squares on pseudo-observations."""
+    if len(laid.groups) > 1 or laid.problem.free_P is not None or len(data) <= laid.problem.n_parameters + 3:
+        return None, None
+    robust = pseudo_observations(laid.problem, theta_P)
+    problem = replace(laid.problem, loss_N=np.exp(robust.log_loss_N))
+    fitted = solve(problem, theta_P[None], tolerance=1e-12)
+    table = replace(data.where(laid.rows), loss=problem.loss_N)
+    misfit = lack_of_fit(table, problem, fitted.theta_RP[0])
+    if laid.law.name != "additive":
+        return misfit, None
+    wide = grouped(law_named("cross"), table, ["all"] * len(data), {}, baseline="all", pivot=laid.pivot)
+    found = nested(laid, fitted.theta_RP[0], 2.0 * float(fitted.objective_R[0]), wide)
+    if found is None:
+        return misfit, None
+    F, q, df, theta_RP = found
+    kappa = {"all": float(wide.natural(theta_RP, "all")[0, wide.law.names.index("kappa")])}
+    return misfit, Interaction("cross law: B grows as N^kappa", F, q, df, float(fdtrc(q, df, F)), kappa)
 
 
 def warnings(misfit: LackOfFit | None, interaction: Interaction | None) -> list[str]:

@@ -6,8 +6,9 @@ Free parameters are coded as a baseline value plus a difference per group, so a 
 some differences held at zero, and all hypotheses of all replicates are one batch (`solve(..., free_RP=...)`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -18,29 +19,42 @@ from scaling_fit.law.solve import Block, Problem, Trunks
 from scaling_fit.observations import Observations
 
 Array = np.ndarray
-Rule = str | Mapping[str, float] | Callable[[str], tuple[str, ...]]
+G = TypeVar("G", bound=Hashable)  # what names a group of runs
 
 
 @dataclass(frozen=True)
-class Grouped:
-    """A grouped law ready to solve. `rows` takes the table's rows to problem order; `columns` names theta's entries as
-    (parameter, key): key "" is the baseline's or the shared value, otherwise the difference it adds (or "per q")."""
+class Part(Generic[G]):
+    """A number of which groups' parameters are sums: the value `of` a group (None: of all that share it), the difference
+    that a group adds to it, or the slope along a covariate of the groups."""
+
+    kind: Literal["value", "difference", "slope"]
+    of: G | None = None
+
+
+SHARED = Part("value")
+Rule = str | Mapping[G, float] | Callable[[G], tuple[Part[G], ...]]
+
+
+@dataclass(frozen=True)
+class Grouped(Generic[G]):
+    """A grouped law ready to solve. `rows` takes the table's rows to problem order; `columns` says what theta's entries are:
+    which part of which parameter."""
 
     law: Law
     problem: Problem
     pivot: tuple[float, float]
-    groups: tuple[str, ...]
-    columns: tuple[tuple[str, str], ...]
+    groups: tuple[G, ...]
+    columns: tuple[tuple[str, Part[G]], ...]
     rows: Array
 
-    def column(self, parameter: str, key: str = "") -> int:
-        return self.columns.index((parameter, key))
+    def column(self, parameter: str, part: Part[G] = SHARED) -> int:
+        return self.columns.index((parameter, part))
 
-    def phi(self, theta_RP: Array, group: str) -> Array:
+    def phi(self, theta_RP: Array, group: G) -> Array:
         """One group's parameters in solver coordinates, shape [R, Q]."""
         return theta_RP @ self.problem.blocks[self.groups.index(group)].M_QP.T
 
-    def natural(self, theta_RP: Array, group: str) -> Array:
+    def natural(self, theta_RP: Array, group: G) -> Array:
         return self.law.natural(self.phi(theta_RP, group), self.pivot)
 
     def start(self, objective: Objective = LEAST_SQUARES) -> Array:
@@ -73,70 +87,64 @@ class Grouped:
 def grouped(
     law: Law,
     table: Observations,
-    labels: Array,
-    sharing: Mapping[str, Rule],
+    labels: Sequence[G] | Array,
+    sharing: Mapping[str, Rule[G]],
     *,
-    baseline: str,
+    baseline: G,
     ratio: float = 0.0,
     pivot: tuple[float, float] | None = None,
-) -> Grouped:
+) -> Grouped[G]:
     """Lay `law` over groups of rows.
 
     labels: group of each row. sharing: per parameter "shared", "free", a dict group -> covariate value (linear in it,
-    on the log for coefficients), or a function group -> tuple of keys (baseline keys first) naming the values it adds up.
+    on the log for coefficients), or a function group -> the parts it adds up.
     ratio: trunk variance over row variance, for whitening. Errors: ValueError for an unknown parameter.
     """
     unknown = set(sharing) - set(law.names)
     if unknown:
         raise ValueError(f"sharing names {sorted(unknown)}, which law {law.name!r} does not have; it has {law.names}")
-    groups = tuple(sorted(dict.fromkeys(labels.tolist()), key=lambda g: (g != baseline, list(labels).index(g))))
-    keys = {name: [_keys(sharing.get(name, "shared"), group, baseline) for group in groups] for name in law.names}
-    columns: list[tuple[str, str]] = []
-    for name in law.names:
-        columns += dict.fromkeys((name, key) for entry in keys[name] for key in entry)
+    groups: tuple[G, ...] = tuple(sorted(dict.fromkeys(labels), key=lambda group: group != baseline))
+    place = {group: g for g, group in enumerate(groups)}
+    group_N = np.array([place[label] for label in labels])
+    parts = {name: [_parts(sharing.get(name, "shared"), group, baseline) for group in groups] for name in law.names}
+    columns = [(name, part) for name in law.names for part in dict.fromkeys(part for entry in parts[name] for part in entry)]
     pivot = pivot or table.inputs().pivot()
     order, blocks, at = [], [], 0
-    for g, group in enumerate(groups):
-        rows = np.flatnonzero(labels == group)
+    for g in range(len(groups)):
+        rows = np.flatnonzero(group_N == g)
         rows = rows[np.argsort(table.trunk[rows].astype(str), kind="stable")]
         M_QP = np.zeros((len(law.names), len(columns)))
         for q, name in enumerate(law.names):
-            for key, value in keys[name][g].items():
-                M_QP[q, columns.index((name, key))] = value
+            for part, weight in parts[name][g].items():
+                M_QP[q, columns.index((name, part))] = weight
         blocks.append(Block(slice(at, at + len(rows)), law.design(table.inputs().take(rows), pivot), M_QP))
         order.append(rows)
         at += len(rows)
     rows = np.concatenate(order)
-    problem = Problem(tuple(blocks), table.loss[rows], trunks(table.trunk[rows], labels[rows], ratio))
+    problem = Problem(tuple(blocks), table.loss[rows], trunks(table.trunk[rows], group_N[rows], ratio))
     return Grouped(law, problem, pivot, groups, tuple(columns), rows)
 
 
-def _keys(rule: Rule, group: str, baseline: str) -> dict[str, float]:
+def _parts(rule: Rule[G], group: G, baseline: G) -> dict[Part[G], float]:
+    """The parts that a group's parameter adds up, and how often it counts each."""
     if rule == "shared":
-        return {"": 1.0}
+        return {SHARED: 1.0}
     if rule == "free":
-        return {"": 1.0} if group == baseline else {"": 1.0, group: 1.0}
+        return {SHARED: 1.0} if group == baseline else {SHARED: 1.0, Part("difference", group): 1.0}
     if isinstance(rule, Mapping):
-        return {"": 1.0, "per q": float(rule[group])}
+        return {SHARED: 1.0, Part("slope"): float(rule[group])}
     if callable(rule):
         return dict.fromkeys(rule(group), 1.0)
     raise ValueError(f"sharing {rule!r} is not known; use shared, free, a dict group -> covariate, or a function")
 
 
-def trunks(trunk_N: Array, label_N: Array, ratio: float) -> Trunks:
+def trunks(trunk_N: Array, group_N: Array, ratio: float) -> Trunks:
     """Trunks of rows already in block order (a trunk's rows adjacent)."""
-    keys = [f"{label}\0{trunk}" for label, trunk in zip(label_N, trunk_N, strict=True)]
-    change = np.array([True] + [a != b for a, b in zip(keys[1:], keys[:-1], strict=True)])
+    change = np.append(True, (trunk_N[1:] != trunk_N[:-1]) | (group_N[1:] != group_N[:-1]))
     starts_C = np.flatnonzero(change)
-    index_N = np.cumsum(change) - 1
-    return Trunks(starts_C, index_N, np.diff(np.append(starts_C, len(keys))), ratio)
+    return Trunks(starts_C, np.cumsum(change) - 1, np.diff(np.append(starts_C, len(trunk_N))), ratio)
 
 
-def hold(grouped_law: Grouped, free: Sequence[str], level: str | None = None) -> Array:
-    """Mask [P] of what a hypothesis leaves free: every baseline value, and differences (of `level`, or all) of `free`."""
-    return np.array(
-        [
-            key == "" or key.startswith("=") or (name in free and (level is None or key.split("\0")[0] == level))
-            for name, key in grouped_law.columns
-        ]
-    )
+def hold(laid: Grouped[G], free: Sequence[str]) -> Array:
+    """Mask [P] of what a hypothesis leaves free: every value, and what groups add to the parameters named `free`."""
+    return np.array([part.kind == "value" or name in free for name, part in laid.columns])

@@ -4,6 +4,7 @@ maximum likelihood, with the uncertainty of both carried into every simulated ta
 Shape suffixes: R replicates, N points, P parameters, C trunks.
 """
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,7 +53,7 @@ class Noise:
 def estimate_noise(
     problem: Problem,
     theta_P: Array,
-    cells_N: Array,
+    cells_N: Sequence[Hashable],
     n_levels: int = 1,
     floor_per_cell: bool = False,
     measured: tuple[float, float] | None = None,
@@ -67,7 +68,7 @@ def estimate_noise(
     assert problem.trunks is not None
     trunks = problem.trunks
     C, n = len(trunks.starts_C), len(problem.loss_N)
-    cells, branched = len(set(cells_N.tolist())), n > C
+    cells, branched = len(set(cells_N)), n > C
     left = C - cells if cells < C else 0 if floor_per_cell else C - 3 * n_levels
     assumed = branched and left < 1
     assumed_sd, assumed_df = measured or (ASSUMED_TRUNK, 1e6)

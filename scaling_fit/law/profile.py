@@ -9,37 +9,29 @@ import numpy as np
 from scipy.special import stdtrit
 
 from scaling_fit.intervals import Interval
+from scaling_fit.law.estimate import Estimate
 from scaling_fit.law.groups import Grouped
 from scaling_fit.law.laws import Inputs
 from scaling_fit.law.noise import estimate_noise
-from scaling_fit.law.solve import Problem, solve
+from scaling_fit.law.solve import solve
 
 Array = np.ndarray
+STEPS = 20  # fixed values on each side, before the crossings are refined
 
 
-def profile(
-    problem: Problem,
-    theta_P: Array,
-    free_P: Array,
-    column: int,
-    se: float,
-    sigma2: float,
-    df: float,
-    confidences: tuple[float, ...],
-    limit: float = 1.5,
-    steps: int = 20,
-) -> list[Interval]:
+def profile(estimate: Estimate, column: int, confidences: tuple[float, ...], limit: float = 1.5) -> list[Interval]:
     """Profile-likelihood intervals of theta[column]: every fixed value is one replicate of one batch.
 
     An end that the likelihood does not reach within `limit` of the estimate is infinite: the profile is unbounded there.
     """
-    center = float(theta_P[column])
-    reach = min(limit, 12 * se) if np.isfinite(se) and se > 0 else limit
-    sides = np.geomspace(reach / 200, limit, steps)
+    problem, theta_P = estimate.problem, estimate.theta_P
+    center, se = float(theta_P[column]), float(estimate.errors()[column])
+    reach = min(limit, 12 * se) if se > 0 else limit
+    sides = np.geomspace(reach / 200, limit, STEPS)
     values = np.concatenate([center - sides[::-1], [center], center + sides])
-    free = free_P.copy()
+    free = estimate.free_P.copy()
     free[column] = False
-    J = problem.jacobian(theta_P) if problem.trunks is None else problem.trunks.whiten(problem.jacobian(theta_P).T).T
+    J = estimate.jacobian()
     along = np.zeros(len(theta_P))
     along[free] = -np.linalg.lstsq(J[:, free], J[:, column], rcond=1e-6)[0]
     along[column] = 1.0
@@ -53,15 +45,15 @@ def profile(
         return 2.0 * np.minimum(*fits.objective_R.reshape(2, -1))
 
     rss = rss_at(values)
-    best = rss[steps]
-    cuts = [stdtrit(df, 0.5 + confidence / 2) ** 2 for confidence in confidences]
-    fine = [_bracket(values[side], (rss[side] - best) / sigma2, cut) for cut in cuts for side in _sides(steps)]
+    best = rss[STEPS]
+    cuts = [stdtrit(estimate.df, 0.5 + confidence / 2) ** 2 for confidence in confidences]
+    fine = [_bracket(values[side], (rss[side] - best) / estimate.sigma2, cut) for cut in cuts for side in _sides(STEPS)]
     inner = np.concatenate([np.linspace(*ends, 8)[1:-1] for ends in fine if ends is not None] or [np.empty(0)])
     if len(inner):  # near a bound the profile bends: refine where it crosses
         values, rss = np.concatenate([values, inner]), np.concatenate([rss, rss_at(inner)])
         order = np.argsort(values, kind="stable")
         values, rss = values[order], rss[order]
-    rise = np.maximum((rss - best) / sigma2, 0.0)
+    rise = np.maximum((rss - best) / estimate.sigma2, 0.0)
     middle = int(np.argmin(np.abs(values - center)))
     down, up = _sides(middle)
     return [
@@ -95,7 +87,7 @@ def profile_fit(laid: Grouped, theta_P: Array, confidence: float) -> tuple[dict,
     group = laid.groups[0]
     block = laid.problem.blocks[0]
     # The noise is estimated where the coordinates are well conditioned; the profile then runs in plain ones.
-    cells = np.array([str(c) for c in block.design.X_TNP[-1].round(9).tolist()], dtype=object)
+    cells = [tuple(point) for point in block.design.X_TNP[-1].round(9).tolist()]
     noise, theta_P = estimate_noise(laid.problem, theta_P, cells)
     point_Q = laid.natural(theta_P[None], group)[0]
     logs = block.design.logs
@@ -106,14 +98,12 @@ def profile_fit(laid: Grouped, theta_P: Array, confidence: float) -> tuple[dict,
     phi_P = laid.law.solver(dict(zip(laid.law.names, point_Q, strict=True)), (1.0, 1.0))
     start = solve(problem, phi_P[None], tolerance=1e-13)
     phi_P, df = start.theta_RP[0], len(problem.loss_N) - len(phi_P)
-    sigma2 = 2 * float(start.objective_R[0]) / df
-    J = problem.jacobian(phi_P) if trunks is None else trunks.whiten(problem.jacobian(phi_P).T).T
-    se_P = np.sqrt(sigma2 * np.abs(np.diag(np.linalg.pinv(J.T @ J, rcond=1e-14))))
+    estimate = Estimate(problem, phi_P, np.ones(len(phi_P), bool), 2 * float(start.objective_R[0]) / df, df)
+    se_P = estimate.errors()
     spans, errors = {}, {}
     is_log = [k < len(laid.law.coefficients) or p.log for k, p in enumerate(laid.law.parameters)]
     for k, name in enumerate(laid.law.names):
-        limit = max(1.5, 6 * se_P[k])
-        one = profile(problem, phi_P, np.ones(len(phi_P), bool), k, float(se_P[k]), sigma2, df, (confidence,), limit)[0]
+        (one,) = profile(estimate, k, (confidence,), max(1.5, 6 * se_P[k]))
         spans[name] = Interval(*(float(np.exp(x)) for x in (one.value, one.low, one.high))) if is_log[k] else one
         if is_log[k] and not np.isfinite(one.low):
             spans[name] = Interval(spans[name].value, -np.inf, spans[name].high)

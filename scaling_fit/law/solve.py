@@ -101,11 +101,10 @@ def solve(
     target_RN: Array | None = None,
     weight_RN: Array | None = None,
     free_RP: Array | None = None,
-    scale: float = 1.0,
     tolerance: float = 1e-9,
     max_iterations: int = 200,
 ) -> Solution:
-    """Minimise sum_i w_i rho(r_i / scale) from every row of `start_RP`.
+    """Minimise sum_i w_i rho(r_i) from every row of `start_RP`.
 
     target_RN: log losses per replicate ([1, N] or [R, N]; default the observed ones). weight_RN: weights likewise.
     free_RP: which parameters move ([1, P] or [R, P] bool; default the problem's); the others stay at their start.
@@ -124,7 +123,7 @@ def solve(
         y_RN = target_RN if len(target_RN) == 1 else target_RN[chunk]
         w_RN = weight_RN if weight_RN is None or len(weight_RN) == 1 else weight_RN[chunk]
         held_RP = None if free_RP is None else ~np.broadcast_to(free_RP, start_RP.shape)[chunk]
-        return _newton(problem, start_RP[chunk], objective, y_RN, w_RN, held_RP, scale, tolerance, max_iterations)
+        return _newton(problem, start_RP[chunk], objective, y_RN, w_RN, held_RP, tolerance, max_iterations)
 
     if len(chunks) == 1:
         return run(chunks[0])
@@ -164,7 +163,7 @@ def _lift(problem: Problem, start_RP: Array, free_RP: Array | None) -> Array:
     return lifted_RP
 
 
-def _assemble(problem: Problem, theta_RP: Array, objective: Objective, y_RN: Array, w_RN: Array | None, scale: float):
+def _assemble(problem: Problem, theta_RP: Array, objective: Objective, y_RN: Array, w_RN: Array | None):
     """Objective [R], gradient [R, P] and curvature [R, P, P] at theta."""
     R, P = theta_RP.shape
     F_R, g_RP, H_RPP = np.zeros(R), np.zeros((R, P)), np.zeros((R, P, P))
@@ -181,9 +180,6 @@ def _assemble(problem: Problem, theta_RP: Array, objective: Objective, y_RN: Arr
         if whiten:
             trunks = _within(problem.trunks, block.rows)
             r_RN, J_RQN = trunks.whiten(r_RN), trunks.whiten(J_RQN)
-        if scale != 1.0:
-            r_RN /= scale
-            J_RQN /= scale
         rho_RN, slope_RN = objective.rho(r_RN), objective.slope(r_RN)
         w_block = None if w_RN is None else w_RN[:, block.rows]
         if w_block is not None:
@@ -193,10 +189,10 @@ def _assemble(problem: Problem, theta_RP: Array, objective: Objective, y_RN: Arr
         if objective.exact_curvature:
             # psi' J J' + psi (softmax second moment - J J'), one matrix product per term
             inside_RN = np.abs(r_RN) <= objective.delta
-            first_RN = inside_RN * (1.0 if w_block is None else w_block) - slope_RN * scale
+            first_RN = inside_RN * (1.0 if w_block is None else w_block) - slope_RN
             H_RQQ = (J_RQN * first_RN[:, None]) @ J_RQN.transpose(0, 2, 1)
             for weight_RN, active, products in zip(weights, design.active, design.products, strict=True):
-                moment = ((weight_RN * slope_RN) @ products) / scale
+                moment = (weight_RN * slope_RN) @ products
                 H_RQQ[:, active[:, None], active] += moment.reshape(len(moment), len(active), len(active))
         else:
             left_RQN = J_RQN if w_block is None else J_RQN * w_block[:, None]
@@ -222,10 +218,19 @@ def _within(trunks: Trunks | None, rows: slice) -> Trunks:
     )
 
 
-def _newton(problem, start_RP, objective, y_RN, w_RN, held_RP, scale, tolerance, max_iterations) -> Solution:
+def _newton(
+    problem: Problem,
+    start_RP: Array,
+    objective: Objective,
+    y_RN: Array,
+    w_RN: Array | None,
+    held_RP: Array | None,
+    tolerance: float,
+    max_iterations: int,
+) -> Solution:
     R, P = start_RP.shape
     theta_RP, alive_A = start_RP.copy(), np.arange(R)
-    F_R, g_RP, H_RPP = _assemble(problem, theta_RP, objective, y_RN, w_RN, scale)
+    F_R, g_RP, H_RPP = _assemble(problem, theta_RP, objective, y_RN, w_RN)
     damping_R = np.full(R, 1e-3)
     converged_R, iterations_R = np.zeros(R, bool), np.zeros(R, int)
     diagonal = np.arange(P)
@@ -247,7 +252,7 @@ def _newton(problem, start_RP, objective, y_RN, w_RN, held_RP, scale, tolerance,
         y_A = y_RN if len(y_RN) == 1 else y_RN[alive_A]
         w_A = w_RN if w_RN is None or len(w_RN) == 1 else w_RN[alive_A]
         with np.errstate(over="ignore", invalid="ignore"):
-            F_new, g_new, H_new = _assemble(problem, trial_AP, objective, y_A, w_A, scale)
+            F_new, g_new, H_new = _assemble(problem, trial_AP, objective, y_A, w_A)
         better_A = (downhill_A > 0) & (F_new <= F_A) & np.isfinite(F_new)
         rows = alive_A[better_A]
         theta_RP[rows], F_R[rows], g_RP[rows], H_RPP[rows] = (

@@ -11,7 +11,7 @@ from scipy.special import fdtrc
 from scaling_fit.law.adequacy import FAILS, Interaction, LackOfFit, lack_of_fit, nested, warnings
 from scaling_fit.law.groups import grouped
 from scaling_fit.law.laws import LAWS
-from scaling_fit.levels.compare import CELL, Comparison
+from scaling_fit.levels.compare import Cell, Comparison, cells
 
 Array = np.ndarray
 
@@ -44,9 +44,9 @@ def interaction(whole: Comparison) -> Interaction | None:
     laid, table = whole.grouped, whole.table
     if whole.by_shape and len(whole.shapes) > 1:
         law, test = laid.law, "B and beta per shape instead of per level"
-        labels = np.array([f"{a}{CELL}{b}" for a, b in zip(table.level, table.shape, strict=True)], dtype=object)
+        labels = cells(table)
     elif laid.law.name == "additive":
-        law, labels, test = LAWS["cross"], table.level, "cross law: B grows as N^kappa"
+        law, labels, test = LAWS["cross"], [Cell(level) for level in table.level], "cross law: B grows as N^kappa"
     else:
         return None
     free = dict.fromkeys(law.names, "free")
@@ -57,7 +57,7 @@ def interaction(whole: Comparison) -> Interaction | None:
     F, q, df, theta_RP = found
     kappa = None
     if not whole.by_shape:
-        kappa = {group: float(wide.natural(theta_RP, group)[0, law.names.index("kappa")]) for group in wide.groups}
+        kappa = {group.level: float(wide.natural(theta_RP, group)[0, law.names.index("kappa")]) for group in wide.groups}
     return Interaction(test, F, q, df, float(fdtrc(q, df, F)), kappa)
 
 

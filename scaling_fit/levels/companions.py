@@ -10,7 +10,8 @@ import numpy as np
 from scipy.special import fdtrc, stdtrit
 
 from scaling_fit.intervals import Interval, finite, percentile
-from scaling_fit.law.groups import grouped
+from scaling_fit.law.estimate import Estimate
+from scaling_fit.law.groups import Part, grouped
 from scaling_fit.law.laws import LAWS
 from scaling_fit.law.profile import profile
 from scaling_fit.law.solve import solve
@@ -167,7 +168,7 @@ def matched_beta(whole: Comparison, level: str, confidence: float = 0.95) -> tup
     """Data exponents at each size alone, floors and prefactors free in both levels: no law in N is assumed.
 
     Shapes with fewer than 4 token counts in either level are left out. delta is level minus baseline, by profile."""
-    law, sigma2, out = LAWS["data"], whole.rss / whole.df, []
+    law, out = LAWS["data"], []
     for shape, size in whole.shapes.items():
         rows = (whole.table.shape == shape) & np.isin(whole.table.level, [level, whole.baseline])
         table = whole.table.where(rows)
@@ -176,13 +177,8 @@ def matched_beta(whole: Comparison, level: str, confidence: float = 0.95) -> tup
         free = dict.fromkeys(law.names, "free")
         laid = grouped(law, table, table.level, free, baseline=whole.baseline, ratio=whole.noise.ratio)
         theta_P = solve(laid.problem, laid.start()[None], tolerance=1e-12).theta_RP[0]
-        J_NP = laid.problem.jacobian(theta_P)
-        if laid.problem.trunks is not None:
-            J_NP = laid.problem.trunks.whiten(J_NP.T).T
-        column = laid.column("beta", level)
-        se = float(np.sqrt(sigma2 * abs(np.linalg.pinv(J_NP.T @ J_NP, rcond=1e-12)[column, column])))
-        everything = np.ones(len(theta_P), bool)
-        delta = profile(laid.problem, theta_P, everything, column, se, sigma2, whole.df, (confidence,))[0]
+        estimate = Estimate(laid.problem, theta_P, np.ones(len(theta_P), bool), whole.rss / whole.df, whole.df)
+        (delta,) = profile(estimate, laid.column("beta", Part("difference", level)), (confidence,))
         beta = float(theta_P[laid.column("beta")])
         out.append(SizeExponent(shape, size, beta, beta + delta.value, delta))
     return tuple(out)

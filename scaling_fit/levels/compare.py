@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scaling_fit.law.groups import Grouped, grouped
+from scaling_fit.law.groups import SHARED, Grouped, Part, grouped
 from scaling_fit.law.laws import LAWS, Inputs, Law, law_named
 from scaling_fit.law.noise import Noise, estimate_noise
 from scaling_fit.law.objectives import huber
@@ -20,7 +20,14 @@ from scaling_fit.observations import Observations
 
 Array = np.ndarray
 TOLD_APART_BY = ("E", "B", "beta")
-CELL = "\0"  # joins level and shape in a group's name
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A group of the joint fit: a level, or one shape of it where every shape has its own floor."""
+
+    level: str
+    shape: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Comparison:
 
     table: Observations
     baseline: str
-    grouped: Grouped
+    grouped: Grouped[Cell]
     theta_P: Array
     noise: Noise
     rss: float
@@ -55,8 +62,8 @@ class Comparison:
         own, base = (set(self.table.shape[self.table.level == name]) for name in (level, self.baseline))
         return [shape for shape in self.shapes if shape in own & base]
 
-    def group(self, level: str, shape: str) -> str:
-        return f"{level}{CELL}{shape}" if self.by_shape else level
+    def group(self, level: str, shape: str) -> Cell:
+        return Cell(level, shape if self.by_shape else None)
 
     def log_loss(self, level: str, shape: str, N: Array, D: Array, theta_RP: Array | None = None) -> Array:
         """Predicted log loss of a level at (N, D), shape [R, points]; N counts only where the law has it."""
@@ -68,7 +75,7 @@ class Comparison:
     def parameters(self, level: str, theta_RP: Array) -> dict[str, Array]:
         """A level's natural parameters by name, each [R]; floors per shape are named E[shape]."""
         if not self.by_shape:
-            values_RQ = self.grouped.natural(theta_RP, level)
+            values_RQ = self.grouped.natural(theta_RP, Cell(level))
             return dict(zip(self.grouped.law.names, values_RQ.T, strict=True))
         out = {}
         for shape in self.shapes:
@@ -80,7 +87,14 @@ class Comparison:
         return out
 
 
-def lay_out(table: Observations, baseline: str, ratio: float = 0.0, pivot=None, law: str = "auto") -> tuple[Grouped, bool, str]:
+def cells(table: Observations) -> list[Cell]:
+    """The level and shape of every row."""
+    return [Cell(level, shape) for level, shape in zip(table.level, table.shape, strict=True)]
+
+
+def lay_out(
+    table: Observations, baseline: str, ratio: float = 0.0, pivot: tuple[float, float] | None = None, law: str = "auto"
+) -> tuple[Grouped[Cell], bool, str]:
     """Choose the law the sizes can carry and lay it over the levels, everything free."""
     sizes = min(len(np.unique(table.N[table.level == level])) for level in table.levels)
     if law == "auto":
@@ -95,23 +109,19 @@ def lay_out(table: Observations, baseline: str, ratio: float = 0.0, pivot=None, 
         chosen, by_shape = comparable(law), law == "data"
         why = f"law {law} as asked"
     if not by_shape:
-        free = dict.fromkeys(chosen.names, "free")
-        return grouped(chosen, table, table.level, free, baseline=baseline, ratio=ratio, pivot=pivot), False, why
-    labels = np.array([f"{level}{CELL}{shape}" for level, shape in zip(table.level, table.shape, strict=True)], dtype=object)
+        levels, free = [Cell(level) for level in table.level], dict.fromkeys(chosen.names, "free")
+        return grouped(chosen, table, levels, free, baseline=Cell(baseline), ratio=ratio, pivot=pivot), False, why
+    labels, tested = cells(table), set(table.shape[table.level == baseline])
 
-    tested = set(table.shape[table.level == baseline])
+    def floor(cell: Cell) -> tuple[Part[Cell], ...]:
+        if cell.level == baseline or cell.shape not in tested:
+            return (Part("value", cell),)
+        return Part("value", Cell(baseline, cell.shape)), Part("difference", cell)
 
-    def floor(group: str) -> tuple[str, ...]:
-        level, shape = group.split(CELL)
-        if shape not in tested:
-            return (f"={group}",)
-        return (f"={shape}",) if level == baseline else (f"={shape}", group)
+    def slope(cell: Cell) -> tuple[Part[Cell], ...]:
+        return (SHARED,) if cell.level == baseline else (SHARED, Part("difference", Cell(cell.level)))
 
-    def slope(group: str) -> tuple[str, ...]:
-        level = group.split(CELL)[0]
-        return ("",) if level == baseline else ("", level)
-
-    first = next(label for label in labels if label.split(CELL)[0] == baseline)
+    first = next(cell for cell in labels if cell.level == baseline)
     sharing = {"E": floor} | dict.fromkeys(chosen.names[1:], slope)
     return grouped(chosen, table, labels, sharing, baseline=first, ratio=ratio, pivot=pivot), True, why
 
@@ -163,9 +173,8 @@ def compare(
         table = replace(table, loss=loss_N)
         laid, by_shape, why = lay_out(table, baseline, pivot=laid.pivot, law=law)
     ordered = table.where(laid.rows)
-    cells = np.array([f"{level}{CELL}{shape}" for level, shape in zip(ordered.level, ordered.shape, strict=True)], dtype=object)
     start = solve(laid.problem, laid.start()[None], tolerance=1e-12)
-    noise, theta_P = estimate_noise(laid.problem, start.theta_RP[0], cells, len(table.levels), by_shape, trunk_noise)
+    noise, theta_P = estimate_noise(laid.problem, start.theta_RP[0], cells(ordered), len(table.levels), by_shape, trunk_noise)
     laid, by_shape, _ = lay_out(table, baseline, noise.ratio, laid.pivot, law)
     fit = solve(laid.problem, theta_P[None], tolerance=1e-13)
     theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])

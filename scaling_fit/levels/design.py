@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import nctdtr, stdtrit
 
+from scaling_fit.law.groups import Part
 from scaling_fit.law.laws import LAWS, Inputs
 from scaling_fit.law.noise import Noise
 from scaling_fit.law.solve import Trunks, solve
-from scaling_fit.levels.compare import lay_out
+from scaling_fit.levels.compare import Cell, lay_out
 from scaling_fit.observations import Observations, observations
 
 Array = np.ndarray
@@ -178,7 +179,7 @@ def simulate_power(
     target_RN = np.log(problem.loss_N) + noise.simulate(rng, replicates, problem.trunks, certain=True)
     everything = np.ones(problem.n_parameters, bool)
     held = everything.copy()
-    held[laid.column("beta", "level")] = False
+    held[laid.column("beta", Part("difference", Cell("level")))] = False
     null_P = np.where(held, theta_P, 0.0)
     start_RP = np.concatenate([np.repeat(null_P[None], replicates, 0), np.repeat(theta_P[None], replicates, 0)])
     free_RP = np.concatenate([np.repeat(m[None], replicates, 0) for m in (held, everything)])

@@ -43,8 +43,7 @@ def identifiability(whole: Comparison, level: str, intervals: dict[str, Interval
     """
     laid = whole.grouped
     rows = np.flatnonzero(whole.table.level == level)
-    groups = [g for g in laid.groups if g.split("\0")[0] == level]
-    group = groups[-1]
+    group = [group for group in laid.groups if group.level == level][-1]
     block = laid.problem.blocks[laid.groups.index(group)]
     names = list(laid.law.names)
     _, J_RQN, _ = block.design.evaluate(laid.phi(whole.theta_P[None], group))
@@ -80,9 +79,8 @@ def certificates(whole: Comparison) -> dict[str, tuple[Certificate, ...]]:
     """Per level, what the global search of each of its groups found: minima, distinct ones, and the size of the map."""
     out: dict[str, tuple[Certificate, ...]] = {}
     for group, block in zip(whole.grouped.groups, whole.grouped.problem.blocks, strict=True):
-        level, _, shape = group.partition("\0")
         found = search(block.design, whole.grouped.problem.loss_N[block.rows], polish=12).certificate()
-        out[level] = (*out.get(level, ()), replace(found, shape=shape or None))
+        out[group.level] = (*out.get(group.level, ()), replace(found, shape=group.shape))
     return out
 
 

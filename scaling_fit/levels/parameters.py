@@ -11,9 +11,11 @@ import numpy as np
 
 from scaling_fit.intervals import Interval, percentile
 from scaling_fit.law.adequacy import along_ray, not_identifiable
+from scaling_fit.law.estimate import Estimate
+from scaling_fit.law.groups import SHARED, Part
 from scaling_fit.law.profile import profile
 from scaling_fit.law.solve import solve
-from scaling_fit.levels.compare import CELL, Comparison, lay_out
+from scaling_fit.levels.compare import Comparison, lay_out
 
 Array = np.ndarray
 FOLLOWS = {"B": "beta", "A": "alpha"}  # prefactors move with their exponents: correlation above 0.99 in any design here
@@ -38,36 +40,30 @@ def level_intervals(whole: Comparison, level: str, confidence: float) -> dict[st
     phi = np.concatenate([whole.grouped.phi(whole.theta_P[None], group)[0] for group in laid.groups])
     start_P = np.linalg.lstsq(M_GP, phi, rcond=None)[0]
     theta_P = solve(laid.problem, start_P[None], tolerance=1e-13).theta_RP[0]
-    sigma2, lowest = whole.rss / whole.df, float(table.loss.min())
-    J = laid.problem.jacobian(theta_P)
-    if laid.problem.trunks is not None:
-        J = laid.problem.trunks.whiten(J.T).T
-    se_P = np.sqrt(sigma2 * np.abs(np.diag(np.linalg.pinv(J.T @ J, rcond=1e-12))))
+    lowest = float(table.loss.min())
+    estimate = Estimate(laid.problem, theta_P, np.ones(len(theta_P), bool), whole.rss / whole.df, whole.df)
     point, draws = whole.parameters(level, whole.theta_P[None]), whole.parameters(level, whole.theta_RP)
-    free_P = np.ones(len(theta_P), bool)
+    floors = (
+        {f"E[{shape}]": Part("value", whole.group(level, shape)) for shape in whole.shapes} if whole.by_shape else {"E": SHARED}
+    )
     out: dict[str, Interval] = {}
     for name in sorted(point, key=lambda n: n in FOLLOWS):  # exponents before the prefactors that follow them
         simulated = percentile(float(point[name][0]), draws[name], confidence)
-        key, _, shape = name.partition("[")
-        if key in FOLLOWS and FOLLOWS[key] in out:
-            out[name] = hull(simulated, _follow(simulated, draws[name], draws[FOLLOWS[key]], out[FOLLOWS[key]]))
-        elif key == "E":
-            group = f"{level}{CELL}{shape[:-1]}" if shape else level
-            column = next(c for c, (p, k) in enumerate(laid.columns) if p == "E" and k in ("", f"={shape[:-1]}", f"={group}"))
+        if FOLLOWS.get(name) in out:
+            exponent = FOLLOWS[name]
+            out[name] = hull(simulated, _follow(simulated, draws[name], draws[exponent], out[exponent]))
+        elif name in floors:
+            column = laid.column("E", floors[name])
             limit = max(1.5, float(np.log(lowest) - theta_P[column]), float(theta_P[column] - np.log(1e-3 * lowest)))
-            span = profile(laid.problem, theta_P, free_P, column, float(se_P[column]), sigma2, whole.df, (confidence,), limit)[
-                0
-            ]
+            (span,) = profile(estimate, column, (confidence,), limit)
             floor = Interval(simulated.value, float(np.exp(span.low)), min(float(np.exp(span.high)), lowest))
             out[name] = hull(simulated, floor)
         else:
-            column = laid.column(name)
-            span = profile(laid.problem, theta_P, free_P, column, float(se_P[column]), sigma2, whole.df, (confidence,))[0]
-            out[name] = hull(simulated, span)
+            out[name] = hull(simulated, *profile(estimate, laid.column(name), (confidence,)))
     unknown = set(point) if law.needs == "ND" and along_ray(table) else set()
-    for (parameter, key), flat in zip(laid.columns, not_identifiable(J), strict=True):
+    for (parameter, part), flat in zip(laid.columns, not_identifiable(estimate.jacobian()), strict=True):
         if flat:
-            unknown.add(f"E[{key.lstrip('=')}]" if whole.by_shape and parameter == "E" else parameter)
+            unknown.add(f"E[{part.of.shape}]" if part.of else parameter)
     return {name: Interval(out[name].value, -np.inf, np.inf) if name in unknown else out[name] for name in point}
 
 

@@ -16,10 +16,11 @@ from scipy.special import chdtrc, fdtrc
 
 from scaling_fit.encoding import open_as
 from scaling_fit.intervals import Interval, holm, percentile, tost
-from scaling_fit.law.groups import Grouped, hold
+from scaling_fit.law.estimate import Estimate
+from scaling_fit.law.groups import Grouped, Part, hold
 from scaling_fit.law.profile import profile
 from scaling_fit.law.solve import solve
-from scaling_fit.levels.compare import Comparison, lay_out
+from scaling_fit.levels.compare import Cell, Comparison, lay_out
 from scaling_fit.levels.parameters import hull
 from scaling_fit.settings import Settings
 
@@ -120,10 +121,17 @@ class ShiftTest:
 
 @dataclass(frozen=True)
 class _Pair:
-    grouped: Grouped
+    """Level and baseline under every hypothesis; the variance of a row, and its degrees of freedom, are of all levels."""
+
+    grouped: Grouped[Cell]
     masks: dict[str, Array]
     theta: dict[str, Array]
     rss: dict[str, float]
+    sigma2: float
+    df: float
+
+    def estimate(self, hypothesis: str) -> Estimate:
+        return Estimate(self.grouped.problem, self.theta[hypothesis], self.masks[hypothesis], self.sigma2, self.df)
 
 
 def _pair(whole: Comparison, level: str, law: str) -> _Pair:
@@ -133,7 +141,7 @@ def _pair(whole: Comparison, level: str, law: str) -> _Pair:
     hypotheses = {k: v for k, v in DATA_SIDE.items() if set(v) <= set(names)} | {"all": names}
     hypotheses["all but exponent"] = tuple(n for n in names if n != "beta")
     hypotheses["all but floor"] = tuple(n for n in names if n != "E")
-    masks = {name: hold(laid, free, level) for name, free in hypotheses.items()}
+    masks = {name: hold(laid, free) for name, free in hypotheses.items()}
     everything = np.array([whole.grouped.columns.index(column) for column in laid.columns])
     start_P = whole.theta_P[everything]
     M_NP = np.concatenate([block.M_QP for block in laid.problem.blocks])
@@ -150,7 +158,7 @@ def _pair(whole: Comparison, level: str, law: str) -> _Pair:
     for h, name in enumerate(masks):
         best = first if first.objective_R[h] <= again.objective_R[h] else again
         theta[name], rss[name] = best.theta_RP[h], 2.0 * float(best.objective_R[h])
-    return _Pair(laid, masks, theta, rss)
+    return _Pair(laid, masks, theta, rss, whole.rss / whole.df, whole.df)
 
 
 CONTRASTS = {
@@ -168,24 +176,19 @@ DECISIVE = ("any_shift", "beyond_multiplier", "exponent", "floor")  # these get 
 def shift(whole: Comparison, level: str, settings: Settings, replicates: int) -> ShiftTest:
     """Test one level against the baseline of a comparison. `replicates` 0 skips the simulated p-values."""
     pair = _pair(whole, level, settings.law)
-    df, sigma2 = whole.df, whole.rss / whole.df
     rng = np.random.default_rng(settings.seed)
     contrasts = {name: _contrast(whole, pair, name, replicates, rng) for name in CONTRASTS}
-    cov, identified = _covariance(pair, "all", sigma2)
     column, confidences = _difference(pair.grouped, "beta", level), (settings.confidence, 0.9)
-    se = float(np.sqrt(cov[column, column])) if identified else np.inf
-    profiled = profile(pair.grouped.problem, pair.theta["all"], pair.masks["all"], column, se, sigma2, df, confidences)
-    k = whole.grouped.column("beta", level)
+    se = float(pair.estimate("all").errors()[column])
+    identified = bool(np.isfinite(se))
+    profiled = profile(pair.estimate("all"), column, confidences)
+    k = _difference(whole.grouped, "beta", level)
     drawn = [percentile(float(whole.theta_P[k]), whole.theta_RP[:, k], c, corrected=False) for c in confidences]
     beta, beta_90 = (hull(one, other) for one, other in zip(profiled, drawn, strict=True))
-    shared_cov, ok = _covariance(pair, "exponent", sigma2)
-    shared_se = float(np.sqrt(shared_cov[column, column])) if ok else np.inf
-    (shared,) = profile(
-        pair.grouped.problem, pair.theta["exponent"], pair.masks["exponent"], column, shared_se, sigma2, df, confidences[:1]
-    )
+    (shared,) = profile(pair.estimate("exponent"), column, confidences[:1])
     multiplier, multiplier_90 = _multiplier(whole, pair, level, confidences, rng)
     margin, margin_multiplier = settings.margin, settings.multiplier_margin
-    p_beta = tost(beta.value, se, margin, df) if identified else 1.0
+    p_beta = tost(beta.value, se, margin, whole.df) if identified else 1.0
     equivalence = Equivalence(
         margin,
         p_beta,
@@ -194,7 +197,7 @@ def shift(whole: Comparison, level: str, settings: Settings, replicates: int) ->
         1.0 / (1.0 + margin_multiplier) < multiplier_90.low and multiplier_90.high < 1.0 + margin_multiplier,
     )
     return ShiftTest(
-        _hypotheses(pair, sigma2), Contrasts(**contrasts), beta, shared, multiplier, equivalence, df, identified, se
+        _hypotheses(pair), Contrasts(**contrasts), beta, shared, multiplier, equivalence, whole.df, identified, se
     )  # fmt: skip
 
 
@@ -212,9 +215,9 @@ def adjusted(tests: dict[str, ShiftTest]) -> dict[str, ShiftTest]:
 
 def _contrast(whole: Comparison, pair: _Pair, name: str, replicates: int, rng: np.random.Generator) -> Contrast:
     null, alternative = CONTRASTS[name]
-    n_pair, sigma2 = len(pair.grouped.problem.loss_N), whole.rss / whole.df
+    n_pair = len(pair.grouped.problem.loss_N)
     q = int(pair.masks[alternative].sum() - pair.masks[null].sum())
-    F = max(pair.rss[null] - pair.rss[alternative], 0.0) / q / sigma2
+    F = max(pair.rss[null] - pair.rss[alternative], 0.0) / q / pair.sigma2
     lr = float(max(n_pair * np.log(pair.rss[null] / pair.rss[alternative]), 0.0))
     p_sim = p_wild = None
     if replicates and name in DECISIVE:
@@ -225,14 +228,14 @@ def _contrast(whole: Comparison, pair: _Pair, name: str, replicates: int, rng: n
     )  # fmt: skip
 
 
-def _hypotheses(pair: _Pair, sigma2: float) -> tuple[Hypothesis, ...]:
+def _hypotheses(pair: _Pair) -> tuple[Hypothesis, ...]:
     """Every hypothesis with its criteria; Akaike weights over those that a level could follow."""
     n, rows = len(pair.grouped.problem.loss_N), []
     for name, mask in pair.masks.items():
         k, rss = int(mask.sum()) + 1, pair.rss[name]
         deviance = n * np.log(rss / n)
         aicc, bic = deviance + 2 * k + 2 * k * (k + 1) / max(n - k - 1, 1), deviance + k * np.log(n)
-        rows.append(Hypothesis(name, k - 1, rss, rss / sigma2, float(aicc), float(bic), 0.0, None))
+        rows.append(Hypothesis(name, k - 1, rss, rss / pair.sigma2, float(aicc), float(bic), 0.0, None))
     lowest = min(row.aicc for row in rows)
     likelihood = {row.name: float(np.exp(-0.5 * (row.aicc - lowest))) for row in rows if not row.name.startswith("all but")}
     total = sum(likelihood.values())
@@ -242,22 +245,9 @@ def _hypotheses(pair: _Pair, sigma2: float) -> tuple[Hypothesis, ...]:
     )
 
 
-def _difference(laid: Grouped, parameter: str, level: str) -> int:
-    return laid.column(parameter, level)
-
-
-def _covariance(pair: _Pair, hypothesis: str, sigma2: float) -> tuple[Array, bool]:
-    """Covariance of theta at a hypothesis (zero where held), and whether the whole of it is identified."""
-    laid, mask = pair.grouped, pair.masks[hypothesis]
-    assert laid.problem.trunks is not None
-    J = laid.problem.trunks.whiten(laid.problem.jacobian(pair.theta[hypothesis])[:, mask].T).T
-    scale = np.maximum(np.sqrt((J**2).sum(0)), 1e-12)
-    _, s, Vt = np.linalg.svd(J / scale, full_matrices=False)
-    weak = s < 1e-6 * s[0]
-    inverse = (Vt.T / np.maximum(s, 1e-9 * s[0]) ** 2) @ Vt / scale[:, None] / scale[None]
-    out = np.zeros((len(mask), len(mask)))
-    out[np.ix_(mask, mask)] = sigma2 * inverse
-    return out, not weak.any()
+def _difference(laid: Grouped[Cell], parameter: str, level: str) -> int:
+    """The column of what a level's B or beta adds to the baseline's."""
+    return laid.column(parameter, Part("difference", Cell(level)))
 
 
 def _multiplier(

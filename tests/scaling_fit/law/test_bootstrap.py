@@ -8,6 +8,7 @@ from scaling_fit.law.fit import fit
 from scaling_fit.law.objectives import LEAST_SQUARES
 from scaling_fit.levels.compare import lay_out
 from scaling_fit.levels.design import TRUTH, Grid, table_of
+from scaling_fit.settings import FitSettings
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +56,11 @@ def test_trunk_bootstrap_has_the_spread_of_repeated_experiments() -> None:
     rng = np.random.default_rng(5)
     estimates, errors = [], []
     for _ in range(30):
-        found = fit(table_of(grid, {"all": TRUTH}, rng), objective="least-squares", intervals="trunk", replicates=80)
+        found = fit(
+            table_of(grid, {"all": TRUTH}, rng), FitSettings(objective="least-squares", intervals="trunk", replicates=80)
+        )
         estimates.append(found.values()["beta"])
-        errors.append(found.errors["all"]["beta"])
+        errors.append(found.spread.errors["all"]["beta"])
     assert np.median(errors) == pytest.approx(np.std(estimates), rel=0.3)
 
 
@@ -70,7 +73,7 @@ def test_too_few_trunks_and_unknown_methods_are_refused(laid, levels) -> None:
 
 
 def test_batches_draw_what_one_batch_draws(laid, levels, monkeypatch) -> None:
-    one = fit(levels.where(levels.level == "raw"), replicates=7, intervals="row", seed=3)
+    one = fit(levels.where(levels.level == "raw"), FitSettings(replicates=7, intervals="row", seed=3))
     monkeypatch.setattr("scaling_fit.law.bootstrap.BATCH_CELLS", 2 * len(one.grouped.problem.loss_N))
-    again = fit(levels.where(levels.level == "raw"), replicates=7, intervals="row", seed=3)
-    np.testing.assert_allclose(again.theta_RP, one.theta_RP, rtol=1e-12)
+    again = fit(levels.where(levels.level == "raw"), FitSettings(replicates=7, intervals="row", seed=3))
+    np.testing.assert_allclose(again.spread.theta_RP, one.spread.theta_RP, rtol=1e-12)

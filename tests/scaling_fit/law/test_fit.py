@@ -9,6 +9,7 @@ import pytest
 
 from scaling_fit.law.fit import fit
 from scaling_fit.levels.design import TRUTH, table_of
+from scaling_fit.settings import FitSettings
 
 
 def close(values: dict[str, float], published: dict[str, float], digits: int = 4) -> None:
@@ -19,7 +20,7 @@ def close(values: dict[str, float], published: dict[str, float], digits: int = 4
 
 
 def test_besiroglu_huber_minimum(besiroglu) -> None:
-    found = fit(besiroglu, intervals="none")
+    found = fit(besiroglu, FitSettings(intervals="none"))
     assert len(found.grouped.problem.loss_N) == 240
     assert found.objective_value == pytest.approx(0.0010182740178, abs=2e-13)
     assert found.objective_value < 0.0010182740346  # the notebook stopped 2e-11 early
@@ -28,18 +29,20 @@ def test_besiroglu_huber_minimum(besiroglu) -> None:
 
 
 def test_besiroglu_published_fit(besiroglu) -> None:
-    found = fit(besiroglu, objective="likelihood", intervals="none")
+    found = fit(besiroglu, FitSettings(objective="likelihood", intervals="none"))
     assert found.objective_value == pytest.approx(-879.773139, abs=3e-5)
     close(found.values(), {"A": 482.00572, "B": 2085.43420, "E": 1.816864, "alpha": 0.347813, "beta": 0.365854})
 
 
 def test_besiroglu_sensitivity_row(besiroglu) -> None:
     """Reference 2a: beta under delta 1e-4, 1e-2 and least squares, E under least squares."""
-    rows = {row["objective"]: row for row in fit(besiroglu, intervals="none").sensitivity}
+    rows = {row["objective"]: row for row in fit(besiroglu, FitSettings(intervals="none")).sensitivity}
     assert rows["Huber (delta 0.01), log loss, summed over points"]["beta"] == pytest.approx(0.3815, abs=5e-5)
     least = rows["least squares, log loss, summed over points"]
     assert (least["beta"], least["E"]) == (pytest.approx(0.4059, abs=5e-5), pytest.approx(1.865, abs=5e-4))
-    assert fit(besiroglu, objective="huber:1e-4", intervals="none").values()["beta"] == pytest.approx(0.3654, abs=5e-5)
+    assert fit(besiroglu, FitSettings(objective="huber:1e-4", intervals="none")).values()["beta"] == pytest.approx(
+        0.3654, abs=5e-5
+    )
 
 
 def besiroglu_resamples(n: int) -> np.ndarray:
@@ -53,7 +56,7 @@ def test_besiroglu_bootstrap(besiroglu) -> None:
     `benchmarks/fit/bootstrap.py` runs that loop too and shows it reproduces the published digits exactly."""
     from scaling_fit.law.solve import solve
 
-    found = fit(besiroglu, intervals="none")
+    found = fit(besiroglu, FitSettings(intervals="none"))
     laid = found.grouped
     weights = besiroglu_resamples(4000)
     fits = solve(laid.problem, np.repeat(found.theta_P[None], 4000, 0), found.objective, weight_RN=weights[:, laid.rows])
@@ -117,7 +120,7 @@ def test_gadre_coefficients_and_forecasts(shared_data: Path, dataset, a, c, b, E
     ]
     assert len(chosen) == 5
     found = fit([{"N": r["N"], "D": float(r["N"]) * float(r["tok_mult"]), "loss": r["loss_c4_val"]} for r in chosen],
-                law="tied", objective="linear", intervals="none")  # fmt: skip
+                FitSettings(law="tied", objective="linear", intervals="none"))  # fmt: skip
     v = found.values()
     close({"a": v["A"], "c": v["B"] * 6 ** (v["gamma"] / 2), "b": -v["gamma"], "E": v["E"]}, {"a": a, "c": c, "b": b, "E": E})
     for r in runs:
@@ -136,7 +139,7 @@ def test_gadre_coefficients_and_forecasts(shared_data: Path, dataset, a, c, b, E
     ],
 )
 def test_gemstones_exponents(gemstones, name: str, published: dict, objective: float | None) -> None:
-    found = fit(gemstones(name), intervals="none")
+    found = fit(gemstones(name), FitSettings(intervals="none"))
     for key in ("alpha", "beta"):
         if key in published:
             assert found.values()[key] == pytest.approx(published[key], abs=6e-5)
@@ -150,17 +153,17 @@ def test_gemstones_cooldown_moves_beta(gemstones) -> None:
     as pairs, which finds it where independent rows could not."""
     rows = gemstones("cool_begin") + gemstones("cool_end")
     free = dict.fromkeys(("E", "A", "B", "alpha", "beta"), "free")
-    paired = fit(rows, groups="level", sharing=free, baseline="cool_begin", intervals="trunk", replicates=400)
+    paired = fit(rows, FitSettings(groups="level", sharing=free, baseline="cool_begin", intervals="trunk", replicates=400))
     shift, p = paired.difference("beta", "cool_end", "cool_begin")
     assert shift.value == pytest.approx(0.5802 - 0.6799, abs=2e-4)
     assert shift.high < 0
     assert p < 0.06
-    rows_alone = fit(rows, groups="level", sharing=free, baseline="cool_begin", intervals="row", replicates=400)
+    rows_alone = fit(rows, FitSettings(groups="level", sharing=free, baseline="cool_begin", intervals="row", replicates=400))
     assert rows_alone.difference("beta", "cool_end", "cool_begin")[1] > 0.2
 
 
 def test_result_is_frozen_plain_and_complete(levels) -> None:
-    found = fit(levels.where(levels.level == "raw"), intervals="trunk", objective="least-squares", replicates=50)
+    found = fit(levels.where(levels.level == "raw"), FitSettings(intervals="trunk", objective="least-squares", replicates=50))
     body = json.loads(found.to_json())
     assert body["objective"] == "least squares, log loss, summed over points"
     assert {row["parameter"] for row in body["parameters"]} == {"E", "A", "B", "alpha", "beta"}
@@ -184,9 +187,9 @@ def test_repetition_uses_repeated_rows_and_the_plain_law_leaves_them(grid) -> No
         2e-4 * rng.standard_normal(40)
     )
     table = {"N": N, "D": D, "unique_tokens": U, "loss": loss}
-    found = fit(table, law="repetition", objective="least-squares", intervals="none")
+    found = fit(table, FitSettings(law="repetition", objective="least-squares", intervals="none"))
     assert found.values()["R_star"] == pytest.approx(10, rel=0.15)
-    plain = fit(table, objective="least-squares", intervals="none")
+    plain = fit(table, FitSettings(objective="least-squares", intervals="none"))
     assert any("rows of repeated data left out" in note for note in plain.notes)
     assert len(plain.grouped.problem.loss_N) == int((D <= U).sum())
 
@@ -195,8 +198,8 @@ def test_profile_and_bootstrap_agree_on_quiet_data(grid) -> None:
     from dataclasses import replace
 
     table = table_of(replace(grid, trunk=0.0, seeds=4), {"all": TRUTH}, np.random.default_rng(1))
-    profile = fit(table, objective="least-squares", intervals="profile").intervals["all"]["beta"]
-    wild = fit(table, objective="least-squares", intervals="wild", replicates=800).intervals["all"]["beta"]
+    profile = fit(table, FitSettings(objective="least-squares", intervals="profile")).intervals["all"]["beta"]
+    wild = fit(table, FitSettings(objective="least-squares", intervals="wild", replicates=800)).intervals["all"]["beta"]
     assert profile.value == pytest.approx(wild.value, rel=1e-3)
     assert profile.high - profile.low == pytest.approx(wild.high - wild.low, rel=0.35)
 
@@ -204,10 +207,10 @@ def test_profile_and_bootstrap_agree_on_quiet_data(grid) -> None:
 def test_outliers_and_weak_designs_are_flagged(grid) -> None:
     table = table_of(grid, {"all": TRUTH}, np.random.default_rng(2))
     table.loss[5] *= 1.2
-    assert any("rows 7 lie over 6 robust" in flag for flag in fit(table, intervals="none").flags)
+    assert any("rows 7 lie over 6 robust" in flag for flag in fit(table, FitSettings(intervals="none")).flags)
     N, D = np.repeat([1e8, 2e8, 4e8], 4), np.tile(np.geomspace(1e9, 4e9, 4), 3)
     loss = (1.8 + 480 * N**-0.35 + 2000 * D**-0.37) * np.exp(0.01 * np.random.default_rng(3).standard_normal(12))
-    weak = fit({"N": N, "D": D, "loss": loss}, objective="least-squares", intervals="wild", replicates=300)
+    weak = fit({"N": N, "D": D, "loss": loss}, FitSettings(objective="least-squares", intervals="wild", replicates=300))
     assert any("open below" in flag or "hardly bounded" in flag or "at its bound" in flag for flag in weak.flags)
 
 
@@ -238,12 +241,12 @@ def runs(N: np.ndarray, D: np.ndarray, rng: np.random.Generator, noise: float = 
 @pytest.mark.parametrize("ratio", [20, 5, 100])
 def test_along_a_ray_only_the_law_along_it_has_intervals(ratio: float) -> None:
     N = np.geomspace(1e7, 3e9, 12)
-    found = fit(runs(N, ratio * N, np.random.default_rng(0)), replicates=60)
+    found = fit(runs(N, ratio * N, np.random.default_rng(0)), FitSettings(replicates=60))
     assert not any(one.bounded for one in found.intervals["all"].values())
     assert "not identifiable" in found.summary()
     along = next(flag for flag in found.flags if flag.startswith("N and D lie on one ray"))
     assert "L = E + B/D^beta with E 1." in along
-    straight = fit(runs(N, ratio * N, np.random.default_rng(0)), law="data", replicates=60)
+    straight = fit(runs(N, ratio * N, np.random.default_rng(0)), FitSettings(law="data", replicates=60))
     assert straight.intervals["all"]["E"].low < TRUTH["E"] < straight.intervals["all"]["E"].high
 
 
@@ -251,10 +254,10 @@ def test_along_a_ray_only_the_law_along_it_has_intervals(ratio: float) -> None:
 def test_two_values_of_an_axis_identify_no_term_of_it(axis: str, unknown: set[str]) -> None:
     many, two = np.geomspace(1e8, 1e10, 7), np.array([2e8, 2e10])
     N, D = (x.ravel() for x in np.meshgrid(many, two)) if axis == "D" else (x.ravel() for x in np.meshgrid(two, many))
-    found = fit(runs(N, D, np.random.default_rng(1)), replicates=60)
+    found = fit(runs(N, D, np.random.default_rng(1)), FitSettings(replicates=60))
     assert {name for name, one in found.intervals["all"].items() if not one.bounded} == unknown
     with pytest.raises(ValueError, match=f"has no {axis}, but {axis} goes from 2e\\+08 to 2e\\+10"):
-        fit(runs(N, D, np.random.default_rng(1)), law="size" if axis == "D" else "data")
+        fit(runs(N, D, np.random.default_rng(1)), FitSettings(law="size" if axis == "D" else "data"))
 
 
 def test_checkpoints_of_curves_are_trunks_though_no_column_says_so() -> None:
@@ -263,15 +266,15 @@ def test_checkpoints_of_curves_are_trunks_though_no_column_says_so() -> None:
     for _ in range(6):
         table = runs(N, D, rng, 0.0005)
         table["loss"] *= np.repeat(np.exp(0.004 * rng.standard_normal(5)), 12)
-        found = fit(table, replicates=60)
+        found = fit(table, FitSettings(replicates=60))
         alpha = found.intervals["all"]["alpha"]
         covered += alpha.low < TRUTH["alpha"] < alpha.high
-        assert found.method == "noise"
+        assert found.spread.method == "noise"
         assert any("checkpoints of one curve" in note for note in found.notes)
-        rows = fit(table, intervals="row", replicates=60).intervals["all"]["alpha"]
+        rows = fit(table, FitSettings(intervals="row", replicates=60)).intervals["all"]["alpha"]
         assert alpha.high - alpha.low > 2 * (rows.high - rows.low)
     assert covered >= 5
-    assert fit(runs(N, D, rng), replicates=60).method == "row"
+    assert fit(runs(N, D, rng), FitSettings(replicates=60)).spread.method == "row"
 
 
 def test_a_law_of_the_wrong_form_is_said_of_one_level() -> None:
@@ -279,7 +282,7 @@ def test_a_law_of_the_wrong_form_is_said_of_one_level() -> None:
     N, D = (np.repeat(x.ravel(), 2) for x in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(2e8, 2e10, 6)))
     right, wrong = runs(N, D, rng), runs(N, D, rng)
     wrong["loss"] += TRUTH["B"] * D ** -TRUTH["beta"] * ((N / 1e8) ** 0.15 - 1)
-    good, bad = (fit(table, replicates=20) for table in (right, wrong))
+    good, bad = (fit(table, FitSettings(replicates=20)) for table in (right, wrong))
     assert good.lack_of_fit is not None
     assert good.lack_of_fit.df2 == 30
     pairs = np.log(right["loss"]).reshape(-1, 2)

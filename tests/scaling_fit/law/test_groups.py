@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scaling_fit.law.groups import grouped, hold
+from scaling_fit.law.groups import SHARED, Part, grouped, hold
 from scaling_fit.law.laws import LAWS
 from scaling_fit.law.objectives import LEAST_SQUARES
 from scaling_fit.law.solve import solve
@@ -36,18 +36,19 @@ def test_linear_in_a_covariate_recovers_the_slopes(quiet) -> None:
     laid = grouped(LAW, table, table.level, {"beta": q, "B": q}, baseline="q0")
     assert laid.problem.n_parameters == 7
     theta = solve(laid.problem, laid.start()[None], tolerance=1e-14).theta_RP[0]
-    assert theta[laid.column("beta", "per q")] == pytest.approx(0.02, abs=1e-4)
+    assert theta[laid.column("beta", Part("slope"))] == pytest.approx(0.02, abs=1e-4)
     # ln B is linear in the plain logs; at the pivot its slope loses what beta's slope takes there.
-    slope = theta[laid.column("B", "per q")] + 0.02 * np.log(laid.pivot[1])
+    slope = theta[laid.column("B", Part("slope"))] + 0.02 * np.log(laid.pivot[1])
     assert slope == pytest.approx(0.4, abs=5e-3)
 
 
 def test_shared_parameters_are_one_column(quiet) -> None:
     table, _ = quiet
     laid = grouped(LAW, table, table.level, {"B": "free"}, baseline="q0")
-    assert [c for c in laid.columns if c[0] == "B"] == [("B", ""), ("B", "q1"), ("B", "q2")]
+    assert [c for c in laid.columns if c[0] == "B"] == [("B", SHARED), *(("B", Part("difference", q)) for q in ("q1", "q2"))]
     assert sum(c[0] == "beta" for c in laid.columns) == 1
-    assert hold(laid, ("B",), "q1").tolist() == [c[1] in ("", "q1") for c in laid.columns]
+    assert hold(laid, ("beta",)).tolist() == [part == SHARED for _, part in laid.columns]
+    assert hold(laid, ("B",)).all()
 
 
 def test_search_over_groups_counts_minima(quiet) -> None:

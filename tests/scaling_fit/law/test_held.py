@@ -6,6 +6,7 @@ from scipy.optimize import least_squares
 
 from scaling_fit.law.fit import fit
 from scaling_fit.levels.design import TRUTH, Grid, table_of
+from scaling_fit.settings import FitSettings
 
 WIDE = Grid((2e7, 8e7, 3.2e8, 1.3e9), tuple(np.geomspace(2e8, 2e10, 6)), row=0.003)
 
@@ -17,7 +18,7 @@ def table(seed: int):
 @pytest.mark.parametrize("fixed", [{"beta": 0.28}, {"B": 1000.0}, {"E": 1.6}, {"A": 400.0, "alpha": 0.34}, {"E": 0.0}])
 def test_the_rest_is_solved_as_scipy_solves_it(fixed: dict[str, float]) -> None:
     data = table(0)
-    found = fit(data, fixed=fixed, objective="least-squares", intervals="none")
+    found = fit(data, FitSettings(fixed=fixed, objective="least-squares", intervals="none"))
     values = found.values()
     assert {name: pytest.approx(values[name], rel=1e-9, abs=1e-200) for name in fixed} == fixed
     names = [name for name in TRUTH if name not in fixed]
@@ -34,13 +35,13 @@ def test_the_rest_is_solved_as_scipy_solves_it(fixed: dict[str, float]) -> None:
 
 
 def test_replicates_keep_what_is_held() -> None:
-    found = fit(table(1), fixed={"beta": 0.35}, replicates=20)
+    found = fit(table(1), FitSettings(fixed={"beta": 0.35}, replicates=20))
     assert (found.intervals["all"]["beta"].low, found.intervals["all"]["beta"].high) == pytest.approx((0.35, 0.35))
     assert found.intervals["all"]["B"].low < found.intervals["all"]["B"].high
 
 
 def p_of_truth(seed: int) -> float:
-    note = fit(table(seed), fixed={"beta": TRUTH["beta"]}, objective="least-squares", intervals="none").notes[-1]
+    note = fit(table(seed), FitSettings(fixed={"beta": TRUTH["beta"]}, objective="least-squares", intervals="none")).notes[-1]
     return float(note.split("p = ")[1].split(":")[0])
 
 
@@ -53,7 +54,7 @@ def test_the_test_rejects_the_truth_as_often_as_it_says() -> None:
 
 def test_the_truth_is_borne_and_another_law_is_not() -> None:
     assert p_of_truth(0) > 0.01
-    note = fit(table(0), fixed={"beta": 0.28}, intervals="none").notes[-1]
+    note = fit(table(0), FitSettings(fixed={"beta": 0.28}, intervals="none")).notes[-1]
     assert "beta = 0.28 held; F(1, 19) = " in note
     assert note.endswith("the table speaks against it")
 
@@ -68,4 +69,4 @@ def test_the_truth_is_borne_and_another_law_is_not() -> None:
 )
 def test_what_cannot_be_held_is_named(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        fit(table(0), **options)
+        fit(table(0), FitSettings(**options))

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import least_squares
 from scipy.special import stdtrit
 
+from scaling_fit.law.estimate import Estimate
 from scaling_fit.law.laws import LAWS, Inputs
 from scaling_fit.law.profile import profile
 from scaling_fit.law.solve import Block, Problem, solve
@@ -24,7 +25,7 @@ def test_ends_are_where_the_constrained_fit_crosses() -> None:
     best = solve(one, np.array([[0.5, 0.0, 0.3]]), tolerance=1e-14)
     theta, df = best.theta_RP[0], 9.0
     sigma2 = 2 * best.objective_R[0] / df
-    span = profile(one, theta, np.ones(3, bool), 2, 0.02, sigma2, df, (0.95,))[0]
+    (span,) = profile(Estimate(one, theta, np.ones(3, bool), sigma2, df), 2, (0.95,))
     cut = stdtrit(df, 0.975) ** 2
     for end in (span.low, span.high):
         peer = least_squares(lambda p, end=end: design.predict(np.array([[p[0], p[1], end]]))[0] - y, theta[:2], xtol=1e-14)
@@ -34,5 +35,5 @@ def test_ends_are_where_the_constrained_fit_crosses() -> None:
 def test_an_unbounded_profile_is_open() -> None:
     one = problem(0.2)
     best = solve(one, np.array([[0.5, 0.0, 0.3]]), tolerance=1e-12)
-    span = profile(one, best.theta_RP[0], np.ones(3, bool), 2, 5.0, 2 * best.objective_R[0] / 9, 9.0, (0.95,))[0]
+    (span,) = profile(Estimate(one, best.theta_RP[0], np.ones(3, bool), 2 * best.objective_R[0] / 9, 9.0), 2, (0.95,))
     assert not span.bounded

@@ -10,6 +10,7 @@ from scipy.special import huber, logsumexp
 
 from scaling_fit.law.fit import fit
 from scaling_fit.levels.design import TRUTH
+from scaling_fit.settings import FitSettings
 
 HOFFMANN = np.array([6.0073404, 6.0179186, 0.5267228, 0.33917084, 0.2849083])  # log A, log B, log E, alpha, beta
 
@@ -35,7 +36,7 @@ def test_the_huber_minimum_is_scipys_on_the_published_objective(chinchilla):
         return float(huber(1e-3, logsumexp(terms, axis=0) - log_l).sum())
 
     theirs = minimize(objective, HOFFMANN, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-16, "maxiter": 20_000})
-    ours = fit(chinchilla, intervals="none")
+    ours = fit(chinchilla, FitSettings(intervals="none"))
     assert ours.objective_value <= theirs.fun * (1 + 1e-9)
     values = ours.values()
     mine = [np.log(values["A"]), np.log(values["B"]), np.log(values["E"]), values["alpha"], values["beta"]]
@@ -44,6 +45,6 @@ def test_the_huber_minimum_is_scipys_on_the_published_objective(chinchilla):
 
 
 def test_the_published_law_is_within_its_intervals(chinchilla):
-    rows = {row["parameter"]: row for row in fit(chinchilla, replicates=300, confidence=0.99).table()}
+    rows = {row["parameter"]: row for row in fit(chinchilla, FitSettings(replicates=300, confidence=0.99)).table()}
     within = {name: rows[name]["low"] <= value <= rows[name]["high"] for name, value in TRUTH.items()}
     assert within == dict.fromkeys(TRUTH, True)

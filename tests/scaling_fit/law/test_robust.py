@@ -11,6 +11,7 @@ from scaling_fit.law.solve import solve
 from scaling_fit.levels.compare import compare, lay_out
 from scaling_fit.levels.design import TRUTH, Grid, table_of
 from scaling_fit.observations import Observations, observations
+from scaling_fit.settings import FitSettings
 
 GRID = Grid((2e7, 8e7, 3.2e8), tuple(np.geomspace(2e8, 2e10, 5)), seeds=1, row=0.002)
 WORTH = TRUTH | {"B": TRUTH["B"] * 1.5 ** -TRUTH["beta"]}
@@ -77,7 +78,7 @@ def test_no_value_lies_outside_its_interval_and_hubers_search_is_not_led_away(se
     runs = table_of(GRID, {"all": TRUTH}, rng)
     row = int(rng.integers(len(runs)))
     runs.loss[row] *= float(rng.choice([0.5, 1.8, 2.5]))
-    found = fit(observations({name: getattr(runs, name) for name in ("N", "D", "loss")}), replicates=60)
+    found = fit(observations({name: getattr(runs, name) for name in ("N", "D", "loss")}), FitSettings(replicates=60))
     for one in found.intervals["all"].values():
         assert one.low <= one.value <= one.high
     assert found.values()["beta"] == pytest.approx(TRUTH["beta"], abs=0.05)

@@ -48,7 +48,7 @@ def having(whole: Comparison, laws: dict[str, dict[str, float]], rng: np.random.
     """The comparison with these laws as its fit, and a few replicates close around it."""
     laid = whole.grouped
     M_GP = np.concatenate([block.M_QP for block in laid.problem.blocks])
-    phi = np.concatenate([laid.law.solver(laws[group], laid.pivot) for group in laid.groups])
+    phi = np.concatenate([laid.law.solver(laws[group.level], laid.pivot) for group in laid.groups])
     theta_P = np.linalg.lstsq(M_GP, phi, rcond=None)[0]
     return replace(whole, theta_P=theta_P, theta_RP=theta_P + 1e-6 * rng.standard_normal((8, len(theta_P))))
 
