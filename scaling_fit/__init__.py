@@ -5,6 +5,7 @@ from scaling_fit.law.fit import fit
 from scaling_fit.law.fitted import Fit
 from scaling_fit.law.laws import LAWS, Law, law_named
 from scaling_fit.levels.analysis import analyse, faults_of
+from scaling_fit.levels.quality import Axes, read_axes
 from scaling_fit.levels.summary import summary
 from scaling_fit.observations import Observations, observations
 from scaling_fit.result import Result
@@ -12,6 +13,7 @@ from scaling_fit.settings import FitSettings, Settings
 
 __all__ = [
     "LAWS",
+    "Axes",
     "Fault",
     "Fit",
     "FitSettings",
@@ -25,5 +27,6 @@ __all__ = [
     "fit",
     "law_named",
     "observations",
+    "read_axes",
     "summary",
 ]

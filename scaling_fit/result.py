@@ -27,10 +27,12 @@ from scaling_fit.levels.companions import (
 )
 from scaling_fit.levels.identify import Identifiability, Sensitivity
 from scaling_fit.levels.outlook import Budget, Curve, Extrapolation, ShapeCrossing
+from scaling_fit.levels.over_quality import OverQuality
+from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.shift import ShiftTest
 from scaling_fit.settings import Settings
 
-VERSION = 2
+VERSION = 3
 Array = np.ndarray
 
 
@@ -94,7 +96,8 @@ class AgainstBaseline:
 
 @dataclass(frozen=True)
 class SetFit:
-    """The joint fit of all levels on one evaluation set; mappings are keyed by level, the baseline's own fit among `levels`."""
+    """The joint fit of all levels on one evaluation set; mappings are keyed by level, the baseline's own fit among `levels`.
+    `quality`: the levels set against their quality, None where none was measured."""
 
     law: LawChoice
     noise: Noise
@@ -105,6 +108,7 @@ class SetFit:
     adequacy: Adequacy
     extrapolation: Extrapolation
     budget: Budget
+    quality: OverQuality | None
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class Shape:
 @dataclass(frozen=True)
 class Result:
     """Everything that `analyse` concludes. `levels`: the baseline first; `shapes`: by size; `sets`: by evaluation set, the
-    primary one (verdicts are read from it) first."""
+    primary one (verdicts are read from it) first; `quality`: the measured quality of the levels, None where there is none."""
 
     settings: Settings
     levels: tuple[str, ...]
@@ -134,6 +138,7 @@ class Result:
     notes: tuple[str, ...]
     faults: tuple[Fault, ...]
     sets: dict[str, SetResult]
+    quality: Axes | None
     version: int = VERSION
 
     @property

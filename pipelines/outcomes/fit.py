@@ -38,7 +38,7 @@ def fit(context: Context, study: Study, observations: Manifest, noise: Manifest 
     asked = settings(study)
     unit = (context.workdir, observations.files(FILE)[0], noise.files(".parquet") if noise else [], asked)
     step = Step(
-        "fit", {"settings": encode(asked)}, {"observations": observations} | ({"noise": noise} if noise else {}), version=4,
+        "fit", {"settings": encode(asked)}, {"observations": observations} | ({"noise": noise} if noise else {}), version=5,
         compute=analyse_table, units=lambda: [unit], summarize=lambda parts: {"verdict": parts[0]["verdict"]}, unit="fits",
     )  # fmt: skip
     return run_step(context, step)

@@ -5,8 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.verbs.options import AsJson, Baseline, Columns, Confidence, EvalSet, Ignore, NoiseTable, Parameters, Table, Where
-from pipelines.verbs.tables import TableOptions, assignments, list_faults, read_table
+from pipelines.verbs.options import (
+    AsJson,
+    Baseline,
+    Columns,
+    Confidence,
+    EvalSet,
+    Ignore,
+    NoiseTable,
+    Parameters,
+    QualityTable,
+    Table,
+    Where,
+)
+from pipelines.verbs.tables import TableOptions, assignments, list_faults, read_quality, read_table
 from pipelines.verbs.terminal import plain_errors
 from scaling_fit.law.laws import LAWS
 
@@ -37,13 +49,15 @@ def fit_table(
     seed: Annotated[int, typer.Option(help="Of the resamples and the simulated tables.")] = 0,
     check: Annotated[bool, typer.Option("--check", help="List the table's design faults and stop.")] = False,
     noise: NoiseTable = None,
+    quality: QualityTable = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for JSON, Markdown, SVG and PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a scaling law to any table of runs; compare its levels.
 
     One level: the law's parameters with intervals, the exponent under every objective, and what the data cannot identify.
-    Several: per level the verdict (exponent, multiplier, floor, none, or not identifiable with this design).
+    Several: per level the verdict (exponent, multiplier, floor, none, or not identifiable with this design). With their
+    quality, from `--quality` or from columns `quality` and `quality:AXIS`: whether better data changes the exponent.
 
     `assay fit runs.csv` (a first argument that does not end in .yaml or .yml) is short for `assay fit-table runs.csv`.
 
@@ -53,17 +67,20 @@ def fit_table(
         import scaling_fit
 
         fixed = assignments(fix, "--fix", "NAME=VALUE")
-        data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore))
+        options = TableOptions(columns, parameters, eval_set, where, ignore)
+        data = read_table(table, options)
         if check:
             list_faults(data, as_json)
         if len(data.levels) > 1 and fixed:
             raise ValueError(f"--fix holds a parameter of one law; choose one of {len(data.levels)} levels with --where")
+        if len(data.levels) == 1 and quality:
+            raise ValueError(f"--quality {quality}: all runs are of level {data.levels[0]!r}; it takes several to compare")
         if len(data.levels) > 1:
             settings = scaling_fit.Settings(
                 baseline, eval_set, law=law, objective=objective, replicates=max(replicates, 2), confidence=confidence,
                 margin=margin, seed=seed,
             )  # fmt: skip
-            result = scaling_fit.analyse(data, settings, noise=noise)
+            result = scaling_fit.analyse(data, settings, noise=noise, quality=read_quality(quality, table, options))
             text = scaling_fit.summary(result)
         else:
             chosen = law if law != "auto" else _law_for(data)

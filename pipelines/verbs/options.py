@@ -35,6 +35,12 @@ Parameters = Annotated[str, typer.Option(help="What N counts where the table spl
 EvalSet = Annotated[str, typer.Option(help="Evaluation set to fit (default: heldout, else the first).")]
 Baseline = Annotated[str, typer.Option(help="Level the others are compared with (default: raw, else the first).")]
 Confidence = Annotated[float, typer.Option(help="Of every interval.", min=0.5, max=0.999)]
+QualityTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--quality", metavar="TABLE", help="Measured quality: a row per level, a column per axis, and overlap:SET columns."
+    ),
+]
 NoiseTable = Annotated[
     Path | None, typer.Option("--noise", metavar="TABLE", help="Repeated runs (`assay noise`) that say how far seeds scatter.")
 ]

@@ -10,6 +10,7 @@ from pipelines.verbs.terminal import print_json
 
 if TYPE_CHECKING:
     from scaling_fit import Observations
+    from scaling_fit.levels.quality import Axes
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ def read_table(table: Path, options: TableOptions) -> "Observations":
     if name and name not in data.eval_sets:
         raise ValueError(f"--eval-set {name!r} is not in the table; it has {', '.join(data.eval_sets)}")
     return data.where(data.eval_set == name) if name else data
+
+
+def read_quality(quality: Path | None, table: Path, options: TableOptions) -> "Axes | None":
+    """The levels' quality, from a table of its own or from columns of the table of runs; None where neither has any."""
+    from scaling_fit.levels.quality import axes_of_runs, read_axes
+
+    return read_axes(quality) if quality else axes_of_runs(table, _columns(options.columns))
 
 
 def _columns(pairs: list[str]) -> dict[str, str]:

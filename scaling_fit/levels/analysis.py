@@ -12,6 +12,7 @@ from scaling_fit.levels import doubts
 from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, recommended
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
 from scaling_fit.levels.gap import gap
+from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.set_fit import points, set_fit
 from scaling_fit.levels.shift import adjusted, shift
 from scaling_fit.levels.verdict import Verdict, judge
@@ -19,6 +20,7 @@ from scaling_fit.levels.words import BADGE, DIRECTION, words
 from scaling_fit.observations import Observations, observations
 from scaling_fit.result import Result, SetFit, SetResult, Shape
 from scaling_fit.settings import Settings
+from scaling_fit.wording import listed
 
 DEFAULTS = Settings()
 MOST_ROWS = 4_000  # fitted of an evaluation set: thousands of simulated tables of it are refitted
@@ -32,6 +34,7 @@ class Prepared:
     data: Observations
     fresh: Observations
     settings: Settings
+    axes: Axes | None
     faults: tuple[Fault, ...]
     notes: tuple[str, ...]
 
@@ -51,14 +54,15 @@ class Prepared:
         )
 
 
-def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = None) -> Result:
+def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = None, quality: Axes | None = None) -> Result:
     """Compare every level with the baseline on every evaluation set.
 
     table: anything `observations` reads. noise: a table of repeated runs (`assay noise`); where the table itself repeats no
-    trunk, the trunks' noise is taken from it, set by set.
+    trunk, the trunks' noise is taken from it, set by set. quality: the measured quality of the levels, against which their laws
+    are set (`scaling_fit.levels.quality`).
     Errors: ValueError naming rows for data that no fit can use (see `check`), or a setting that names what is not there.
     """
-    prepared = prepare(table, settings)
+    prepared = prepare(table, settings, quality)
     settings, data = prepared.settings, prepared.data
     measured = trunk_noise(noise) if noise is not None else {}
     fits: dict[str, SetFit] = {}
@@ -70,10 +74,9 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
         except ValueError as error:
             runs[name], reasons[name] = points(data, name, None), str(error)
             continue
-        primary = name == settings.eval_set
         if len(whole.wild):
             wild[name] = _without(prepared, whole, name)
-        fits[name] = set_fit(whole, settings, settings.test_replicates // (1 if primary else 2), primary)
+        fits[name] = set_fit(whole, name, settings, prepared.axes)
         verdicts[name] = _verdicts(whole, fits[name], settings)
         runs[name] = points(data, name, whole)
     choices = {name: recommended(one, settings) for name, one in verdicts.items()}
@@ -95,10 +98,11 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
         prepared.notes,
         prepared.faults,
         sets,
+        prepared.axes,
     )
 
 
-def prepare(table: object, settings: Settings) -> Prepared:
+def prepare(table: object, settings: Settings, quality: Axes | None = None) -> Prepared:
     """Check the table, and put the defaults of the settings in place. Errors: as `analyse`."""
     data = observations(table)
     faults = check(data)
@@ -129,7 +133,11 @@ def prepare(table: object, settings: Settings) -> Prepared:
         notes.append(
             f"{fewest} distinct D in a level: floor, prefactor and exponent are saturated, so {FEW} replicates are made"
         )
-    return Prepared(data, fresh, settings, faults, tuple(notes))
+    axes = quality.of(data.levels) if quality else None
+    unmeasured = [level for level in data.levels if axes and level not in axes.levels]
+    if unmeasured:
+        notes.append(f"no quality is given of {listed(unmeasured)}, which the lines over quality leave out")
+    return Prepared(data, fresh, settings, axes, faults, tuple(notes))
 
 
 def _verdicts(whole: Comparison, fit: SetFit, settings: Settings) -> dict[str, Verdict]:

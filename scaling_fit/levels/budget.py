@@ -20,7 +20,7 @@ Array = np.ndarray
 R_STAR = 15.387756  # Muennighoff et al. 2023, table of fitted constants: repeats after which data is worth 1/e
 
 
-def worth(D: Array, unique: float, r_star: float = R_STAR) -> Array:
+def worth(D: Array, unique: Array | float, r_star: float = R_STAR) -> Array:
     """Fresh tokens that D tokens from a pool of `unique` are worth."""
     repeats = np.maximum(D / unique - 1.0, 0.0)
     return np.where(unique < D, unique * (1.0 + r_star * (1.0 - np.exp(-repeats / r_star))), D)

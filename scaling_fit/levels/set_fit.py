@@ -9,27 +9,32 @@ from scaling_fit.levels.companions import fitted_multiplier, matched_beta, multi
 from scaling_fit.levels.compare import Comparison
 from scaling_fit.levels.identify import certificates, identifiability, sensitivity
 from scaling_fit.levels.outlook import Extrapolation, curves, plan_budgets, shape_crossing
+from scaling_fit.levels.over_quality import over_quality
 from scaling_fit.levels.parameters import level_intervals
+from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.shift import adjusted, shift
 from scaling_fit.observations import Observations
 from scaling_fit.result import AgainstBaseline, LawChoice, LevelFit, Point, SetFit
 from scaling_fit.settings import Settings
 
 
-def set_fit(whole: Comparison, settings: Settings, test_replicates: int, primary: bool) -> SetFit:
-    """Everything but the words. `primary`: verdicts are read from this set, so that the slowest companion is worth its time."""
-    others, confidence = whole.levels[1:], settings.confidence
-    calibration = calibrate(whole)
+def set_fit(whole: Comparison, eval_set: str, settings: Settings, axes: Axes | None) -> SetFit:
+    """Everything but the verdicts. The primary set, which they are read from, gets the slowest companion and all the tables."""
+    others, confidence, primary = whole.levels[1:], settings.confidence, eval_set == settings.eval_set
+    calibration, levels = calibrate(whole), _levels(whole, confidence, primary)
+    test_replicates = settings.test_replicates // (1 if primary else 2)
+    parameters = {level: one.parameters for level, one in levels.items()}
     return SetFit(
         law=LawChoice(whole.grouped.law.name, whole.why, whole.by_shape),
         noise=whole.noise,
-        levels=_levels(whole, confidence, primary),
+        levels=levels,
         curves=curves(whole, calibration, confidence),
         tests=adjusted({level: shift(whole, level, settings, test_replicates) for level in others}),
         against={level: _against(whole, level, settings) for level in others},
         adequacy=adequacy(whole),
         extrapolation=decode(Extrapolation, encode(calibration.to_dict()), "extrapolation"),
         budget=plan_budgets(whole, calibration, settings),
+        quality=over_quality(whole, parameters, axes, eval_set, settings) if axes and others else None,
     )
 
 

@@ -10,11 +10,23 @@ def summary(result: Result) -> str:
     for level, words in answer.words.items():
         role = f" ({words.role})" if words.role else ""
         lines.append(f"- **{level}{role}: {words.loss}, {words.badge}.** {words.finding} {words.reading}")
+    lines += _quality(result)
     if fit is not None:
         lines += ["", *_parameters(result, fit)]
     lines += ["", *(f"- {warning}" for warning in answer.warnings)]
     lines += [f"- {fault.name} ({fault.severity}): {fault.message}" for fault in result.faults]
     return "\n".join(lines + [f"- {note}" for note in result.notes])
+
+
+def _quality(result: Result) -> list[str]:
+    """The answer of the first axis in full, of the others in a sentence."""
+    fit = result.sets[result.primary].fit
+    if fit is None or fit.quality is None:
+        return []
+    first, *others = fit.quality.words.values()
+    lines = ["", f"**Does better data change the exponent?** {first.answer}", ""]
+    lines += [f"- {sentence}" for sentence in (*first.said[1:], *first.doubts, fit.quality.pool) if sentence]
+    return lines + [f"- {one.answer}" for one in others]
 
 
 def _parameters(result: Result, fit: SetFit) -> list[str]:

@@ -55,6 +55,8 @@ def test_a_published_exponent_is_held_and_tested(assay, tables: Path) -> None:
     [
         (["fit-table", "nowhere.csv"], "nowhere.csv does not exist"),
         (["fit-table", "{one}", "--law", "chinchila"], "law 'chinchila' is not known"),
+        (["fit-table", "{one}", "--quality", "{two}"], "all runs are of level 'all'"),
+        (["fit-table", "{two}", "--quality", "nowhere.csv"], "nowhere.csv does not exist"),
         (["fit-table", "{one}", "-c", "N"], "write OURS=THEIRS"),
         (
             ["fit-table", "{two}", "--fix", "beta=0.3"],
@@ -86,3 +88,13 @@ def test_the_library_is_light() -> None:
     """Importing the fitter brings neither torch nor ray nor a dataframe library."""
     code = f"import sys, scaling_fit; print([m for m in {HEAVY} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_levels_are_set_against_their_quality(assay, tables: Path, tmp_path: Path) -> None:
+    (tmp_path / "quality.csv").write_text("level,kept\nraw,1\ndedup,0.7\n")
+    result = assay("fit", tables / "two.csv", "--quality", tmp_path / "quality.csv", "--replicates", 20)
+    assert "Does better data change the exponent?** Of these two levels" in result.output
+    kept = pl.when(pl.col("level") == "raw").then(1.0).otherwise(0.7)
+    pl.read_csv(tables / "two.csv").with_columns(kept.alias("quality:kept")).write_csv(tmp_path / "runs.csv")
+    carried = assay("fit", tmp_path / "runs.csv", "--replicates", 20)
+    assert carried.stdout == result.stdout
