@@ -38,6 +38,7 @@ class Shard:
     documents: pa.Table
     quarantine: pa.Table
     then: Place | None
+    lacking: dict[str, int]  # documents without a url, date or domain of their own
 
 
 def shards(
@@ -45,9 +46,9 @@ def shards(
 ) -> Iterator[Shard]:
     """Cut a slice's records, in their order, into pool shards numbered `first` + `done`, `first` + `done` + 1, ...
 
-    A shard holds at most `max_bytes` of text (one document at least). There is always one shard, maybe of no documents, and
-    only the last one may have none. `done` shards were made before, and `records` begin where they end. Raises ValueError when
-    `max_bytes` exceeds `MAX_SHARD_BYTES` or a slice needs more than `SHARDS_PER_SLICE` shards.
+    A shard holds at most `max_bytes` of text and other fields (one document at least). There is always one shard, maybe of no
+    documents, and only the last one may have none. `done` shards were made before, and `records` begin where they end. Raises
+    ValueError when `max_bytes` exceeds `MAX_SHARD_BYTES` or a slice needs more than `SHARDS_PER_SLICE` shards.
     """
     if not 0 < max_bytes <= MAX_SHARD_BYTES:
         raise ValueError(f"max_bytes is {max_bytes}; a shard of the pool holds 1 to {MAX_SHARD_BYTES} bytes of text")
@@ -61,7 +62,7 @@ def shards(
         if isinstance(text, Malformed):
             open_shard.malformed.append(text)
             continue
-        if open_shard.texts and open_shard.n_bytes + len(text) > max_bytes:
+        if open_shard.texts and open_shard.n_bytes + len(text) + len(record.meta or "") > max_bytes:
             yield open_shard.close(number, Place(record.path, record.record))
             number, open_shard = number + 1, _Open(source)
             if number - first == SHARDS_PER_SLICE:
@@ -100,7 +101,7 @@ def _checked(record: Record, kind: str, limit: int) -> bytes | Malformed:
             return Malformed(
                 record.path, f"{place}, character {error.start} of its {name}", f"half a surrogate pair in the {name}", head
             )
-    if len(text) > limit:
+    if len(text) + len(record.meta or "") > limit:
         return Malformed(record.path, place, f"over the record limit of {limit} bytes", text[:200])
     if b"\0" in text:
         return Malformed(record.path, f"{place}, byte {text.index(0)} of it", "a NUL byte: not text", text[:200])
@@ -122,7 +123,7 @@ class _Open:
     def add(self, record: Record, text: bytes) -> None:
         self.records.append(record._replace(text=""))
         self.texts.append(text)
-        self.n_bytes += len(text)
+        self.n_bytes += len(text) + len(record.meta or "")
 
     def close(self, shard: int, then: Place | None) -> Shard:
         uids = [
@@ -134,7 +135,7 @@ class _Open:
             "uid": np.concatenate(uids) if uids else np.empty(0, np.uint64),
             "text": pa.array(self.texts, pa.large_binary()).view(pa.large_string()),
             "source": pa.repeat(pa.scalar(self.source.name), len(self.records)),
-            "domain": [record.domain for record in self.records],
+            "domain": [record.domain or self.source.name for record in self.records],
             "url": [record.url for record in self.records],
             "date": [record.date for record in self.records],
             "meta": [record.meta for record in self.records],
@@ -151,4 +152,5 @@ class _Open:
             }
             for bad in self.malformed
         ]
-        return Shard(documents, pa.Table.from_pylist(rows, schema=QUARANTINE), then)
+        lacking = {name: sum(not getattr(record, name) for record in self.records) for name in ("url", "date", "domain")}
+        return Shard(documents, pa.Table.from_pylist(rows, schema=QUARANTINE), then, lacking)

@@ -3,12 +3,14 @@
 import codecs
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.sources import html, python_environment, storage, warc
+from curation.sources import fields, html, python_environment, storage, warc
 from curation.sources.source import Malformed, Part, Place, Record, Records, Slice, Source
 
 BLOCK = 1 << 20  # bytes read at a time
@@ -54,7 +56,8 @@ def _file(part: Part, source: Source) -> Records:
         return
     try:
         text = html.main_text(data, source.extract) if source.kind == "html" else data.decode("utf-8-sig")
-        yield Record(part.path, 0, text, source.domain or source.name)
+        meta = json.dumps({"path": part.path}, ensure_ascii=False) if source.fields.meta else None
+        yield Record(part.path, 0, text, source.domain, meta=meta)
     except UnicodeDecodeError as error:
         yield Malformed(part.path, f"byte {error.start}", f"not UTF-8: {error.reason}", data[:200])
     except ValueError as error:
@@ -127,38 +130,49 @@ def _from_json(line: bytes, offset: int, place: str, part: Part, source: Source)
 
 def _record(path: str, number: int, place: str, value: dict[str, Any], source: Source, head: bytes) -> Record | Malformed:
     """The record that an object's fields make, or why there is none."""
-    fields = source.fields
-    for name, read in value.items():
-        if isinstance(read, Unreadable):
+    wanted = source.fields
+    paths = {key: getattr(wanted, key) for key in ("text", "url", "date", "domain") if not (key == "domain" and source.domain)}
+    for name in {str(fields.top(value, path)) for path in paths.values()}:
+        if isinstance(read := value.get(name), Unreadable):
             return Malformed(path, place, f"field {name!r} {read.reason}", head)
-    text = _field(value, fields.text)
+    found = {key: fields.value(value, name) for key, name in paths.items()}
+    text = found.pop("text")
     if not isinstance(text, str):
-        if text is not None or fields.text in value:
-            return Malformed(path, place, f"field {fields.text!r} is {type(text).__name__}, not text", head)
-        return Malformed(path, place, f"no field {fields.text!r}; it has {', '.join(sorted(value)[:8])}", head)
-    meta = {name: value[name] for name in fields.meta if name in value}
-    return Record(
-        path,
-        number,
-        text,
-        source.domain or _optional(_field(value, fields.domain)) or source.name,
-        _optional(_field(value, fields.url)),
-        _optional(_field(value, fields.date)),
-        json.dumps(meta, default=str, sort_keys=True) if meta else None,
-    )
+        if text is not None or wanted.text in value:
+            return Malformed(path, place, f"field {wanted.text!r} is {type(text).__name__}, not text", head)
+        return Malformed(path, place, f"no field {wanted.text!r}; it has {', '.join(sorted(value)[:8])}", head)
+    for key, other in found.items():
+        if isinstance(other, dict | list):
+            if paths[key] != key:
+                return Malformed(path, place, f"field {paths[key]!r} is {type(other).__name__}, not text", head)
+            paths.pop(key)  # not meant: it only has the name
+            found[key] = None
+    url, date, domain = (None if (one := found.get(key)) is None else str(one) or None for key in ("url", "date", "domain"))
+    meta = _meta(reduce(fields.without, paths.values(), value)) if wanted.meta else None
+    return Record(path, number, text, source.domain or domain, url, date, meta)
 
 
-def _field(value: dict[str, Any], name: str) -> Any:
-    """A field by its name, or "a.b" for field b of the object a; None where it is not there."""
-    if name in value or "." not in name:
-        return value.get(name)
-    outer, _, inner = name.partition(".")
-    object_ = value.get(outer)
-    return _field(object_, inner) if isinstance(object_, dict) else None
+def _meta(rest: dict[str, Any]) -> str | None:
+    """Fields as a JSON object, None without any. Numbers that JSON does not know (NaN, infinities) become null."""
+    if not rest:
+        return None
+    try:
+        text = json.dumps(rest, default=_plain, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        loose = json.dumps(rest, default=_plain)
+        text = json.dumps(json.loads(loose, parse_constant=lambda _: None), ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair stays, escaped
+        text = json.dumps(json.loads(text))
+    return text
 
 
-def _optional(value: object) -> str | None:
-    return None if value is None else str(value)
+def _plain(value: object) -> str:
+    """What JSON has no form for, as text: times, decimals, bytes, and what could not be read."""
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return value.shown if isinstance(value, Unreadable) else str(value)
 
 
 def _parquet(part: Part, source: Source, since: int) -> Records:
@@ -198,10 +212,13 @@ def _refuse_bomb(n_bytes: int, stored: int) -> None:
         raise storage.BrokenFileError(f"expands over {storage.MAX_EXPANSION}-fold: taken for a decompression bomb")
 
 
-class Unreadable(NamedTuple):
-    """A value of a Parquet column that has no form in Python: writers may put any bytes into a string column."""
+@dataclass(frozen=True)
+class Unreadable:
+    """A value of a Parquet column that has no form in Python: writers may put any bytes into a string column. `shown` is the
+    best that can be said of it."""
 
     reason: str
+    shown: str
 
 
 def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
@@ -216,44 +233,56 @@ def _values(column: pa.Array) -> list[Any]:
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # which pyarrow gives to pandas only
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     try:
-        return column.to_pylist()
+        return column.to_pylist(maps_as_pydicts="lossy")
     except (ValueError, OverflowError, LookupError):
         return [_value(scalar) for scalar in column]
 
 
 def _value(scalar: pa.Scalar) -> Any:
     try:
-        return scalar.as_py()
+        return scalar.as_py(maps_as_pydicts="lossy")
     except UnicodeDecodeError:
-        return Unreadable("is not UTF-8")
+        return Unreadable("is not UTF-8", _shown(scalar))
     except (ValueError, OverflowError, LookupError):
-        return Unreadable(f"holds no readable {scalar.type}")
+        return Unreadable(f"holds no readable {scalar.type}", _shown(scalar))
 
 
-def _columns(schema: pa.Schema, part: Part, source: Source) -> list[str]:
-    """The columns to read. Raises ValueError where one that the source names is not there, or its text is none."""
-    fields = source.fields
-    named = {key: name for key in ("text", "url", "domain", "date") if (name := getattr(fields, key))}
-    types = {key: _type(schema, name) for key, name in named.items()}
-    for key, name in named.items():
-        if types[key] is None and (key == "text" or name != key):
+def _shown(scalar: pa.Scalar) -> str:
+    """Bytes that are not UTF-8 with \\xNN for the odd ones, a time outside Python's years as Arrow or its number says it."""
+    if isinstance(scalar, pa.StringScalar | pa.LargeStringScalar | pa.StringViewScalar):
+        return scalar.as_buffer().to_pybytes().decode(errors="backslashreplace")
+    try:
+        return str(scalar.cast(pa.string()).as_py())
+    except (pa.ArrowException, ValueError):
+        return f"unreadable {scalar.type}"
+
+
+def _columns(schema: pa.Schema, part: Part, source: Source) -> list[str] | None:
+    """The columns to read, None for all. Raises ValueError where one that is named is not there, or the text is none."""
+    wanted = source.fields
+    named = {key: getattr(wanted, key) for key in ("text", "url", "domain", "date")}
+    types = {key: fields.column_type(schema, path) for key, path in named.items()}
+    for key, path in named.items():
+        if types[key] is None and (key == "text" or path != key):
             raise ValueError(
-                f"source {source.name!r}: {part.location} has no column {name!r}; it has {', '.join(schema.names)}; "
+                f"source {source.name!r}: {part.location} has no column {path!r}; it has {', '.join(_paths(schema))}; "
                 f"name the right one in `fields.{key}`"
             )
     kind = types["text"]
     assert kind is not None
     value_type = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(value_type) or pa.types.is_large_string(value_type) or pa.types.is_string_view(value_type)):
-        raise ValueError(f"source {source.name!r}: column {fields.text!r} of {part.location} is {kind}, not text")
-    wanted = [name if name in schema.names else name.partition(".")[0] for name in (*named.values(), *fields.meta)]
-    return [name for name in dict.fromkeys(wanted) if name in schema.names]
+        raise ValueError(f"source {source.name!r}: column {wanted.text!r} of {part.location} is {kind}, not text")
+    if wanted.meta:
+        return None
+    columns = dict.fromkeys(path if path in schema.names else str(fields.split(path)[0]) for path in named.values())
+    return [name for name in columns if name in schema.names]
 
 
-def _type(schema: pa.Schema, name: str) -> pa.DataType | None:
-    """The type of a column, or of "a.b", field b of the column a."""
-    if name in schema.names:
-        return schema.field(name).type
-    outer, _, inner = name.partition(".")
-    kind = schema.field(outer).type if inner and outer in schema.names else None
-    return _type(pa.schema(list(kind)), inner) if kind is not None and pa.types.is_struct(kind) else None
+def _paths(schema: pa.Schema) -> list[str]:
+    """The columns, and the fields of columns of objects."""
+    return [
+        f"{column.name}.{inner.name}" if inner is not column else column.name
+        for column in schema
+        for inner in (column.type if pa.types.is_struct(column.type) else [column])
+    ]

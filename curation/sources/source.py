@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from curation.sources.fields import check
+
 SUFFIXES = {
     "text": (".txt", ".text", ".md", ".rst"),
     "jsonl": (".jsonl", ".ndjson", ".json"),
@@ -23,16 +25,21 @@ KINDS = ("python_environment", *SUFFIXES)
 
 @dataclass(frozen=True)
 class Fields:
-    """Names of the fields (JSON) or columns (Parquet) that hold a document's parts; only `text` has to be there.
+    """Paths of the fields (JSON) or columns (Parquet) that hold a document's parts; only `text` has to be there.
 
-    `meta` names fields that are kept as they are, as one JSON object.
+    See `fields.value` for what is a path. With `meta` all other fields are kept, as one JSON object; of a file that is one
+    document its path, of a WARC record its headers.
     """
 
     text: str = "text"
     url: str = "url"
     domain: str = "domain"
     date: str = "date"
-    meta: tuple[str, ...] = ()
+    meta: bool = False
+
+    def __post_init__(self) -> None:
+        for path in (self.text, self.url, self.domain, self.date):
+            check(path)
 
 
 @dataclass(frozen=True)
@@ -118,12 +125,13 @@ class Slice:
 
 class Record(NamedTuple):
     """A document as found. `record` is its number in the file: the byte offset of its line in the uncompressed file
-    (JSON lines), its row (Parquet), its place in the file (docstrings), 0 where a file is one document."""
+    (JSON lines), its row (Parquet), its place in the file (docstrings), 0 where a file is one document. Without a `domain` it
+    is of the source's."""
 
     path: str
     record: int
     text: str
-    domain: str
+    domain: str | None = None
     url: str | None = None
     date: str | None = None
     meta: str | None = None

@@ -4,6 +4,7 @@ Documents are responses with HTTP status 200 (and resources) of type HTML, whose
 conversion records (WET), whose text is taken as it is. Requests, metadata, redirects, errors and images are no documents.
 """
 
+import json
 import re
 from typing import Any
 
@@ -97,4 +98,6 @@ def _document(record: Any, part: Part, source: Source) -> Record | Malformed | N
         return Malformed(part.path, f"{place}, byte {error.start} of it", f"not UTF-8: {error.reason}", body[:200])
     except ValueError as error:
         return Malformed(part.path, place, str(error), body[:200])
-    return Record(part.path, record.stream_pos, text, source.domain or source.name, url, record.headers.get("WARC-Date"))
+    rest = {name: value for name, value in record.headers if name not in ("WARC-Target-URI", "WARC-Date")}
+    meta = json.dumps(rest, ensure_ascii=False) if source.fields.meta else None
+    return Record(part.path, record.stream_pos, text, source.domain, url, record.headers.get("WARC-Date"), meta)

@@ -11,6 +11,8 @@ from pipelines.levels.curated import Curated
 from pipelines.report.summaries import UNITS, since_parent
 from pipelines.study.study import Study
 
+MOST = 0.5  # of a source's documents without a field that the study names: worth a caution
+
 
 def funnel(context: Context, study: Study, curated: Curated) -> None:
     """Where the documents, bytes and tokens of the pool went: one row per level and kind of reason.
@@ -36,6 +38,12 @@ def funnel(context: Context, study: Study, curated: Curated) -> None:
         if reasons:
             files = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
             context.progress.say(f"source {name}: {sum(reasons.values())} files are not read: {files}")
+    for name, shares in curated.pool.documents.summary["lacking"].items():
+        for key, share in shares.items():
+            if share > MOST:
+                context.progress.say(
+                    f"[yellow]caution[/] source {name}: {share:.0%} of the documents have no {key}; check `fields.{key}`"
+                )
     malformed = sum(source["malformed"] for source in curated.pool.documents.summary["sources"].values())
     if malformed:
         context.progress.say(

@@ -9,7 +9,7 @@ import polars as pl
 
 from curation import ingest
 from curation.document import SCHEMA
-from curation.sources import plan, readers
+from curation.sources import fields, plan, readers
 from curation.sources.source import Fields, Place, Slice, Source
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
@@ -30,7 +30,7 @@ def source_of(declared: Any, study: Study, base: Path) -> Source:
     paths = [declared.path] if isinstance(declared.path, str) else declared.path
     located = tuple(path if "://" in path else str((base / path).absolute()) for path in paths)
     return Source(
-        declared.name, declared.kind, located, Fields(**declared.fields), declared.domain,
+        declared.name, declared.kind, located, Fields(**declared.fields, meta=declared.meta), declared.domain,
         slice_megabytes=piece, max_record_megabytes=record, extract=declared.extract,
     )  # fmt: skip
 
@@ -49,9 +49,9 @@ def pool(context: Context, study: Study, base: Path) -> Manifest:
     weights = [max(1, sum((part.stop or part.size) - part.start for part in piece.parts)) / 1e6 for piece in slices]
     names = [source.name for source in study.sources]
     step = Step(
-        "pool", config, version=2, compute=read_slice,
+        "pool", config, version=3, compute=read_slice,
         units=lambda: [(piece, index, shard_bytes) for index, piece in enumerate(slices)],
-        summarize=lambda parts: summarize(parts, names, study.pool.max_malformed) | {"unread": unread},
+        summarize=lambda parts: summarize(parts, names, study.pool.max_malformed) | lacking(parts, study) | {"unread": unread},
         weight=weights.__getitem__, unit="MB stored",
     )  # fmt: skip
     return run_step(context, step)
@@ -71,14 +71,17 @@ def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> JsonO
             file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in quarantined).encode())
     reasons = Counter(f"{row['reason']}" for row in quarantined)
     domains: Counter[str] = Counter()
+    without: Counter[str] = Counter()
     for shard in made:
         domains.update(shard["domains"])
+        without.update(shard["lacking"])
     return {
         "source": piece.source.name, "documents": sum(shard["documents"] for shard in made),
         "text_bytes": sum(shard["text_bytes"] for shard in made), "malformed": len(quarantined),
         "lost_bytes": sum(row["lost"] for row in quarantined),
         "stored_bytes": piece.stored_bytes,
         "reasons": dict(reasons.most_common(20)), "domains": dict(sorted(domains.items())),
+        "lacking": dict(without), "others": made[0]["others"],
     }  # fmt: skip
 
 
@@ -91,7 +94,33 @@ def write_shard(out: Output, shard: ingest.Shard, number: int) -> JsonObject:
             for group in ingest.row_groups(shard.documents):
                 writer.write_table(group)
     domains = dict(sizes.group_by("domain").agg(pl.col("n").sum()).iter_rows())
-    return facts | {"domains": domains, "quarantine": shard.quarantine.to_pylist(), "then": shard.then}
+    meta = shard.documents["meta"][0].as_py() if len(sizes) else None
+    others = fields.names(json.loads(meta)) if meta else []
+    quarantine = shard.quarantine.to_pylist()
+    return facts | {
+        "domains": domains, "lacking": shard.lacking, "others": others, "quarantine": quarantine, "then": shard.then,
+    }  # fmt: skip
+
+
+def lacking(parts: list[JsonObject], study: Study) -> JsonObject:
+    """By source and key of its `fields`, the share of documents without what it names; refuses a field that none has."""
+    shares: dict[str, dict[str, float]] = {}
+    for source in study.sources:
+        mine = [part for part in parts if part["source"] == source.name]
+        documents = sum(part["documents"] for part in mine)
+        named = source.fields if isinstance(source, FileSource) else {}
+        for key in (key for key in named if key != "text" and not (key == "domain" and source.domain)):
+            share = sum(part["lacking"][key] for part in mine) / max(1, documents)
+            if documents and share == 1:
+                others = next((part["others"] for part in mine if part["others"]), [])
+                raise StudyError(
+                    f"source {source.name!r}: no record has the field {named[key]!r} that `fields.{key}` names; "
+                    + (f"beside their text they have {', '.join(others)}; " if others else "")
+                    + "name another, or leave the key out"
+                )
+            if share:
+                shares.setdefault(source.name, {})[key] = round(share, 6)
+    return {"lacking": shares}
 
 
 def summarize(parts: list[JsonObject], names: list[str], max_malformed: float) -> JsonObject:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.study.section import Fraction, Name, Section
 
@@ -36,7 +36,12 @@ class FileSource(Section):
     name: SourceName
     path: str | list[str] = Field(description="A path, glob or URL, or a list of them; relative to the study file.")
     fields: dict[Literal["text", "url", "domain", "date"], str] = Field(
-        default_factory=dict, description="Document column: record key."
+        default_factory=dict,
+        description='Document column: path of a field in the record, such as `meta.url`, `urls[0]` or `meta["a key"]`.',
+    )
+    meta: bool = Field(
+        default=True,
+        description="Keep all other fields of a record (its own id among them) as JSON in the column `meta`, to the export.",
     )
     domain: str | None = Field(
         default=None, description="The domain of every document of this source (else the record's, else the source's name)."
@@ -46,6 +51,15 @@ class FileSource(Section):
     extract: Literal["resiliparse", "trafilatura"] = Field(
         default="resiliparse", description="Main-text extraction for html and warc."
     )
+
+    @field_validator("fields")
+    @classmethod
+    def _are_paths(cls, paths: dict[str, str]) -> dict[str, str]:
+        from curation.sources.fields import check  # reads tables too: not for `assay --help`
+
+        for path in paths.values():
+            check(path)
+        return paths
 
 
 Source = Annotated[PythonEnvironment | FileSource, Field(discriminator="kind")]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.sources import Fields, Malformed, Place, Record, Source, read, slices
+from curation.sources import Fields, Malformed, Place, Record, Source, read, readers, slices
 from curation.sources.storage import zstd
 
 SUFFIXES = ["", ".gz", ".zst", ".bz2", ".xz"]
@@ -39,30 +39,111 @@ def test_json_lines(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.jsonl{suffix}"
     path.write_bytes(pack('{"text": "caf\u00e9", "url": "u", "n": 1}\n\n  \n{"text": "b", "domain": "d"}'.encode(), suffix))
     assert records(path) == [
-        Record(path.name, 0, "caf\u00e9", "s", "u"),
+        Record(path.name, 0, "caf\u00e9", None, "u"),
         Record(path.name, 42, "b", "d"),
     ]
 
 
-def test_fields_are_mapped(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text(json.dumps({"body": "t", "link": "u", "when": 2024, "id": 7, "x": [1]}) + "\n")
-    fields = Fields(text="body", url="link", date="when", meta=("id", "x", "absent"))
-    assert records(path, fields=fields, domain="web") == [Record("a.jsonl", 0, "t", "web", "u", "2024", '{"id": 7, "x": [1]}')]
+ROW = {
+    "id": 7, "doc": {"text": "t", "kind": "page"}, "meta": {"source": {"url": "u"}, "days": ["2024", "2025"]},
+    "a.b": "d", "odd key": {"x": 1.5}, "empty": None,
+}  # fmt: skip
+
+
+def write_row(path: Path, kind: str, row: dict, **types: pa.DataType) -> Path:
+    path = path / f"a.{kind}"
+    if kind == "jsonl":
+        path.write_text(json.dumps(row) + "\n", "utf-8")
+    else:
+        columns = {name: pa.array([value], types.get(name)) for name, value in row.items()}
+        pq.write_table(pa.table(columns), path)
+    return path
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_nested_fields_are_named_with_dots(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"a.{kind}"
-    row = {"doc": {"text": "t"}, "meta": {"source": {"url": "u"}, "date": "2024"}, "a.b": "d"}
-    if kind == "jsonl":
-        path.write_text(json.dumps(row) + '\n{"doc": 1}\n', "utf-8")
-    else:
-        pq.write_table(pa.Table.from_pylist([row]), path)
-    fields = Fields(text="doc.text", url="meta.source.url", date="meta.date", domain="a.b")
-    good, *rest = records(path, kind, fields=fields)
-    assert good == Record(path.name, 0, "t", "d", "u", "2024")
-    assert [bad[2] for bad in rest] == ["no field 'doc.text'; it has doc"] * (kind == "jsonl")
+def test_fields_are_named_by_their_paths_and_the_rest_is_kept(tmp_path: Path, kind: str) -> None:
+    path = write_row(tmp_path, kind, ROW)
+    fields = Fields(text="doc.text", url='meta["source"].url', date="meta.days[-1]", domain="a.b", meta=True)
+    (record,) = records(path, kind, fields=fields)
+    assert record[:6] == (path.name, 0, "t", "d", "u", "2025")
+    assert json.loads(record[6]) == {
+        "id": 7, "doc": {"kind": "page"}, "meta": {"source": {}, "days": ["2024", "2025"]},
+        "odd key": {"x": 1.5}, "empty": None,
+    }  # fmt: skip
+    (plain,) = records(path, kind, fields=Fields(text="doc.text"))
+    assert plain == Record(path.name, 0, "t")
+    (declared,) = records(path, kind, fields=fields, domain="web")
+    assert json.loads(declared[6])["a.b"] == "d", "a field that a declared domain takes the place of is kept too"
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [pa.array(['{"url": "u", "n": [1]}']), pa.array([[("url", "u")]], pa.map_(pa.string(), pa.string()))],
+    ids=["JSON text", "map"],
+)
+def test_a_path_goes_into_json_text_and_maps(tmp_path: Path, meta: pa.Array) -> None:
+    pq.write_table(pa.table({"text": ["t"], "meta": meta}), tmp_path / "a.parquet")
+    (record,) = records(tmp_path / "a.parquet", "parquet", fields=Fields(url="meta.url"))
+    assert record == Record("a.parquet", 0, "t", None, "u")
+
+
+@pytest.mark.parametrize("path", ["meta[url", ".url", "a..b", "[]", ""])
+def test_what_is_no_path_is_said(path: str) -> None:
+    if path:
+        with pytest.raises(ValueError, match=r"is no path to a field; write it as url, meta.url, urls\[0\]"):
+            Fields(url=path)
+
+
+def test_a_field_that_is_an_object_is_no_url(tmp_path: Path) -> None:
+    path = write_row(tmp_path, "jsonl", {"text": "t", "meta": {"url": "u"}})
+    (bad,) = records(path, fields=Fields(url="meta"))
+    assert bad[2] == "field 'meta' is dict, not text"
+    path = write_row(tmp_path, "jsonl", {"text": "t", "date": {"$date": 0}})
+    assert records(path, fields=Fields(meta=True)) == [Record("a.jsonl", 0, "t", meta='{"date": {"$date": 0}}')]
+
+
+def test_odd_values_of_other_fields_lose_no_document(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(
+        b'{"text": "t", "n": NaN, "big": 1e999, "half": "\\ud83d", "nul": "\\u0000", "i": 123456789012345678901234567890}\n'
+    )
+    (record,) = records(path, fields=Fields(meta=True))
+    record[6].encode()
+    assert json.loads(record[6]) == {
+        "n": None, "big": None, "half": "\ud83d", "nul": "\0", "i": 123456789012345678901234567890,
+    }  # fmt: skip
+    columns = {
+        "odd": pa.array([b"\xff bad"], pa.binary()).view(pa.string()), "time": pa.array([2**62], pa.timestamp("us")),
+        "raw": pa.array([b"\xffa"], pa.binary()),
+        "nested": pa.array([[b"\xff"]], pa.list_(pa.binary())).view(pa.list_(pa.string())),
+        "when": pa.array([0], pa.timestamp("s")), "nan": [float("nan")],
+    }  # fmt: skip
+    pq.write_table(pa.table({"text": ["t"], **columns}), tmp_path / "a.parquet")
+    (record,) = records(tmp_path / "a.parquet", "parquet", fields=Fields(meta=True))
+    kept = json.loads(record[6])
+    assert kept["odd"] == "\\xff bad"
+    assert kept["raw"] == "\\xffa"
+    assert kept["when"] == "1970-01-01 00:00:00"
+    assert kept["nan"] is None
+    assert kept["time"]
+    assert kept["nested"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(min_size=1), inner),
+)
+
+
+@given(st.dictionaries(st.text(min_size=1), VALUES))
+@settings(max_examples=100, deadline=None)
+def test_nothing_of_a_record_is_lost(row: dict) -> None:
+    row = {name: value for name, value in row.items() if name not in ("text", "url", "date", "domain")}
+    made = readers._record(
+        "a", 0, "line 1", row | {"text": "t", "url": "u"}, Source("s", "jsonl", ("a",), Fields(meta=True)), b""
+    )
+    assert isinstance(made, Record)
+    assert (json.loads(made.meta) if made.meta else {}) == row
 
 
 def test_a_declared_domain_is_every_records(tmp_path: Path) -> None:
@@ -100,7 +181,7 @@ def test_every_bad_line_is_reported_and_its_neighbours_are_read(tmp_path: Path) 
 def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"text": "t"}\n')
-    assert records(path) == [Record("a.jsonl", 0, "t", "s")]
+    assert records(path) == [Record("a.jsonl", 0, "t")]
 
 
 def test_a_line_over_the_limit_is_skipped_in_bounded_memory(tmp_path: Path) -> None:
@@ -109,8 +190,8 @@ def test_a_line_over_the_limit_is_skipped_in_bounded_memory(tmp_path: Path) -> N
     first, big, last = records(path, max_record_megabytes=1)
     assert isinstance(big, Malformed)
     assert big[1:3] == ("line 2", "over the record limit of 1000000 bytes")
-    assert first == Record("a.jsonl", 0, "a", "s")
-    assert last == Record("a.jsonl", 5_000_027, "b", "s")
+    assert first == Record("a.jsonl", 0, "a")
+    assert last == Record("a.jsonl", 5_000_027, "b")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES[1:])
@@ -124,7 +205,7 @@ def test_a_window_of_two_gigabytes(tmp_path: Path) -> None:
     """As `zstd --long=31` writes it; the frame does not say how long its content is."""
     packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 31, zstd.CompressionParameter.hash_log: 6})
     (tmp_path / "a.jsonl.zst").write_bytes(packer.compress(b'{"text": "some words"}\n') + packer.flush())
-    assert records(tmp_path) == [Record("a.jsonl.zst", 0, "some words", "s")]
+    assert records(tmp_path) == [Record("a.jsonl.zst", 0, "some words")]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES[1:])
@@ -192,8 +273,8 @@ def test_text_files(tmp_path: Path) -> None:
     (tmp_path / "d.txt").write_bytes(b"x" * 2000)
     (tmp_path / "e.txt.gz").write_bytes(gzip.compress(b"cut" * 100)[:-5])
     assert records(tmp_path, "text", max_record_megabytes=0.001) == [
-        Record("a.txt", 0, "one\ntwo", "s"),
-        Record("b.md.gz", 0, "three", "s"),
+        Record("a.txt", 0, "one\ntwo"),
+        Record("b.md.gz", 0, "three"),
         Malformed("c.txt", "byte 2", "not UTF-8: invalid continuation byte", b"na\xefve"),
         Malformed("d.txt", "file", "over the record limit of 1000 bytes", b"x" * 200),
         Malformed("e.txt.gz", "file", "broken gzip file: Truncated compressed stream"),
@@ -204,10 +285,10 @@ def test_text_files(tmp_path: Path) -> None:
 def test_parquet(tmp_path: Path, kind: pa.DataType) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": pa.array(["a", None, "b"], kind), "url": ["u", "v", None], "extra": [1, 2, 3]}), path)
-    assert records(path, "parquet", fields=Fields(meta=("extra",))) == [
-        Record("a.parquet", 0, "a", "s", "u", None, '{"extra": 1}'),
+    assert records(path, "parquet", fields=Fields(meta=True)) == [
+        Record("a.parquet", 0, "a", None, "u", None, '{"extra": 1}'),
         Malformed("a.parquet", "row 1", "field 'text' is NoneType, not text"),
-        Record("a.parquet", 2, "b", "s", None, None, '{"extra": 3}'),
+        Record("a.parquet", 2, "b", None, None, None, '{"extra": 3}'),
     ]
 
 
@@ -233,7 +314,7 @@ def test_a_parquet_field_that_cannot_be_read_is_quarantined(tmp_path: Path, name
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["a", "b"], field: column}), path)
     good, bad = records(path, "parquet")
-    assert isinstance(good, Record)
+    assert good[:3] == ("a.parquet", 0, "a")
     assert bad == Malformed("a.parquet", "row 1", f"field {field!r} {reason}")
 
 

@@ -47,10 +47,10 @@ def test_pages_text_and_nothing_else(tmp_path: Path) -> None:
     ]
     found = records(tmp_path / "a.warc", b"".join(archive))
     assert [(r.url, r.text, r.date, r.domain) for r in found if isinstance(r, Record)] == [
-        ("http://a/1", TEXT, "2024-05-06T07:08:09Z", "s"),
-        ("http://a/4", "caf\u00e9", "2024-05-06T07:08:09Z", "s"),
-        ("http://a/5", TEXT, "2024-05-06T07:08:09Z", "s"),
-        ("http://a/6", "caf?\u041f\u0440\u0438\u0432\u0435\u0442", "2024-05-06T07:08:09Z", "s"),
+        ("http://a/1", TEXT, "2024-05-06T07:08:09Z", None),
+        ("http://a/4", "caf\u00e9", "2024-05-06T07:08:09Z", None),
+        ("http://a/5", TEXT, "2024-05-06T07:08:09Z", None),
+        ("http://a/6", "caf?\u041f\u0440\u0438\u0432\u0435\u0442", "2024-05-06T07:08:09Z", None),
     ]
     assert found[0].record == len(archive[0]) + len(archive[1])  # type: ignore[union-attr]
     packed = b"".join(gzip.compress(one) for one in archive)

@@ -13,7 +13,7 @@ from pipelines.engine.run import Context
 from pipelines.engine.step import read_manifest
 from pipelines.engine.workdir import Workdir
 from pipelines.signals import pool
-from pipelines.study.study import StudyError, load
+from pipelines.study.study import Study, StudyError, load
 
 SHARD = 20_000  # bytes
 SOURCES = "sources=[{kind: jsonl, name: small, path: corpus/a.jsonl.gz}]"
@@ -116,3 +116,29 @@ def test_an_interrupted_run_repeats_at_most_one_shard(study, tmp_path, monkeypat
     # each try reads the shard that was under way again, and the record behind it
     longest = max(record["documents"] for record in whole.records(".parquet")) * 20 / 19 + 3
     assert parsed <= 3000 + cuts * longest
+
+
+def fields_study(folder: Path, fields: str) -> Study:
+    rows = [{"id": i, "text": f"document {i}", "meta": {"url": f"u{i}"} if i < 3 else {}} for i in range(10)]
+    (folder / "corpus" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    source = f"sources=[{{kind: jsonl, name: small, path: corpus/a.jsonl, fields: {fields}}}]"
+    return load(folder / "study.yaml", [source])
+
+
+def test_a_field_that_no_record_has_is_an_error(study_folder, tmp_path):
+    declared = fields_study(study_folder, "{url: meta.link}")
+    message = r"source 'small': no record has the field 'meta.link' that `fields.url` names; .* have id, meta.url; name another"
+    with pytest.raises(StudyError, match=message):
+        pool.pool(context(tmp_path / "work"), declared, study_folder)
+
+
+def test_a_field_that_some_lack_is_counted_and_the_rest_is_kept(study_folder, tmp_path):
+    declared, place = fields_study(study_folder, "{url: meta.url}"), context(tmp_path / "work")
+    made = pool.pool(place, declared, study_folder)
+    assert made.summary["lacking"] == {"small": {"url": 0.7}}
+    table = place.workdir.read_table(made.files(".parquet")[0])
+    assert table["url"].to_pylist() == ["u0", "u1", "u2", *[None] * 7]
+    assert [json.loads(meta) for meta in table["meta"].to_pylist()] == [{"id": i, "meta": {}} for i in range(10)]
+    off = pool.pool(place, fields_study(study_folder, "{url: meta.url}, meta: false"), study_folder)
+    assert off.step.id != made.step.id
+    assert place.workdir.read_table(off.files(".parquet")[0])["meta"].null_count == 10
