@@ -15,10 +15,11 @@ from typing import IO, Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from curation.levels.ledger import IN, KEPT
+from curation.levels.ledger import IN
 
 SCHEMA = pa.schema(
     [
@@ -28,8 +29,10 @@ SCHEMA = pa.schema(
         pa.field("domain", pa.string()),
         pa.field("url", pa.string()),
         pa.field("date", pa.string()),
-        pa.field("n_tokens", pa.uint32()),
+        pa.field("meta", pa.large_string()),  # JSON: every other field of the record
+        pa.field("n_tokens", pa.uint32()),  # of the text
         pa.field("n_bytes", pa.uint32()),
+        pa.field("stream_tokens", pa.uint32()),  # of these, in the level's training stream
         pa.field("duplicate_cluster", pa.string()),
     ]
 )
@@ -39,12 +42,14 @@ SCHEMA = pa.schema(
 class LevelFacts:
     """What the card says of one level.
 
-    `funnel` rows have reason, documents, bytes, tokens (`ledger.merge`); `thresholds` rows have rule, what, group, value
-    (`explain.found`); `declaration` is its part of the study file; `mixture` and `note` are in words.
+    `rows` counts the files: documents, bytes, tokens, and stream_tokens (those in the training stream). `funnel` rows have
+    reason, documents, bytes, tokens (`ledger.merge`); `thresholds` rows have rule, what, group, value (`explain.found`);
+    `declaration` is its part of the study file; `mixture` and `note` are in words.
     """
 
     name: str
     declaration: Mapping[str, Any]
+    rows: Mapping[str, int]
     funnel: Sequence[Mapping[str, Any]]
     thresholds: Sequence[Mapping[str, Any]] = ()
     mixture: str = ""
@@ -70,25 +75,25 @@ class CardFacts:
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
-def rows(documents: pa.Table, ledger: pl.DataFrame, clusters: pl.Series) -> pa.Table:
-    """The rows of a level among a pool shard's documents: those that its ledger keeps, in pool order, as `SCHEMA`."""
-    keep = ledger["keep"].to_arrow()
-    kept = documents.filter(keep)
-    counts = ledger.filter(pl.col("keep"))
+def rows(kept: pa.Table, ledger: pl.DataFrame, clusters: pl.Series) -> pa.Table:
+    """The rows of a level as `SCHEMA`: documents that it keeps, their text as the level's edits left it, with their ledger rows
+    (`edited_tokens`: of that text; `tokens`: in the stream) and clusters."""
 
     def hexadecimal(ids: pa.ChunkedArray | pl.Series) -> pa.Array:
         return pa.array([f"{x:016x}" for x in ids.to_numpy()], pa.string())
 
-    absent = pa.nulls(len(kept), pa.string())
     columns = [
         hexadecimal(kept["uid"]),
         kept["text"],
         kept["source"],
         kept["domain"],
-        *(kept[name] if name in kept.column_names else absent for name in ("url", "date")),
-        counts["tokens"].to_arrow(),
-        counts["bytes"].to_arrow(),
-        hexadecimal(clusters.filter(ledger["keep"])),
+        kept["url"],
+        kept["date"],
+        kept["meta"],
+        ledger["edited_tokens"].to_arrow(),
+        pc.binary_length(kept["text"]),  # pyright: ignore[reportAttributeAccessIssue]
+        ledger["tokens"].to_arrow(),
+        hexadecimal(clusters),
     ]
     return pa.table(columns, names=SCHEMA.names).cast(SCHEMA)
 
@@ -140,7 +145,8 @@ def card(facts: CardFacts) -> str:
         f"# {_text(facts.title)}",
         "Curation levels of one pool of documents, made by Assay to measure what curation does to scaling laws. "
         f"Each level is a config; a document has the same `id` in all of them.\n\n    {facts.command}",
-        "## Levels\n\n" + _levels(facts.levels),
+        "## Levels\n\nCounted from the files. Where a mixture has no room for all of a document, its text is here whole, and "
+        "`stream_tokens` says how much of it models are trained on.\n\n" + _levels(facts.levels),
         *(_level(level) for level in facts.levels),
         "## Held out\n\n" + _text(facts.heldout),
         "## Sources and licences\n\n"
@@ -163,15 +169,14 @@ def slug(name: str) -> str:
 
 
 def _levels(levels: Iterable[LevelFacts]) -> str:
-    def of(level: LevelFacts, reason: str, what: str) -> int:
-        return sum(int(row[what]) for row in level.funnel if row["reason"] == reason)
-
     lines = []
     for level in levels:
-        pool, kept = of(level, IN, "tokens"), of(level, KEPT, "tokens")
-        share = f"{kept / pool:.1%}" if pool else "-"
-        lines.append((level.name, f"{of(level, KEPT, 'documents'):,}", f"{of(level, KEPT, 'bytes'):,}", f"{kept:,}", share))
-    return _table(["level", "documents", "bytes", "tokens", "of the pool's tokens"], lines)
+        pool = sum(int(row["tokens"]) for row in level.funnel if row["reason"] == IN)
+        share = f"{level.rows['tokens'] / pool:.1%}" if pool else "-"
+        counts = (f"{level.rows[what]:,}" for what in ("documents", "bytes", "tokens"))
+        lines.append((level.name, *counts, share, f"{level.rows['stream_tokens']:,}"))
+    head = ["level", "documents", "bytes of text", "tokens", "of the pool's tokens", "tokens in the training stream"]
+    return _table(head, lines)
 
 
 def _level(level: LevelFacts) -> str:
@@ -180,7 +185,7 @@ def _level(level: LevelFacts) -> str:
     parts = [
         f"### {_text(level.name)}",
         "    " + declared.replace("\n", "\n    "),
-        _table(["", "documents", "bytes", "tokens"], counts),
+        "From the pool to the training stream:\n\n" + _table(["", "documents", "bytes", "tokens"], counts),
     ]
     if level.thresholds:
         thresholds = [(row["rule"], row["what"], row["group"] or "all", f"{row['value']:.6g}") for row in level.thresholds]

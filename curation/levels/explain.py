@@ -11,6 +11,8 @@ from curation.levels.search import ranking_score
 from curation.levels.select import EVERYWHERE, Thresholds, holds, observed, percentiles, prepared, rule_search
 
 KEPT = "kept"
+REST = "not in the stream: edits, or no room in the mixture"  # of documents that are kept
+AMOUNTS = ("bytes", "tokens")
 
 
 @dataclass(frozen=True)
@@ -95,18 +97,37 @@ def nearest(margin: pl.Series, n: int) -> np.ndarray:
 def diff(a: pl.DataFrame, b: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
     """How the ledgers of two levels differ over a shard: `a`, `b` (kept, or the reason), `documents`, `bytes`, `tokens`.
 
-    The amounts are those of the pool: what of a kept document is in a stream is the funnel's business.
+    A document counts once, where both ledgers have it; its bytes and tokens are split as the funnels split them: a level keeps
+    what is in its training stream, and the rest of a kept document (edits took it, or the mixture had no room for it) is `REST`.
+    Of two parts the smaller is in both, since pieces of a domain stand in the same order in every level.
     """
 
     def fate(ledger: pl.DataFrame) -> pl.Series:
         return ledger["reason"].cast(pl.String).fill_null(KEPT)
 
     rows = frame.select("n_bytes", "n_tokens").with_columns(a=fate(a), b=fate(b))
-    counts = rows.group_by("a", "b").agg(documents=pl.len(), bytes=pl.col("n_bytes").sum(), tokens=pl.col("n_tokens").sum())
-    return merge_diffs([counts])
+    for amount in AMOUNTS:
+        here, there, whole = a[amount].cast(pl.Int64), b[amount].cast(pl.Int64), rows[f"n_{amount}"].cast(pl.Int64)
+        both = pl.select(pl.min_horizontal(here, there)).to_series()
+        either = pl.select(pl.max_horizontal(here, there)).to_series()
+        cells = {"both": both, "a only": here - both, "b only": there - both, "neither": whole - either}
+        rows = rows.with_columns(**{f"{cell} {amount}": n for cell, n in cells.items()})
+    rest = {side: pl.when(pl.col(side) == KEPT).then(pl.lit(REST)).otherwise(side).alias(side) for side in ("a", "b")}
+    is_in = {side: pl.col(side) for side in ("a", "b")}
+    split = {
+        "both": (is_in["a"], is_in["b"]), "a only": (is_in["a"], rest["b"]),
+        "b only": (rest["a"], is_in["b"]), "neither": (rest["a"], rest["b"]),
+    }  # fmt: skip
+    parts = [rows.group_by("a", "b").agg(documents=pl.len(), bytes=pl.lit(0), tokens=pl.lit(0))]
+    for cell, sides in split.items():
+        sums = {amount: pl.col(f"{cell} {amount}").sum() for amount in AMOUNTS}
+        parts.append(rows.group_by(*sides).agg(documents=pl.lit(0), **sums))
+    found = merge_diffs(parts)
+    return found.filter((pl.col("documents") > 0) | (pl.col("bytes") > 0) | (pl.col("tokens") > 0))
 
 
 def merge_diffs(diffs: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """The differences of several shards together, the most tokens first."""
-    counts = pl.concat(diffs).group_by("a", "b").agg(pl.col("documents", "bytes", "tokens").cast(pl.Int64).sum())
+    columns = pl.col("documents", *AMOUNTS).cast(pl.Int64)
+    counts = pl.concat(part.with_columns(columns) for part in diffs).group_by("a", "b").agg(pl.col("documents", *AMOUNTS).sum())
     return counts.sort("tokens", "documents", "a", "b", descending=[True, True, False, False])

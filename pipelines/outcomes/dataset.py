@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.levels import card, edits
 from curation.levels.card import CardFacts, LevelFacts
@@ -19,12 +20,12 @@ from pipelines.signals import classifiers
 from pipelines.signals.shards import Shard, shards
 from pipelines.study.study import Study
 
-DOCUMENT = ["uid", "text", "source", "domain", "url", "date"]
+DOCUMENT = ["uid", "text", "source", "domain", "url", "date", "meta"]
+COUNTS = ("documents", "bytes", "tokens", "stream_tokens")
 
 
-def dataset(context: Context, study: Study, curated: Curated, command: str, lineage: bool = False) -> str:
-    """Write the folder, with `lineage` a provenance.json too, and say where it is. A level's file `i` holds what the level
-    keeps of pool shard `i`."""
+def dataset(context: Context, study: Study, curated: Curated, command: str, lineage: bool = False) -> Manifest:
+    """The folder, with `lineage` a provenance.json in it. A level's file `i` holds what the level keeps of pool shard `i`."""
 
     def files() -> list[Unit]:
         pool_shards = shards(context.workdir, curated.pool.documents, curated.pool.signals)
@@ -37,7 +38,7 @@ def dataset(context: Context, study: Study, curated: Curated, command: str, line
         return units
 
     def write_card(workdir: Workdir, folder: Manifest) -> None:
-        workdir.update(f"{folder.step.path}/README.md", card.card(_facts(study, curated, command)).encode())
+        workdir.update(f"{folder.step.path}/README.md", card.card(_facts(study, curated, folder, command)).encode())
         if lineage:
             titles = {made.step.path: f"level {name}, document by document" for name, made in curated.ledgers.items()}
             document = provenance([folder], titles | {folder.step.path: f"dataset {study.name}"}, version("assay"))
@@ -45,15 +46,15 @@ def dataset(context: Context, study: Study, curated: Curated, command: str, line
 
     step = Step(
         "dataset", {"default": list(study.levels)[-1], "title": study.name},
-        {f"ledgers/{name}": made for name, made in curated.ledgers.items()} | {"pool": curated.pool.documents}, version=2,
+        {f"ledgers/{name}": made for name, made in curated.ledgers.items()} | {"pool": curated.pool.documents}, version=3,
         compute=write_rows, units=files, unit="files", publish=write_card,
     )  # fmt: skip
-    return context.workdir.full(run_step(context, step).step.path)
+    return run_step(context, step)
 
 
 def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: str) -> JsonObject:
     """What one level keeps of one shard. Runs on a worker."""
-    decided = pl.DataFrame(shard.workdir.read_table(ledger, ["keep", "tokens", "bytes"]))
+    decided = pl.DataFrame(shard.workdir.read_table(ledger, ["keep", "tokens", "edited_tokens"]))
     documents = shard.text(decided["keep"], DOCUMENT)
     if after:
         texts, _ = edits.edit(documents["text"], after)
@@ -62,13 +63,23 @@ def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: s
     rows = card.rows(documents, decided.filter(pl.col("keep")), clusters)
     with out.writing(name, rows=rows.num_rows) as file:
         card.write(file, rows)
-    return {"documents": rows.num_rows}
+    sums = {what: pc.sum(rows[f"n_{what}"]).as_py() or 0 for what in ("bytes", "tokens")}  # pyright: ignore[reportAttributeAccessIssue]
+    return {"documents": rows.num_rows, **sums, "stream_tokens": int(decided["tokens"].cast(pl.Int64).sum())}
 
 
-def _facts(study: Study, curated: Curated, command: str) -> CardFacts:
-    evaluation = study.evaluation
+def counts(study: Study, folder: Manifest) -> dict[str, dict[str, int]]:
+    """Rows, bytes, tokens and tokens in the stream of every level's files, counted when they were written."""
+    n = len(folder.parts) // len(study.levels)
+    return {
+        name: {what: sum(part[what] for part in folder.parts[i * n : (i + 1) * n]) for what in COUNTS}
+        for i, name in enumerate(study.levels)
+    }
+
+
+def _facts(study: Study, curated: Curated, folder: Manifest, command: str) -> CardFacts:
+    evaluation, written = study.evaluation, counts(study, folder)
     scorers = {name: _classifier(study, curated, name) for name in study.classifiers}
-    levels = [_level(study, curated, name) for name in study.levels]
+    levels = [_level(study, curated, name, written[name]) for name in study.levels]
     return CardFacts(
         title=study.name,
         levels=levels,
@@ -101,7 +112,7 @@ def _classifier(study: Study, curated: Curated, name: str) -> JsonObject:
     }
 
 
-def _level(study: Study, curated: Curated, name: str) -> LevelFacts:
+def _level(study: Study, curated: Curated, name: str, rows: dict[str, int]) -> LevelFacts:
     declared = study.levels[name]
     blend = declared.mixture or study.mixture
     shares = curated.levels[name].summary["domains"]
@@ -111,6 +122,7 @@ def _level(study: Study, curated: Curated, name: str) -> LevelFacts:
     return LevelFacts(
         name,
         declared.model_dump(exclude_defaults=True, mode="json"),
+        rows,
         curated.ledgers[name].summary["funnel"],
         curated.selections[name].summary["thresholds"],
         f"{blend.kind}{to}: {parts}",

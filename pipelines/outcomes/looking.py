@@ -110,7 +110,8 @@ def difference(context: Context, study: Study, curated: Curated, a: str, b: str)
     seen = shards(context.workdir, curated.pool.documents, curated.pool.signals)
     for shard in seen:
         ledgers = [
-            pl.DataFrame(context.workdir.read_table(ledger_files(curated, name)[shard.index], ["reason"])) for name in (a, b)
+            pl.DataFrame(context.workdir.read_table(ledger_files(curated, name)[shard.index], ["reason", "bytes", "tokens"]))
+            for name in (a, b)
         ]
         parts.append(explain.diff(ledgers[0], ledgers[1], shard.frame(FRAME)))
     return explain.merge_diffs(parts)

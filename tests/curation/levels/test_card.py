@@ -18,11 +18,13 @@ FUNNEL = [
     {"reason": "gopher.n_words >= 50", "documents": 4, "bytes": 100, "tokens": 250},
     {"reason": "kept", "documents": 6, "bytes": 300, "tokens": 750},
 ]
+ROWS = {"documents": 6, "bytes": 310, "tokens": 760, "stream_tokens": 750}
 LEVELS = [
-    LevelFacts("raw", {"extends": None}, [FUNNEL[0], {**FUNNEL[0], "reason": "kept"}]),
+    LevelFacts("raw", {"extends": None}, ROWS, [FUNNEL[0], {**FUNNEL[0], "reason": "kept"}]),
     LevelFacts(
         "best 10%",
         {"extends": "raw", "keep": ["gopher.n_words >= 50"], "top": {"fraction": 0.1, "by": "q.s"}},
+        ROWS,
         FUNNEL,
         [{"rule": "top 0.1 by q.s", "what": "lowest q.s taken", "group": "", "value": 0.123456789}],
         "pinned to raw",
@@ -63,7 +65,7 @@ def test_the_hubs_library_reads_the_card():
 
 def test_the_body_says_what_was_done():
     body = card(FACTS).split("---\n", 2)[2]
-    assert "| best 10% | 6 | 300 | 750 | 75.0% |" in body
+    assert "| best 10% | 6 | 310 | 760 | 76.0% | 750 |" in body
     assert "| gopher.n\\_words >= 50 | 4 | 100 | 250 |" in body
     assert "| top 0.1 by q.s | lowest q.s taken | all | 0.123457 |" in body
     assert "    assay run configs/web.yaml" in body
@@ -88,18 +90,19 @@ def test_the_default_must_be_a_level():
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    documents = pa.table(
+    kept = pa.table(
         {
-            "doc_id": pa.array([0, 1, 2], pa.uint64()),
-            "uid": pa.array([255, 2**63, 7], pa.uint64()),
-            "text": pa.array(["one", "two", "three"], pa.large_string()),
-            "source": ["crawl"] * 3,
-            "domain": ["web"] * 3,
-            "url": ["http://a", None, "http://c"],
+            "uid": pa.array([255, 7], pa.uint64()),
+            "text": pa.array(["one", "thr\u00e9\u00e9"], pa.large_string()),
+            "source": ["crawl"] * 2,
+            "domain": ["web"] * 2,
+            "url": ["http://a", "http://c"],
+            "date": pa.nulls(2, pa.string()),
+            "meta": ['{"id": 1}', None],
         }
     )
-    ledger = pl.DataFrame({"doc_id": [0, 1, 2], "keep": [True, False, True], "tokens": [1, 0, 2], "bytes": [3, 0, 5]})
-    table = rows(documents, ledger, pl.Series([255, 9, 7], dtype=pl.UInt64))
+    ledger = pl.DataFrame({"tokens": [1, 2], "edited_tokens": [1, 3]})
+    table = rows(kept, ledger, pl.Series([255, 7], dtype=pl.UInt64))
     for level in ("raw", "best 10%"):
         path = tmp_path / file_name(level, 0, 1)
         path.parent.mkdir(parents=True)
@@ -112,8 +115,11 @@ def test_rows_are_the_kept_documents(folder):
     table = pq.read_table(folder / file_name("best 10%", 0, 1))
     assert table.schema.equals(SCHEMA)
     assert table["id"].to_pylist() == ["00000000000000ff", "0000000000000007"]
-    assert table["text"].to_pylist() == ["one", "three"]
-    assert table["n_tokens"].to_pylist() == [1, 2]
+    assert table["text"].to_pylist() == ["one", "thr\u00e9\u00e9"]
+    assert table["n_tokens"].to_pylist() == [1, 3]
+    assert table["n_bytes"].to_pylist() == [3, 7]
+    assert table["stream_tokens"].to_pylist() == [1, 2]
+    assert table["meta"].to_pylist() == ['{"id": 1}', None]
     assert table["date"].null_count == 2
     assert slug("best 10%") == "best-10"
 
@@ -140,4 +146,4 @@ def test_datasets_loads_the_folder(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert sorted(datasets.get_dataset_config_names(str(folder))) == ["best-10", "raw"]
     loaded = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
-    assert loaded["text"][:] == ["one", "three"]
+    assert loaded["text"][:] == ["one", "thr\u00e9\u00e9"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.levels import heldout
-from curation.levels.explain import KEPT, diff, explain, found, margins, merge_diffs, nearest
+from curation.levels.explain import KEPT, REST, diff, explain, found, margins, merge_diffs, nearest
 from curation.levels.level import Declaration, Random, Top, build_level
 from curation.levels.search import ranking_key, ranking_score
 from curation.levels.select import Thresholds, holds, select
@@ -100,14 +100,26 @@ def test_a_difference_counts_every_document_once(pool, split):
     frame, withheld, make = pool
     (kept, kept_thresholds), (top, top_thresholds) = make("kept"), make("top")
 
+    def ledger(level, thresholds, rows: pl.DataFrame, why: pl.Series, share: float) -> pl.DataFrame:
+        """A selection of which `share` of each kept document is in the stream."""
+        made = select(level, rows, thresholds, why)
+        part = [(rows[f"n_{what}"] * made["keep"] * share).cast(pl.Int64).alias(what) for what in ("bytes", "tokens")]
+        return made.with_columns(part)
+
     def both(rows: pl.DataFrame, why: pl.Series):
-        return diff(select(kept, rows, kept_thresholds, why), select(top, rows, top_thresholds, why), rows)
+        return diff(ledger(kept, kept_thresholds, rows, why, 0.5), ledger(top, top_thresholds, rows, why, 0.8), rows)
 
     whole = both(frame, withheld)
     assert whole["documents"].sum() == 400
-    assert whole["tokens"].sum() == frame["n_tokens"].sum()
+    for what in ("bytes", "tokens"):
+        assert whole[what].sum() == frame[f"n_{what}"].sum()
+        for side, level, thresholds, share in (("a", kept, kept_thresholds, 0.5), ("b", top, top_thresholds, 0.8)):
+            counted = ledger(level, thresholds, frame, withheld, share)[what].sum()
+            assert whole.filter(pl.col(side) == KEPT)[what].sum() == counted, "as in the funnel"
+    twice = whole.filter((pl.col("a") == KEPT) & (pl.col("b") == KEPT))
+    assert twice["tokens"].sum() < whole.filter(pl.col("b") == KEPT)["tokens"].sum()
     # the first level is a parent of the second: what it drops, both drop for the same reason
-    assert whole.filter((pl.col("a") != KEPT) & (pl.col("a") != pl.col("b"))).is_empty()
+    assert whole.filter((pl.col("a") != KEPT) & (pl.col("a") != REST) & (pl.col("a") != pl.col("b"))).is_empty()
     assert whole.filter((pl.col("a") == KEPT) & (pl.col("b") != KEPT))["documents"].sum() > 0
     parts = merge_diffs([both(frame[:130], withheld[:130]), both(frame[130:], withheld[130:])])
     assert parts.equals(whole)

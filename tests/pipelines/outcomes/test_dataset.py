@@ -1,22 +1,29 @@
 """The exported folder: the rows of every ledger, a card, and `datasets` reading it; several classifiers side by side."""
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from curation.signals import quality
+from curation.tokens import tokenizer
 from pipelines import run_study
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
-from pipelines.outcomes.dataset import dataset
+from pipelines.levels.curated import Curated
+from pipelines.outcomes.dataset import counts, dataset
 from pipelines.signals import classifiers
 from pipelines.study.study import load
+from tests.pipelines.conftest import document
+
+N_LONG = 6
 
 
 @pytest.fixture(scope="module")
@@ -36,23 +43,58 @@ def exported(module_study_folder):
         "letters": {"positives": "domain == 'letters'", "examples": 100, "bucket": 1000, "dim": 4, "epochs": 2},
         "theirs": {"model": "theirs.bin", "label": "__label__essay"},
     }
+    rng = random.Random(5)
+    long = [" ".join(document(rng) for _ in range(40)) for _ in range(N_LONG)]  # of several pieces, which may find room in part
+    rows = [
+        {"text": text, "domain": "essays", "url": f"https://example.org/{360 + i}", "n": 360 + i} for i, text in enumerate(long)
+    ]
+    (module_study_folder / "corpus" / "long.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (module_study_folder / "edited.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     workdir = Workdir(str(module_study_folder / "work"))
     context = Context(workdir, InProcess(), Progress(workdir))
     study = load(module_study_folder / "edited.yaml")
     curated = run_study.curate(context, study, module_study_folder)
-    return curated, dataset(context, study, curated, "assay run study.yaml"), context, study
+    made = dataset(context, study, curated, "assay run study.yaml")
+    return curated, workdir.full(made.step.path), context, study
 
 
-def test_every_level_has_the_rows_that_its_ledgers_keep(exported):
+def test_what_is_exported_is_what_is_counted(exported):
+    """Every number of a row, of the card and of the answer is that of the files; what a stream had room for is named apart."""
     curated, folder, context, study = exported
+    written = counts(study, dataset(context, study, curated, "assay run study.yaml"))
+    partly = 0
     for name in [name for name in study.levels if name != "copied"]:
         table = pq.read_table(f"{folder}/data/{name}")
+        texts = table["text"].to_pylist()
+        assert table["n_bytes"].to_pylist() == [len(text.encode()) for text in texts]
+        encoded = tokenizer.encode(spelled(context, curated), pa.array(texts, pa.large_string()))
+        assert table["n_tokens"].to_pylist() == encoded.value_lengths().to_pylist()
+        sums = [len(texts), sum(table["n_bytes"].to_pylist()), sum(table["n_tokens"].to_pylist())]
+        in_stream = sum(table["stream_tokens"].to_pylist())
+        assert list(written[name].values()) == [*sums, in_stream]
         kept = curated.ledgers[name].summary["funnel"][-1]
-        assert table.num_rows == kept["documents"]
-        assert sum(table["n_tokens"].to_pylist()) == kept["tokens"]
+        assert (len(texts), in_stream) == (kept["documents"], kept["tokens"])
         assert len(set(table["id"].to_pylist())) == table.num_rows
-    # exporting again writes no byte anew
+        partly += sum(a > b for a, b in zip(table["n_tokens"].to_pylist(), table["stream_tokens"].to_pylist(), strict=True))
+        head = f"| {name} | " + " | ".join(f"{n:,}" for n in sums)
+        assert head in Path(folder, "README.md").read_text(encoding="utf-8")
+    assert partly, "no document had room in part: the test could not fail"
+
+
+def spelled(context: Context, curated: Curated) -> str:
+    return context.workdir.read_bytes(curated.pool.tokenizer.files("tokenizer.json")[0]).decode()
+
+
+def test_all_of_a_record_is_in_its_row(exported):
+    _, folder, _, _ = exported
+    table = pq.read_table(f"{folder}/data/raw")
+    assert {json.loads(meta)["n"] for meta in table["meta"].to_pylist()} <= set(range(360 + N_LONG))
+    numbers = [int(url.rpartition("/")[2]) for url in table["url"].to_pylist()]
+    assert [json.loads(meta) for meta in table["meta"].to_pylist()] == [{"n": n} for n in numbers]
+
+
+def test_exporting_again_writes_no_byte_anew(exported):
+    curated, folder, context, study = exported
     before = {path.name: path.stat().st_mtime_ns for path in _files(folder)}
     dataset(context, study, curated, "assay run study.yaml")
     assert {path.name: path.stat().st_mtime_ns for path in _files(folder)} == before
@@ -101,7 +143,7 @@ def test_classifiers_stand_side_by_side(exported):
     for name in ("quality", "letters", "theirs", "random"):
         paths = curated.pool.signals[name].files(".parquet")
         scores[name] = np.concatenate([context.workdir.read_table(path)["score"].to_numpy() for path in paths])
-        assert len(scores[name]) == 360
+        assert len(scores[name]) == 360 + N_LONG
         assert ((scores[name] >= 0) & (scores[name] <= 1)).all()
         assert len(np.unique(scores[name])) > 50
     assert abs(np.corrcoef(np.stack(list(scores.values())))[np.triu_indices(4, 1)]).max() < 0.95
