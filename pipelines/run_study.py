@@ -48,6 +48,8 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     annotated = AnnotatedPool(documents, annotations, tokenizer)
     selections = select_levels(context, study, annotated)
     ledgers, levels = streams.lay_out_levels(context, study, annotated, selections)
+    if not study.trains:
+        return Curated(annotated, selections, ledgers, levels, None, {})
     held_out = evaluation.evaluation(context, study, annotated)
     own = {name: evaluation.own(context, name, held_out, s) for name, s in selections.items()} if study.evaluation.own else {}
     return Curated(annotated, selections, ledgers, levels, held_out, own)

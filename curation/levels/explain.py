@@ -98,8 +98,8 @@ def diff(a: pl.DataFrame, b: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
     """How the ledgers of two levels differ over a shard: `a`, `b` (kept, or the reason), `documents`, `bytes`, `tokens`.
 
     A document counts once, where both ledgers have it; its bytes and tokens are split as the funnels split them: a level keeps
-    what is in its training stream, and the rest of a kept document (edits took it, or the mixture had no room for it) is `REST`.
-    Of two parts the smaller is in both, since pieces of a domain stand in the same order in every level.
+    what is in its training stream, and the rest of a kept document (edits took it, or the mixture had no room) is `REST`. Of
+    two parts the smaller is in both, since pieces of a domain stand in the same order in every level.
     """
 
     def fate(ledger: pl.DataFrame) -> pl.Series:

@@ -9,11 +9,12 @@ from pipelines.levels.selections import AnnotatedPool
 
 @dataclass(frozen=True)
 class Curated:
-    """The annotated pool, and per level what it selects, every document's fate, its tokens, and its own evaluation set."""
+    """The annotated pool, and per level what it selects, every document's fate, its tokens, and its own evaluation set; no
+    evaluation where the study has no ladder."""
 
     pool: AnnotatedPool
     selections: Mapping[str, Manifest]
     ledgers: Mapping[str, Manifest]
     levels: Mapping[str, Manifest]
-    evaluation: Manifest
+    evaluation: Manifest | None
     own: Mapping[str, Manifest]

@@ -21,6 +21,7 @@ from pipelines.signals.shards import Shard, shards
 from pipelines.study.study import Study
 
 DOCUMENT = ["uid", "text", "source", "domain", "url", "date", "meta"]
+LISTING = "files.json"  # the folder's data files: name, bytes, digest (xxh3, 128 bits)
 COUNTS = ("documents", "bytes", "tokens", "stream_tokens")
 
 
@@ -38,6 +39,8 @@ def dataset(context: Context, study: Study, curated: Curated, command: str, line
         return units
 
     def write_card(workdir: Workdir, folder: Manifest) -> None:
+        sums = [{key: record[key] for key in ("name", "bytes", "digest")} for record in folder.records()]
+        workdir.update(f"{folder.step.path}/{LISTING}", (json.dumps(sums, indent=1) + "\n").encode())
         workdir.update(f"{folder.step.path}/README.md", card.card(_facts(study, curated, folder, command)).encode())
         if lineage:
             titles = {made.step.path: f"level {name}, document by document" for name, made in curated.ledgers.items()}
@@ -87,8 +90,12 @@ def _facts(study: Study, curated: Curated, folder: Manifest, command: str) -> Ca
         sources={source.name: source.licence for source in study.sources if source.role == "pool"},
         command=command,
         tokenizer=curated.pool.tokenizer.summary["tokenizer"],
-        heldout=f"{evaluation.heldout:.3g} of the duplicate clusters, by hash (seed {study.seed}), are in no level, "
-        "nor are the documents of references and what duplicates them.",
+        heldout=(
+            f"{evaluation.heldout:.3g} of the duplicate clusters, by hash (seed {study.seed}), are in no level, nor are the "
+            if evaluation.heldout
+            else "Nothing but the "
+        )
+        + "documents of references and what duplicates them.",
         classifiers=scorers,
         digests={"pool": curated.pool.documents.digest}
         | {f"level {name}": made.digest for name, made in curated.levels.items()},

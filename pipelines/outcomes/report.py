@@ -211,6 +211,7 @@ def _samples(workdir: Workdir, study: Study, curated: Curated) -> Iterator[Any]:
 
 def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) -> list[Any]:
     """Differences to the baseline on the same documents, at the longest D of every shape and seed."""
+    assert curated.evaluation is not None, "only what was trained has a report"
     path = curated.evaluation.files("documents.parquet")[0]
     sets = pl.DataFrame(workdir.read_table(path, ["doc_id", "sets"])).unique("doc_id", maintain_order=True)
     by_shape: dict[str, list[pl.DataFrame]] = defaultdict(list)

@@ -10,6 +10,11 @@ from training.plan import Run, Stack
 from training.recipe import recipe
 from training.shapes import SHAPES, Shape
 
+NO_LADDER = (
+    "the study has no `ladder`, so it trains nothing: `assay curate` and `assay export` make its data set; add a ladder "
+    "(shapes, tokens) to train on its levels"
+)
+
 
 @dataclass(frozen=True)
 class Rung:
@@ -41,6 +46,8 @@ class Rung:
 def rungs(study: Study) -> list[Rung]:
     """The study's ladder, smallest shape first as declared. Raises StudyError for shapes or settings that cannot run."""
     ladder = study.ladder
+    if not study.trains:
+        raise StudyError(NO_LADDER)
     if isinstance(ladder.shapes, list):
         if unknown := [name for name in ladder.shapes if name not in SHAPES]:
             raise StudyError(f"ladder.shapes: {unknown[0]!r} is not in the ladder table ({', '.join(SHAPES)})")

@@ -7,8 +7,8 @@ from curation.hashing import stream
 from pipelines.engine.step import Manifest
 from pipelines.engine.workdir import JsonObject
 from pipelines.levels.curated import Curated
-from pipelines.runs.ladder import optimizer, rungs
-from pipelines.study.study import Study
+from pipelines.runs.ladder import NO_LADDER, optimizer, rungs
+from pipelines.study.study import Study, StudyError
 from training.plan import Stack
 
 
@@ -22,6 +22,8 @@ class TrainingData:
 
     @classmethod
     def of(cls, curated: Curated) -> "TrainingData":
+        if curated.evaluation is None:
+            raise StudyError(NO_LADDER)
         return cls(curated.levels, curated.evaluation, curated.pool.tokenizer)
 
     @property

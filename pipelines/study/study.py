@@ -43,7 +43,9 @@ class Study(Section):
     )
     mixture: MixtureSection = MixtureSection()
     tokenizer: TokenizerSection = TokenizerSection()
-    ladder: LadderSection
+    ladder: LadderSection = Field(
+        default=LadderSection(), description="Runs to train. A study without them curates: `assay curate`, `assay export`."
+    )
     schedule: ScheduleSection = ScheduleSection()
     checks: ChecksSection = ChecksSection()
     evaluation: EvaluationSection = EvaluationSection()
@@ -61,6 +63,14 @@ class Study(Section):
             if isinstance(level, dict) and level.get("leave_one_out"):
                 levels |= leave_one_out(name, {key: value for key, value in level.items() if key != "leave_one_out"})
         return {**data, "levels": levels} if levels else data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_runs_all_is_data(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Nothing is held out, and nothing left for the shares of another level, where nothing is trained."""
+        if data.get("ladder"):
+            return data
+        return {"mixture": {"kind": "natural"}, "evaluation": {"heldout": 0}} | data
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Study":
@@ -87,6 +97,11 @@ class Study(Section):
         if clash := set(self.classifiers) & set(self.signal_params):
             raise ValueError(f"classifiers: {sorted(clash)[0]!r} is also a signal; rename the classifier")
         return self
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has a ladder; without one it makes a data set and no claim about it."""
+        return bool(self.ladder.shapes)
 
     @property
     def signal_params(self) -> dict[str, dict[str, object]]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.study.section import Fraction, Name, Section
 
@@ -26,8 +26,10 @@ class ShapeSection(Section):
 class LadderSection(Section):
     """The same runs on every level."""
 
-    shapes: dict[Name, ShapeSection] | list[str] = Field(description="Shapes by size, or names from the ladder table.")
-    tokens: list[Annotated[int, Field(gt=0)]] = Field(min_length=1, description="Training tokens D of the branches.")
+    shapes: dict[Name, ShapeSection] | list[str] = Field(
+        default_factory=dict, description="Shapes by size, or names from the ladder table."
+    )
+    tokens: list[Annotated[int, Field(gt=0)]] = Field(default_factory=list, description="Training tokens D of the branches.")
     seeds: int = Field(
         default=1, ge=1, description="Runs of each shape and level that differ in initial weights and order of the data."
     )
@@ -47,6 +49,12 @@ class LadderSection(Section):
         ge=0,
         description="GPUs per stack of runs. Fractions share one; a whole number above 1 splits each batch over them.",
     )
+
+    @model_validator(mode="after")
+    def _runs_or_none(self) -> "LadderSection":
+        if bool(self.shapes) != bool(self.tokens):
+            raise ValueError(f"it has {'shapes' if self.shapes else 'tokens'} alone; runs need `shapes` and `tokens`")
+        return self
 
     @field_validator("gpus")
     @classmethod
@@ -112,7 +120,9 @@ class ChecksSection(Section):
 class EvaluationSection(Section):
     """What every run is judged on. Held-out documents are carved from the pool by duplicate cluster before any level."""
 
-    heldout: float = Field(default=0.02, gt=0, lt=0.5, description="Share of duplicate clusters held out, by hash.")
+    heldout: float = Field(
+        default=0.02, ge=0, lt=0.5, description="Share of duplicate clusters held out, by hash (without a ladder: 0)."
+    )
     tokens_per_set: int = Field(
         default=20_000, gt=0, description="Evaluation tokens per domain and per reference source, at most."
     )

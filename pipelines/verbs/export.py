@@ -1,4 +1,4 @@
-"""`assay export`: the levels as a Hugging Face dataset folder."""
+"""`assay export`: the levels as a Hugging Face dataset folder, here or where others read it."""
 
 from typing import Annotated
 
@@ -16,6 +16,10 @@ def export(
     address: Address = "",
     workers: Workers = None,
     executor: ExecutorOption = "ray",
+    to: Annotated[
+        str, typer.Option(metavar="PLACE", help="Bring it to a folder, a URL (s3://...) or the Hub (hf://datasets/OWNER/NAME).")
+    ] = "",
+    private: Annotated[bool, typer.Option("--private", help="Make the Hub's repository private, where it is new.")] = False,
     lineage: Annotated[
         bool, typer.Option("--lineage", help="Write where it all comes from, as W3C PROV: provenance.json.")
     ] = False,
@@ -26,17 +30,32 @@ def export(
 
     The study is one that `assay curate` has done; each level, text and all, is a configuration of the dataset.
 
-    Example: `assay export configs/quickstart.yaml`
+    Example: `assay export configs/quickstart.yaml --to s3://bucket/quickstart`
     """
     with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
         from pipelines import run_study
-        from pipelines.outcomes.dataset import dataset
+        from pipelines.outcomes import publishing
+        from pipelines.outcomes.dataset import counts, dataset
 
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        folder = dataset(context, study, curated, f"assay run {study_file}", lineage)
+        command = f"assay {'run' if study.trains else 'curate'} {study_file}"
+        made = dataset(context, study, curated, command, lineage)
+        folder, rows = context.workdir.full(made.step.path), counts(study, made)
+        published = publishing.publish(context.workdir, made, to, private) if to else None
+    place = published["place"] if published else folder
     if as_json:
-        print_json({"folder": folder, "configs": list(study.levels)})
+        print_json({"folder": folder, "configs": list(study.levels), "rows": rows, "published": published})
         return
-    typer.echo(folder)
-    if not quiet:
+    typer.echo(place)
+    if quiet:
+        return
+    for name, sums in rows.items():
+        stream = (
+            "" if sums["stream_tokens"] == sums["tokens"] else f", {sums['stream_tokens']:,} of them in the training stream"
+        )
+        size = f"{sums['documents']:,} documents, {sums['bytes'] / 1e6:,.2f} MB, {sums['tokens']:,} tokens"
+        typer.echo(f"{name}: {size}{stream}", err=True)
+    if published:
+        typer.echo(f"{published['sent']} files sent, {published['unchanged']} there, {published['removed']} removed", err=True)
+    else:
         typer.echo(f"datasets.load_dataset({folder!r}, {list(study.levels)[-1]!r}) reads it", err=True)

@@ -40,6 +40,7 @@ def run(
 
         from pipelines import run_study
         from pipelines.outcomes import outcome, overview
+        from pipelines.runs.ladder import rungs
 
         if dry_run:
             from pipelines.verbs import dry_run as rehearsal
@@ -47,6 +48,7 @@ def run(
             planned = rehearsal.dry_run(context, study, base)
             print_json(planned) if as_json else rehearsal.show(Console(highlight=False), planned)
             return
+        rungs(study)  # a ladder that cannot run is said before curation
         curated = run_study.curate(context, study, base)
         overview.funnel(context, study, curated)
         trained = run_study.train_levels(context, study, curated)
