@@ -33,7 +33,12 @@ class Signal:
 SIGNALS: dict[str, Signal] = {
     signal.name: signal
     for signal in (
-        Signal("gopher_quality", gopher.quality, rules={"gopher_quality": gopher.QUALITY_RULES}),
+        Signal(
+            "gopher_quality",
+            gopher.quality,
+            rules={"gopher_quality": gopher.QUALITY_RULES, "gopher_quality_spaced": gopher.SPACED_RULES},
+            version=2,
+        ),
         Signal("gopher_repetition", gopher.repetition, rules={"gopher_repetition": gopher.REPETITION_RULES}),
         Signal("gopher_repetition_dclm", dclm.repetition, rules={"gopher_repetition_dclm": dclm.RULES}),
         Signal("c4_tfds", web.c4, {"definition": "tfds"}, {"c4_tfds": web.C4_RULES["c4_tfds"]}),

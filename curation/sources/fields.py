@@ -7,7 +7,6 @@ of tables do, it goes on inside. A key that is spelled like the whole path comes
 import json
 import re
 from functools import lru_cache
-from typing import Any
 
 import pyarrow as pa
 
@@ -31,7 +30,7 @@ def check(path: str) -> None:
         _, path = split(path)
 
 
-def value(record: Any, path: str) -> Any:
+def value(record: object, path: str) -> object:
     """What stands at `path`; None where nothing does."""
     record = _opened(record)
     if isinstance(record, dict) and path in record:
@@ -46,19 +45,19 @@ def value(record: Any, path: str) -> Any:
     return value(inner, rest) if rest else inner
 
 
-def without(record: dict[str, Any], path: str) -> dict[str, Any]:
+def without(record: dict[str, object], path: str) -> dict[str, object]:
     """The record without the field at `path`. What lies in a list, or in text, stays: it has no key to leave out."""
     if path in record:
         return {name: inner for name, inner in record.items() if name != path}
     first, rest = split(path)
-    inner = record.get(first) if isinstance(first, str) else None
-    return record | {first: without(inner, rest)} if rest and isinstance(inner, dict) else record
+    inner = record.get(str(first))
+    return record | {str(first): without(inner, rest)} if rest and isinstance(inner, dict) else record
 
 
-def names(record: Any, limit: int = 12) -> list[str]:
+def names(record: object, limit: int = 12) -> list[str]:
     """The paths of a record's fields, down to three levels: what an error can offer."""
 
-    def below(inner: Any, path: str, depth: int) -> list[str]:
+    def below(inner: object, path: str, depth: int) -> list[str]:
         inner = _opened(inner)
         if not isinstance(inner, dict) or depth == 3:
             return [path]
@@ -68,7 +67,7 @@ def names(record: Any, limit: int = 12) -> list[str]:
     return [*found[:limit], "..."] if len(found) > limit else found
 
 
-def top(record: dict[str, Any], path: str) -> str | int:
+def top(record: dict[str, object], path: str) -> str | int:
     """The key of the record that a path begins with."""
     return path if path in record else split(path)[0]
 
@@ -96,7 +95,7 @@ def _type_below(kind: pa.DataType, path: str) -> pa.DataType | None:
     return _type_below(inner, rest) if inner is not None and rest else inner
 
 
-def _opened(inner: Any) -> Any:
+def _opened(inner: object) -> object:
     """A JSON object or list in text as what it holds; all else as it is."""
     if isinstance(inner, str) and inner[:1] in ("{", "["):
         try:

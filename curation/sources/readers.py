@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -128,7 +127,7 @@ def _from_json(line: bytes, offset: int, place: str, part: Part, source: Source)
     return _record(part.path, offset, place, value, source, line[:200])
 
 
-def _record(path: str, number: int, place: str, value: dict[str, Any], source: Source, head: bytes) -> Record | Malformed:
+def _record(path: str, number: int, place: str, value: dict[str, object], source: Source, head: bytes) -> Record | Malformed:
     """The record that an object's fields make, or why there is none."""
     wanted = source.fields
     paths = {key: getattr(wanted, key) for key in ("text", "url", "date", "domain") if not (key == "domain" and source.domain)}
@@ -152,7 +151,7 @@ def _record(path: str, number: int, place: str, value: dict[str, Any], source: S
     return Record(path, number, text, source.domain or domain, url, date, meta)
 
 
-def _meta(rest: dict[str, Any]) -> str | None:
+def _meta(rest: dict[str, object]) -> str | None:
     """Fields as a JSON object, None without any. Numbers that JSON does not know (NaN, infinities) become null."""
     if not rest:
         return None
@@ -221,13 +220,13 @@ class Unreadable:
     shown: str
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, object]]:
     """The batch's rows as dictionaries, what cannot be read as `Unreadable`."""
     for values in zip(*map(_values, batch.columns), strict=True):
         yield dict(zip(batch.schema.names, values, strict=True))
 
 
-def _values(column: pa.Array) -> list[Any]:
+def _values(column: pa.Array) -> list[object]:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # which pyarrow gives to pandas only
@@ -238,7 +237,7 @@ def _values(column: pa.Array) -> list[Any]:
         return [_value(scalar) for scalar in column]
 
 
-def _value(scalar: pa.Scalar) -> Any:
+def _value(scalar: pa.Scalar) -> object:
     try:
         return scalar.as_py(maps_as_pydicts="lossy")
     except UnicodeDecodeError:

@@ -1,7 +1,9 @@
 """What the terminal shows after curation: where the pool went."""
 
 import re
+from collections.abc import Collection
 
+from rich.markup import escape
 from rich.table import Table
 
 from curation.levels.ledger import IN, KEPT
@@ -14,7 +16,10 @@ from pipelines.study.study import Study
 MOST = 0.5  # of a source's documents without a field that the study names: worth a caution
 
 
-def funnel(context: Context, study: Study, curated: Curated) -> None:
+MUCH = 0.2  # of the documents that reach a rule: a rule that drops more is worth a look
+
+
+def funnel(context: Context, study: Study, curated: Curated, study_file: str) -> None:
     """Where the documents, bytes and tokens of the pool went: one row per level and kind of reason.
 
     The rules of one signal are shown as one row, and so is all that the level extended drops in the same way; the level's
@@ -34,21 +39,46 @@ def funnel(context: Context, study: Study, curated: Curated) -> None:
             table.add_row(shown, row["reason"] or KEPT, *counts, style=style)
             shown = ""
     context.progress.console.print(table)
+    for name, ledgers in curated.ledgers.items():
+        declared = study.levels[name]
+        above = {row["reason"] for row in curated.ledgers[declared.extends].summary["funnel"]} if declared.extends else set()
+        if declared.keep and (most := hardest_rule(ledgers.summary["funnel"], above)):
+            rule, documents, share = most
+            look = f"look at what it drops: `assay inspect {study_file} {name} --rule '{_column(rule)}'`"
+            said = f"level {name}: {rule} drops most, {documents:,} documents, {share:.0%} of those that reach it"
+            context.progress.say(f"[yellow]caution[/] {escape(f'{said}; {look}')}" if share > MUCH else escape(said))
     for name, reasons in curated.pool.documents.summary["unread"].items():
         if reasons:
             files = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
             context.progress.say(f"source {name}: {sum(reasons.values())} files are not read: {files}")
     for name, shares in curated.pool.documents.summary["lacking"].items():
-        for key, share in shares.items():
-            if share > MOST:
-                context.progress.say(
-                    f"[yellow]caution[/] source {name}: {share:.0%} of the documents have no {key}; check `fields.{key}`"
-                )
+        for key in (key for key, share in shares.items() if share > MOST):
+            lack = f"source {name}: {shares[key]:.0%} of its documents have no {key}; is `fields.{key}` right?"
+            context.progress.say(f"[yellow]caution[/] {escape(lack)}")
     malformed = sum(source["malformed"] for source in curated.pool.documents.summary["sources"].values())
     if malformed:
         context.progress.say(
             f"{malformed} malformed records in quarantine: {curated.pool.documents.step.path}/quarantine-*.jsonl"
         )
+
+
+def hardest_rule(rows: list[JsonObject], above: Collection[str] = ()) -> tuple[str, int, float] | None:
+    """Of a level's own rules over columns that which drops most: its text, documents, and their share of those that reach it.
+
+    `rows` is the level's funnel, in the order of its rules; `above` are the reasons of the level that it extends.
+    """
+    left, found = rows[0]["documents"], []
+    for row in rows[1:]:
+        if _column(row["reason"]) and row["reason"] not in above and row["documents"]:
+            found.append((row["reason"], row["documents"], row["documents"] / left))
+        left -= row["documents"]
+    return max(found, key=lambda one: one[1], default=None)
+
+
+def _column(reason: str) -> str:
+    """The column that a rule is over; empty for reasons that are no rule over one."""
+    named = re.search(r"\b[a-z]\w*\.\w+", reason) if not reason.startswith(("mixture:", "top ", "random:")) else None
+    return named[0] if named else ""
 
 
 def _by_kind(rows: list[JsonObject]) -> list[JsonObject]:

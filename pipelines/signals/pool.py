@@ -105,16 +105,16 @@ def write_shard(out: Output, shard: ingest.Shard, number: int) -> JsonObject:
 def lacking(parts: list[JsonObject], study: Study) -> JsonObject:
     """By source and key of its `fields`, the share of documents without what it names; refuses a field that none has."""
     shares: dict[str, dict[str, float]] = {}
-    for source in study.sources:
+    for source in (source for source in study.sources if isinstance(source, FileSource)):
         mine = [part for part in parts if part["source"] == source.name]
         documents = sum(part["documents"] for part in mine)
-        named = source.fields if isinstance(source, FileSource) else {}
-        for key in (key for key in named if key != "text" and not (key == "domain" and source.domain)):
+        named = {key: path for key, path in source.fields.items() if key != "text" and not (key == "domain" and source.domain)}
+        for key, path in named.items():
             share = sum(part["lacking"][key] for part in mine) / max(1, documents)
             if documents and share == 1:
                 others = next((part["others"] for part in mine if part["others"]), [])
                 raise StudyError(
-                    f"source {source.name!r}: no record has the field {named[key]!r} that `fields.{key}` names; "
+                    f"source {source.name!r}: no record has the field {path!r} that `fields.{key}` names; "
                     + (f"beside their text they have {', '.join(others)}; " if others else "")
                     + "name another, or leave the key out"
                 )

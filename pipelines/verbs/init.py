@@ -12,7 +12,7 @@ from pipelines.verbs.options import AsJson
 from pipelines.verbs.terminal import plain_errors, print_json
 
 STUDY = """\
-# A study of your own text. Every key is described in docs/reference/study.md; `assay run {name}.yaml --dry-run` shows the plan.
+# {what} Every key is described in docs/reference/study.md; `assay {verb} {name}.yaml --dry-run` tries it on a sample.
 name: {name}
 
 sources: # read once, in this order
@@ -25,12 +25,15 @@ signals: [gopher_quality, gopher_repetition, c4_tfds, fineweb] # measured on eve
 levels: # each does what its parent does, and then its own
   raw: {{}}
   dedup: {{ extends: raw, drop: [exact, near] }}
-  filtered: {{ extends: dedup, keep: [gopher_quality, gopher_repetition] }}
+  # The published thresholds are for English prose: `assay inspect {name}.yaml filtered` shows what they drop of yours.
+  filtered: {{ extends: dedup, keep: [gopher_quality_spaced, gopher_repetition] }}
   # top: {{ extends: filtered, top: {{ fraction: 0.5, by: quality.score, within: domain }} }}
 
-mixture: {{ kind: pinned, to: dedup }} # every level is trained on the same domain shares
+tokenizer: {{ vocab_size: 4096 }} # tokens are counted with it
+"""
 
-tokenizer: {{ vocab_size: 4096 }}
+LADDER = """
+mixture: {{ kind: pinned, to: dedup }} # every level is trained on the same domain shares
 
 ladder: # the same runs on every level
   shapes:
@@ -46,6 +49,7 @@ evaluation: {{ heldout: 0.02 }} # share of duplicate clusters that no level trai
 def init(
     source: Annotated[list[str], typer.Option("--source", help="A file, folder, glob or URL of text; may be repeated.")],
     name: Annotated[str, typer.Option(help="The study's name.")] = "study",
+    curate: Annotated[bool, typer.Option("--curate", help="Curate and export only: nothing is held out or trained.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write it (default: NAME.yaml).")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +71,9 @@ def init(
         listed = "".join(
             f"  - kind: {one['kind']}\n    name: {one['name']}\n    path: {json.dumps(one['path'])}\n" for one in sources
         )
-        text = STUDY.format(name=name, sources=listed)
+        what = "Your own text, curated." if curate else "A study of your own text."
+        verb = "curate" if curate else "run"
+        text = (STUDY + ("" if curate else LADDER)).format(name=name, sources=listed, what=what, verb=verb)
         parse(text, path)  # a mistake, such as a name that no study can have, leaves no file
         path.write_text(text, "utf-8")
     if as_json:
@@ -77,7 +83,8 @@ def init(
         if others:
             files = ", ".join(f"{n} {other}" for other, n in others.items())
             typer.echo(f"{place}: its {kind} files are read, and not {files}; add a source for those")
-    typer.echo(f"wrote {path}; look it over, then `assay run {path} --dry-run`")
+    then = f", `assay {verb} {path}` and `assay export {path}`" if curate else ""
+    typer.echo(f"wrote {path}; look it over, then `assay {verb} {path} --dry-run`{then}")
 
 
 def _from_file(place: str, study_file: Path) -> str:

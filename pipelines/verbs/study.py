@@ -50,7 +50,7 @@ def run(
             return
         rungs(study)  # a ladder that cannot run is said before curation
         curated = run_study.curate(context, study, base)
-        overview.funnel(context, study, curated)
+        overview.funnel(context, study, curated, str(study_file))
         trained = run_study.train_levels(context, study, curated)
         outcome.show_losses(context.progress.console, study, outcome.losses(context, study, trained))
         fitted = run_study.fit_observations(context, study, trained)
@@ -72,7 +72,7 @@ def curate(
         from pipelines.outcomes import overview
 
         curated = run_study.curate(context, study, base)
-        overview.funnel(context, study, curated)
+        overview.funnel(context, study, curated, str(study_file))
         if as_json:
             funnels = {name: ledgers.summary["funnel"] for name, ledgers in curated.ledgers.items()}
             levels = {name: manifest.summary for name, manifest in curated.levels.items()}

@@ -23,7 +23,7 @@ QUALITY_GOLDEN = {
     "marks only": ("?! -- ...", {"n_words": 0, "alpha_words": 0, "ellipsis_ratio": 1 / 4}),
     "one line": ("The cat and the dog", {"n_words": 5, "mean_word_length": 3.0, "alpha_words": 1.0, "stop_words": 2}),
     "case counts for stop words": ("THE Be tO of", {"stop_words": 1}),
-    "marks count in the denominator": ("a, b, 3.", {"n_words": 3, "alpha_words": 2 / 6}),
+    "marks count in the denominator": ("a, b, 3.", {"n_words": 3, "alpha_words": 2 / 6, "alpha_words_spaced": 2 / 3}),
     "hashes": ("# one #two", {"hash_ratio": 2 / 4}),
     "bullets": ("- a\n  \u2022 b\n* c\nd", {"bullet_lines": 0.5}),
     "ellipses": ("a...\nb\u2026 \nc....\nd", {"ellipsis_lines": 0.75, "ellipsis_ratio": 3 / 7}),
@@ -43,6 +43,14 @@ def test_quality_golden(case):
     text, expected = QUALITY_GOLDEN[case]
     observed = values(gopher.quality, text)[0]
     assert {name: observed[name] for name in expected} == pytest.approx(expected)
+
+
+@given(st.text(alphabet=st.sampled_from("ab \u00e9\u4f60\u00a0\u2003\n\r\x1c12,.-")) | st.text())
+@settings(max_examples=300, deadline=None)
+def test_words_at_white_space_are_those_of_split(text):
+    words = text.split()
+    expected = sum(any(map(str.isalpha, word)) for word in words) / max(len(words), 1)
+    assert values(gopher.quality, text)[0]["alpha_words_spaced"] == pytest.approx(expected)
 
 
 REPETITION_GOLDEN = {

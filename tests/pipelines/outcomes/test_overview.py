@@ -25,12 +25,14 @@ def rows(name: str) -> list[dict[str, Any]]:
 def test_what_the_parent_drops_alike_is_one_row() -> None:
     console = Console(record=True, width=100)
     extends = {"raw": None, "dedup": "raw", "top": "dedup", "again": "top"}
-    study: Any = SimpleNamespace(levels={name: SimpleNamespace(extends=parent) for name, parent in extends.items()})
-    pool = SimpleNamespace(documents=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}, "unread": {}}))
+    study: Any = SimpleNamespace(levels={name: SimpleNamespace(extends=parent, keep=[]) for name, parent in extends.items()})
+    pool = SimpleNamespace(
+        documents=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": {}})
+    )
     ledgers = {name: SimpleNamespace(summary={"funnel": rows(name)}) for name in FUNNELS}
     curated: Any = SimpleNamespace(ledgers=ledgers, pool=pool)
     context: Any = Context(SimpleNamespace(), SimpleNamespace(), Progress(None, console))  # pyright: ignore[reportArgumentType]
-    overview.funnel(context, study, curated)
+    overview.funnel(context, study, curated, "s.yaml")
     told = [" ".join(line.split()) for line in console.export_text().splitlines()[2:]]
     assert told == [
         "raw in 100 100.00 100",
@@ -49,4 +51,41 @@ def test_what_the_parent_drops_alike_is_one_row() -> None:
         "again in 100 100.00 100",
         "as in top 61 61.00 61",
         "kept 39 39.00 39",
+    ]
+
+
+def test_the_rule_that_drops_most_is_named_and_over_a_fifth_is_a_caution() -> None:
+    console = Console(record=True, width=200)
+    funnels = {
+        "raw": {IN: 100, "near duplicate": 50, KEPT: 50},
+        "some": {IN: 100, "near duplicate": 50, "a.b >= 1": 4, "not (a.c in [1])": 6, KEPT: 40},
+        "hard": {
+            IN: 100,
+            "near duplicate": 50,
+            "a.b >= 1": 4,
+            "not (a.c in [1])": 6,
+            "q.x < 2": 9,
+            "top 0.5 by q.s": 20,
+            KEPT: 11,
+        },
+    }
+    extends = {"raw": None, "some": "raw", "hard": "some"}
+    levels = {name: SimpleNamespace(extends=parent, keep=["x"]) for name, parent in extends.items()}
+    summary = {"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": {"web": {"url": 0.7, "date": 0.2}}}
+    ledgers = {
+        name: SimpleNamespace(
+            summary={"funnel": [{"reason": r, "documents": n, "bytes": n, "tokens": n} for r, n in funnel.items()]}
+        )
+        for name, funnel in funnels.items()
+    }
+    curated: Any = SimpleNamespace(ledgers=ledgers, pool=SimpleNamespace(documents=SimpleNamespace(summary=summary)))
+    context: Any = Context(SimpleNamespace(), SimpleNamespace(), Progress(None, console))  # pyright: ignore[reportArgumentType]
+    study: Any = SimpleNamespace(levels=levels)
+    overview.funnel(context, study, curated, "s.yaml")
+    told = [line.strip() for line in console.export_text().splitlines() if "level" in line or "source" in line][1:]
+    assert told == [
+        "level some: not (a.c in [1]) drops most, 6 documents, 13% of those that reach it",
+        "caution level hard: q.x < 2 drops most, 9 documents, 22% of those that reach it; look at what it drops: "
+        "`assay inspect s.yaml hard --rule 'q.x'`",
+        "caution source web: 70% of its documents have no url; is `fields.url` right?",
     ]

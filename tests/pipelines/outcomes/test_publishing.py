@@ -197,7 +197,9 @@ class Hub(BaseHTTPRequestHandler):
                     self.files[value["path"]] = self.objects[value["oid"]]
                 elif line["key"] == "deletedFile":
                     del self.files[value["path"]]
-            self.answer({"commitUrl": "https://huggingface.co/datasets/me/set/commit/1", "commitOid": "1" * 40, "success": True})
+            self.answer(
+                {"commitUrl": "https://huggingface.co/datasets/me/set/commit/1", "commitOid": "1" * 40, "success": True}
+            )
         else:
             self.answer({"error": self.path}, 404)
 

@@ -20,6 +20,18 @@ def test_init_writes_a_study_that_loads_and_names_each_source(tmp_path, monkeypa
     assert [(source.kind, source.name) for source in study.sources] == [("jsonl", "source"), ("text", "source1")]
 
 
+def test_init_for_curation_alone_has_no_ladder_and_holds_nothing_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = runner.invoke(app, ["init", "--source", "a.jsonl", "--name", "mine", "--curate"])
+    assert "then `assay curate mine.yaml --dry-run`, `assay curate mine.yaml` and `assay export mine.yaml`" in said.output
+    study = load(tmp_path / "mine.yaml")
+    assert (study.trains, study.mixture.kind, study.evaluation.heldout) == (False, "natural", 0)
+    runner.invoke(app, ["init", "--source", "a.jsonl", "--name", "whole"])
+    whole = load(tmp_path / "whole.yaml")
+    assert (whole.trains, whole.mixture.kind, whole.evaluation.heldout) == (True, "pinned", 0.02)
+    assert whole.levels == study.levels
+
+
 def test_init_takes_the_kind_that_a_folder_holds_most_of(tmp_path, monkeypatch):
     """A cloned dataset has a README.md beside its Parquet files."""
     monkeypatch.chdir(tmp_path)
