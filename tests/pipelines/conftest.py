@@ -186,7 +186,7 @@ def records(n: int = 360) -> list[dict]:
             text = "buy now $$$ " * rng.randint(20, 60)
         else:
             text = document(rng)
-        made.append({"text": text, "domain": domain, "url": f"https://example.org/{i}", "n": i})
+        made.append({"text": text, "domain": domain, "url": f"https://example.org/{i}"})
     return made
 
 

@@ -79,7 +79,7 @@ def test_overrides_are_yaml_values_at_dotted_places(study_file):
         ("sources=[{kind: jsonl, name: a, path: x}, {kind: text, name: a, path: y}]", "the name 'a' is used twice"),
         ("sources=[{kind: jsonl, name: a, path: x, role: reference}]", "none has `role: pool`"),
         ("sources=[{kind: magic, name: a}]", r"sources\.0: .*magic"),
-        ("ladder.tokens=[]", r"ladder\.tokens"),
+        ("ladder.tokens=[]", "ladder: it has shapes alone; runs need `shapes` and `tokens`"),
         ("seeds", "write it as section.key=value"),
     ],
 )
