@@ -26,7 +26,8 @@ COUNTS = ("documents", "bytes", "tokens", "stream_tokens")
 
 
 def dataset(context: Context, study: Study, curated: Curated, command: str, lineage: bool = False) -> Manifest:
-    """The folder, with `lineage` a provenance.json in it. A level's file `i` holds what the level keeps of pool shard `i`."""
+    """The folder, with `lineage` a provenance.json in it. A level's file `i` holds what the level keeps of pool shard `i`; where
+    it keeps nothing there is no file."""
 
     def files() -> list[Unit]:
         pool_shards = shards(context.workdir, curated.pool.documents, curated.pool.signals)
@@ -64,8 +65,9 @@ def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: s
         documents = documents.set_column(documents.column_names.index("text"), "text", pa.chunked_array([texts]))
     clusters = shard.frame(["duplicates.cluster"]).to_series().filter(decided["keep"])
     rows = card.rows(documents, decided.filter(pl.col("keep")), clusters)
-    with out.writing(name, rows=rows.num_rows) as file:
-        card.write(file, rows)
+    if rows.num_rows:  # `datasets` refuses a file without rows
+        with out.writing(name, rows=rows.num_rows) as file:
+            card.write(file, rows)
     sums = {what: pc.sum(rows[f"n_{what}"]).as_py() or 0 for what in ("bytes", "tokens")}  # pyright: ignore[reportAttributeAccessIssue]
     return {"documents": rows.num_rows, **sums, "stream_tokens": int(decided["tokens"].cast(pl.Int64).sum())}
 

@@ -111,6 +111,14 @@ def test_lineage_is_written_on_demand(exported):
     path.unlink()
 
 
+def test_no_file_is_without_rows(exported):
+    """`datasets` refuses them: a level may keep nothing of a pool shard."""
+    curated, folder, _, study = exported
+    rows = [pq.read_metadata(path).num_rows for path in _files(folder)]
+    assert min(rows) > 0
+    assert len(rows) < len(study.levels) * len(curated.pool.documents.files(".parquet")), "every shard gave rows to every level"
+
+
 def _files(folder):
     return sorted(Path(folder).rglob("*.parquet"))
 
