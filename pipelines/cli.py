@@ -44,6 +44,7 @@ VERBS = {
         Verb("compare", "compare", LOOK, "Show what differs between two reports."),
         Verb("fit-table", "fit_table", PLAN, "Fit a scaling law to any table of runs; compare its levels."),
         Verb("plan", "plan", PLAN, "Find the best size and tokens for a budget, on every level."),
+        Verb("design", "design", PLAN, "Find the ladder that sees the smallest shift for a budget."),
         Verb("power", "power", PLAN, "Say what a planned grid of runs could show."),
         Verb("noise", "noise", PLAN, "Train chosen cells on several seeds and report the spread."),
         Verb("ladder", "ladder", PLAN, "Show every run with recipe, FLOPs, memory and expected time."),

@@ -60,6 +60,8 @@ class Workload:
 def calibrate(work: Workload, runs: int = 1, seconds: float = 1.0) -> Rate:
     """Train `runs` runs for about `seconds` (at least three steps) on random tokens; the median step counts.
 
+    One CPU thread is timed by its processor time, so that other work on the machine does not count.
+
     Raises torch.OutOfMemoryError where a GPU cannot hold them.
     """
     torch.set_num_threads(work.threads)
@@ -81,16 +83,17 @@ def calibrate(work: Workload, runs: int = 1, seconds: float = 1.0) -> Rate:
     trainer.set_schedule(np.ones(100_000, dtype=np.float32))
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    clock = time.process_time if device.type == "cpu" and work.threads == 1 else time.perf_counter
     block = 1 if device.type == "cpu" else 10  # steps between two waits: a GPU works ahead of its host
     times: list[float] = []
     trainer.advance()
     while len(times) < 3 or block * sum(times) < seconds:
         _synchronize(device)
-        began = time.perf_counter()
+        began = clock()
         for _ in range(block):
             trainer.advance()
         _synchronize(device)
-        times.append((time.perf_counter() - began) / block)
+        times.append((clock() - began) / block)
     peak = step_bytes(work.shape, work.vocab_size, work.context, work.batch_tokens, runs, dtype)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated()

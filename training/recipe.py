@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from training.shapes import Shape
 
-MIN_STEPS = 128  # with 64 the first D lies on the shoulder, where losses still fall ever faster (docs/log.md)
+MIN_STEPS = 160  # fewer, and the first D lies on the shoulder, where losses still fall ever faster (docs/log.md)
 MAX_LR = 0.02
 
 

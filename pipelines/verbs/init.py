@@ -3,13 +3,23 @@
 import json
 import os
 from collections import Counter
+from dataclasses import replace
+from glob import glob
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.verbs.options import AsJson
 from pipelines.verbs.terminal import plain_errors, print_json
+
+if TYPE_CHECKING:
+    from pipelines.runs.designs import Priced
+    from pipelines.study.study import Study
+
+BYTES_PER_UNIQUE_TOKEN = 12  # some four to a token, and a third of the text left at the strictest level
+LEAST_TOKENS = 500_000  # with fewer, or an unknown number, the ladder is designed as if there were enough
+COMPRESSED = (".gz", ".zst", ".parquet", ".arrow")
 
 STUDY = """\
 # {what} Every key is described in docs/reference/study.md; `assay {verb} {name}.yaml --dry-run` tries it on a sample.
@@ -35,10 +45,8 @@ tokenizer: {{ vocab_size: 4096 }} # tokens are counted with it
 LADDER = """
 mixture: {{ kind: pinned, to: dedup }} # every level is trained on the same domain shares
 
-ladder: # the same runs on every level
-  shapes:
-    nano: {{ width: 64, depth: 3, heads: 2 }}
-    micro: {{ width: 96, depth: 4, heads: 3 }}
+ladder: # the same runs on every level; designed for {minutes:g} minutes here: `assay design {name}.yaml` says what it can show
+  shapes: {{ nano: {{ width: 64, depth: 3, heads: 2 }}, micro: {{ width: 96, depth: 4, heads: 3 }} }}
   tokens: [131_072, 262_144, 524_288, 1_048_576, 2_097_152]
   seeds: 2
 
@@ -50,6 +58,9 @@ def init(
     source: Annotated[list[str], typer.Option("--source", help="A file, folder, glob or URL of text; may be repeated.")],
     name: Annotated[str, typer.Option(help="The study's name.")] = "study",
     curate: Annotated[bool, typer.Option("--curate", help="Curate and export only: nothing is held out or trained.")] = False,
+    minutes: Annotated[
+        float, typer.Option(help="Time for all runs on this machine, for which the ladder is designed.", min=1)
+    ] = 60.0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write it (default: NAME.yaml).")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,6 +68,7 @@ def init(
 
     Example: `assay init --source 'data/*.jsonl.zst' --source notes/ --name mine`
     """
+    from pipelines.study.edit import with_ladder
     from pipelines.study.study import parse
 
     with plain_errors():
@@ -73,8 +85,12 @@ def init(
         )
         what = "Your own text, curated." if curate else "A study of your own text."
         verb = "curate" if curate else "run"
-        text = (STUDY + ("" if curate else LADDER)).format(name=name, sources=listed, what=what, verb=verb)
-        parse(text, path)  # a mistake, such as a name that no study can have, leaves no file
+        given = {"name": name, "sources": listed, "what": what, "verb": verb, "minutes": minutes}
+        text = (STUDY + ("" if curate else LADDER)).format(**given)
+        study = parse(text, path)  # a mistake, such as a name that no study can have, leaves no file
+        if not curate:
+            ladder = _designed(study, source, minutes)
+            text = with_ladder(text, path, ladder.shapes, ladder.tokens, ladder.seeds)
         path.write_text(text, "utf-8")
     if as_json:
         print_json({"study": str(path), "sources": sources})
@@ -85,6 +101,24 @@ def init(
             typer.echo(f"{place}: its {kind} files are read, and not {files}; add a source for those")
     then = f", `assay {verb} {path}` and `assay export {path}`" if curate else ""
     typer.echo(f"wrote {path}; look it over, then `assay {verb} {path} --dry-run`{then}")
+
+
+def _designed(study: "Study", places: list[str], minutes: float) -> "Priced":
+    """The best ladder for the time and the text there is. Raises ValueError where the time pays for none."""
+    from pipelines.runs.designs import ASSUMED, Bench, Budget
+
+    most = sum(_bytes(place) for place in places) / BYTES_PER_UNIQUE_TOKEN
+    facts = replace(ASSUMED, otherwise=max(most, float(max(study.ladder.tokens))) if most < LEAST_TOKENS else most)
+    return Bench.of(study, facts, Budget(60 * minutes), seconds=0.2).affordable()
+
+
+def _bytes(place: str) -> float:
+    """Text in local files; compressed text counts three times. 0 for what lies elsewhere."""
+    if "://" in place:
+        return 0.0
+    found = Path(place).rglob("*") if Path(place).is_dir() else map(Path, glob(place, recursive=True))  # noqa: PTH207
+    files = [path for path in found if path.is_file()]
+    return float(sum(path.stat().st_size * (3 if path.suffix in COMPRESSED else 1) for path in files))
 
 
 def _from_file(place: str, study_file: Path) -> str:

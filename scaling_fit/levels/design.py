@@ -14,7 +14,7 @@ from scipy.special import nctdtr, stdtrit
 from scaling_fit.law.groups import Part
 from scaling_fit.law.laws import LAWS, Inputs
 from scaling_fit.law.noise import Noise
-from scaling_fit.law.solve import Trunks, solve
+from scaling_fit.law.solve import solve
 from scaling_fit.levels.compare import Cell, lay_out
 from scaling_fit.observations import Observations, observations
 
@@ -26,6 +26,8 @@ TRUTH = {"E": 1.82, "A": 482.0, "B": 2085.0, "alpha": 0.348, "beta": 0.366}  # B
 class Grid:
     """Runs of one level: sizes x tokens x seeds, with noise of log loss per row and per trunk (one trunk per size and seed).
 
+    `reach`: e-folds of D over which the row noise of a trunk's branches is forgotten; they correlate by
+    exp(-|ln D1/D2| / reach).
     `extra` holds further runs as (N, D, trunk index); trunk indices below sizes*seeds continue a trunk of the grid."""
 
     sizes: tuple[float, ...]
@@ -33,6 +35,7 @@ class Grid:
     seeds: int = 1
     row: float = 0.003
     trunk: float = 0.0
+    reach: float = 0.0
     extra: tuple[tuple[float, float, int], ...] = ()
 
     def rows(self) -> tuple[Array, Array, Array]:
@@ -41,6 +44,12 @@ class Grid:
         cells = sorted(cells + list(self.extra), key=lambda c: c[2])
         N, D, trunk = (np.array(column, float) for column in zip(*cells, strict=True))
         return N, D, trunk.astype(int)
+
+    def covariance(self, D: Array) -> Array:
+        """Of the log losses of one trunk's branches to these D, [D, D]."""
+        apart = np.abs(np.log(D[:, None] / D))
+        alike = np.exp(-apart / self.reach) if self.reach > 0 else np.eye(len(D))
+        return self.row**2 * alike + self.trunk**2
 
 
 @dataclass(frozen=True)
@@ -73,13 +82,6 @@ def _information(grid: Grid, truth: dict[str, float]) -> tuple[Array, tuple[str,
     One or two sizes: a floor per size with B and beta shared, as `compare` would fit them."""
     N, D, trunk = grid.rows()
     sizes = np.unique(N)
-    change = np.flatnonzero(np.diff(trunk, prepend=-1))
-    trunks = Trunks(
-        change,
-        np.cumsum(np.diff(trunk, prepend=trunk[0]) != 0),
-        np.diff(np.append(change, len(N))),
-        (grid.trunk / grid.row) ** 2,
-    )
     inputs = Inputs(N, D, np.full(len(N), np.inf))
     law = LAWS["additive"]
     design = law.design(inputs, inputs.pivot())
@@ -91,8 +93,11 @@ def _information(grid: Grid, truth: dict[str, float]) -> tuple[Array, tuple[str,
         floors = np.stack([np.where(size == N, floor_N, 0.0) for size in sizes], 1)
         J_NP = np.concatenate([floors, J_NP[:, [names.index("B"), names.index("beta")]]], 1)
         names = (*(f"E[{k}]" for k in range(len(sizes))), "B", "beta")
-    white = trunks.whiten(J_NP.T).T / grid.row
-    return white.T @ white, names
+    H = np.zeros((len(names), len(names)))
+    for one in np.unique(trunk):
+        J = J_NP[trunk == one]
+        H += J.T @ np.linalg.solve(grid.covariance(D[trunk == one]), J)
+    return H, names
 
 
 def assess(grid: Grid, truth: dict[str, float] | None = None) -> Power:
@@ -137,7 +142,12 @@ def table_of(grid: Grid, truths: dict[str, dict[str, float]], rng: np.random.Gen
     for level, truth in truths.items():
         luck = grid.trunk * rng.standard_normal(int(trunk.max()) + 1)
         log_loss = np.log(truth["E"] + truth["A"] * N ** -truth["alpha"] + truth["B"] * D ** -truth["beta"])
-        loss = np.exp(log_loss + luck[trunk] + grid.row * rng.standard_normal(len(N)))
+        row = rng.standard_normal(len(N))
+        if grid.reach > 0:
+            alone = replace(grid, trunk=0.0)
+            for one in np.unique(trunk):
+                row[trunk == one] = np.linalg.cholesky(alone.covariance(D[trunk == one])) @ row[trunk == one] / grid.row
+        loss = np.exp(log_loss + luck[trunk] + grid.row * row)
         columns["level"] += [level] * len(N)
         columns["shape"] += [f"{n:.4g}" for n in N]
         columns["seed"] += [str(t % grid.seeds) for t in trunk]

@@ -2,12 +2,23 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.runs import prices
+from pipelines.runs.prices import Speed
 from pipelines.study.study import load
 
 runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch):
+    """A machine of known speed, so that nothing is trained."""
+    monkeypatch.setattr(
+        prices, "speeds", lambda study, candidates, seconds: {n: Speed(1e-4, 1e-6 * s.width) for n, s in candidates.items()}
+    )
 
 
 def test_init_writes_a_study_that_loads_and_names_each_source(tmp_path, monkeypatch):
@@ -68,3 +79,18 @@ def test_a_name_that_no_study_can_have_leaves_no_file(tmp_path, monkeypatch):
     assert "my study" in result.output
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ladder_is_designed_for_the_time_and_the_text_there_is(tmp_path, monkeypatch):
+    """Twelve bytes of text to a unique token of the strictest level; more time buys a sharper ladder, never a longer pool."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").mkdir()
+    with (tmp_path / "text" / "a.txt").open("wb") as file:
+        file.truncate(18_000_000)
+    studies = {}
+    for minutes in (10, 100):
+        out = tmp_path / f"{minutes}.yaml"
+        assert runner.invoke(app, ["init", "--source", "text", "--minutes", str(minutes), "--out", str(out)]).exit_code == 0
+        studies[minutes] = load(out).ladder
+        assert max(studies[minutes].tokens) <= 1_500_000
+    assert studies[10] != studies[100]
