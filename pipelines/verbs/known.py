@@ -9,6 +9,7 @@ from pipelines.engine.workdir import JsonObject
 from pipelines.outcomes import outcome
 from pipelines.runs.checks import NOISE_FILE
 from pipelines.runs.designs import ASSUMED, EVALUATION_SETS, Facts
+from pipelines.runs.ladder import rungs
 from pipelines.study.study import Study
 from scaling_fit.instrument.repeats import measure
 from scaling_fit.instrument.shoulder import shoulders
@@ -35,6 +36,7 @@ class Known:
 def known(context: Context, study: Study, base: Path, unique_tokens: float | None = None) -> Known:
     """Read, never computed. `unique_tokens`: of every level before curation counts them (None: the
     ladder's longest D)."""
+    otherwise = unique_tokens or float(rungs(study)[0].tokens[-1])
     reading, unique, fit, begin = context.only_reading("assay run"), {}, None, 0.0
     evaluation_tokens = float(EVALUATION_SETS * study.evaluation.tokens_per_set)
     try:
@@ -56,7 +58,6 @@ def known(context: Context, study: Study, base: Path, unique_tokens: float | Non
     law, law_from = (fit and _fitted_law(fit)) or ASSUMED.law, "assumed, of small models on mixed text"
     if law is not ASSUMED.law:
         law_from = f"fitted to {study.baseline}"
-    otherwise = unique_tokens or float(max(study.ladder.tokens))
     return Known(Facts(unique, otherwise, evaluation_tokens, luck, law, begin), luck_from, law_from, fit)
 
 
