@@ -41,6 +41,7 @@ VERBS = {
         Verb("inspect", "look", LOOK, "Show the documents nearest to each rule's threshold."),
         Verb("explain", "look", LOOK, "Show one document's life through all levels."),
         Verb("diff", "look", LOOK, "Show where the documents of one level are in another."),
+        Verb("verify", "verify", LOOK, "Read every file of a study against the digest in its manifest."),
         Verb("compare", "compare", LOOK, "Show what differs between two reports."),
         Verb("fit-table", "fit_table", PLAN, "Fit a scaling law to any table of runs; compare its levels."),
         Verb("plan", "plan", PLAN, "Find the best size and tokens for a budget, on every level."),

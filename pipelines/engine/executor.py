@@ -32,8 +32,18 @@ class Resources:
     ranks: int = 1
 
 
+ONE_THREAD = {"POLARS_MAX_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""A worker owns one core, so the libraries inside it take one thread."""
+
+
 class Executor(Protocol):
-    """Runs units of work and yields (index, result) as they finish. `resources` are those of every unit, or one each."""
+    """Runs units of work and yields (index, result) as they finish. `resources` are those of every unit, or one each.
+
+    `joined`: the nodes are those of a cluster that was running, and may not share this machine's disk.
+    """
+
+    @property
+    def joined(self) -> bool: ...
 
     def map(
         self,
@@ -46,11 +56,17 @@ class Executor(Protocol):
         """GPUs that units of work may ask for."""
         ...
 
+    def on_every_node(self, function: Compute, arguments: Unit) -> dict[str, object]:
+        """Run `function` once on each living node: node (its address and the first digits of its id) -> result."""
+        ...
+
     def close(self) -> None: ...
 
 
 class InProcess:
     """One unit after another in this process: for debugging and as the reference that Ray is compared with."""
+
+    joined = False
 
     def map(
         self,
@@ -63,6 +79,9 @@ class InProcess:
 
     def gpus(self) -> float:
         return 1
+
+    def on_every_node(self, function: Compute, arguments: Unit) -> dict[str, object]:
+        return {"this process": function(*arguments)}
 
     def close(self) -> None:
         """Nothing is held."""
@@ -82,10 +101,13 @@ class OnRay:
     _ray: Any = field(default=None, repr=False)
     _started: bool = field(default=False, repr=False)
 
+    @property
+    def joined(self) -> bool:
+        return bool(self.address or os.environ.get("RAY_ADDRESS"))
+
     def _start(self) -> Any:
         if self._ray is None:
-            # Inherited by the workers of a local Ray: a worker owns one core, so the libraries inside it take one thread.
-            for name, value in (("POLARS_MAX_THREADS", "1"), ("TOKENIZERS_PARALLELISM", "false")):
+            for name, value in ONE_THREAD.items():  # inherited by the workers of a local Ray
                 os.environ.setdefault(name, value)
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # `gpus: 0` hides the GPUs
             import ray
@@ -96,7 +118,7 @@ class OnRay:
                 address = self.address or os.environ.get("RAY_ADDRESS")
                 quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
                 if address:
-                    ray.init(address=address, **quiet)
+                    ray.init(address=address, runtime_env={"env_vars": ONE_THREAD}, **quiet)
                 else:
                     # "local", or Ray would join whatever cluster happens to run on this machine. Documents do not travel
                     # through the object store, so it can be small.
@@ -150,8 +172,7 @@ class OnRay:
     def gpus(self) -> float:
         return self._start().cluster_resources().get("GPU", 0)
 
-    def on_every_node(self, function: Compute, arguments: Unit) -> dict[str, Any]:
-        """Run `function` once on each living node: node (its address and the first digits of its id) -> result."""
+    def on_every_node(self, function: Compute, arguments: Unit) -> dict[str, object]:
         ray = self._start()
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -159,8 +180,8 @@ class OnRay:
             strategy = NodeAffinitySchedulingStrategy(node, soft=False)
             return ray.remote(function).options(num_cpus=0, scheduling_strategy=strategy).remote(*arguments)
 
-        nodes = [node for node in ray.nodes() if node["Alive"]]
-        return {f"{node['NodeManagerAddress']} ({node['NodeID'][:6]})": ray.get(there(node["NodeID"])) for node in nodes}
+        names = {n["NodeID"]: f"{n['NodeManagerAddress']} ({n['NodeID'][:6]})" for n in ray.nodes() if n["Alive"]}
+        return dict(zip(names.values(), ray.get([there(node) for node in names]), strict=True))
 
     def close(self) -> None:
         if self._started:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from socket import gethostname
 
 import pyarrow as pa
 
@@ -12,6 +13,7 @@ from pipelines.engine.executor import Executor, Resources
 from pipelines.engine.output import Output, part_path
 from pipelines.engine.progress import Bar, Progress
 from pipelines.engine.step import Manifest, Step, Unit, commit_step, read_manifest
+from pipelines.engine.trust import confirm, require_intact, require_shared
 from pipelines.engine.workdir import JsonObject, Workdir
 
 
@@ -20,12 +22,14 @@ class Context:
     """What every step is given: where results lie, who computes, and whom to tell.
 
     With `reading` nothing is computed or written: a step that is missing is an error that says which command makes it.
+    `trusted`: paths of the steps whose files this run wrote or read against their digests, and whether nodes share the disk.
     """
 
     workdir: Workdir
     executor: Executor
     progress: Progress
     reading: str = ""
+    trusted: set[str] = field(default_factory=set, compare=False)
 
     def only_reading(self, command: str) -> "Context":
         return replace(self, reading=command, progress=Progress(None, self.progress.console))
@@ -65,6 +69,8 @@ class Pass:
     watch: Callable[[Bar], AbstractContextManager[None]] | None = None
     cost: Callable[[Step], float] = field(default=lambda step: 1.0)
 
+
+SHARED = "the work directory is one for all nodes"  # among what is trusted
 
 Plan = Callable[[Sequence[tuple[Step, int]]], Pass]
 """From the parts that are missing to the pass that computes them."""
@@ -107,13 +113,18 @@ def _completed(context: Context, step: Step) -> Manifest | None:
 def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) -> list[Manifest]:
     """Compute the parts that no earlier run committed, and commit every step as soon as it has all of its parts."""
     workdir, started = context.workdir, time.monotonic()
+    _trust_inputs(context, steps)
     records = {step.name: _committed(workdir, step) for step in steps}
+    context.trusted.update(step.path for step in steps if not records[step.name])
     manifests: dict[str, Manifest] = {}
+    hosts: dict[str, dict[int, str]] = {step.name: {} for step in steps}
 
     def commit(complete: Iterable[Step]) -> None:
         for step in complete:
             if len(records[step.name]) == n_parts and step.name not in manifests:
-                manifests[step.name] = commit_step(workdir, step, [records[step.name][i] for i in range(n_parts)])
+                parts = [records[step.name][i] for i in range(n_parts)]
+                confirm(workdir, step, parts, hosts[step.name])
+                manifests[step.name] = commit_step(workdir, step, parts)
                 if step.publish:
                     step.publish(workdir, manifests[step.name])
 
@@ -124,9 +135,10 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
         calls = [(work.compute, workdir, [(step.path, i) for step, i in job.parts], job.arguments) for job in work.jobs]
         with work.watch(bar) if work.watch else nullcontext():
             for number, returned in context.executor.map(run_job, calls, [job.resources for job in work.jobs]):
-                job = work.jobs[number]
-                for place, (step, i) in enumerate(job.parts):  # ranks of a group return nothing
-                    records[step.name][i] = returned[place] if returned else workdir.read_json(part_path(step.path, i))
+                job, (host, made) = work.jobs[number], returned or ("", [])  # ranks of a group return nothing
+                for place, (step, i) in enumerate(job.parts):
+                    records[step.name][i] = made[place] if made else workdir.read_json(part_path(step.path, i))
+                    hosts[step.name][i] = host
                 commit(step for step, _ in job.parts)
                 if work.watch is None:
                     bar.advance(job.weight)
@@ -140,6 +152,17 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
     return [manifests[step.name] for step in steps]
 
 
+def _trust_inputs(context: Context, steps: Sequence[Step]) -> None:
+    """Before anything is computed: nodes share the work directory, and files of earlier runs are what these wrote."""
+    if context.executor.joined and SHARED not in context.trusted:
+        require_shared(context.workdir, context.executor)
+        context.trusted.add(SHARED)
+    begun_from = {made.step.path: made for step in steps for made in step.inputs.values()}
+    unread = [made for path, made in begun_from.items() if path not in context.trusted]
+    require_intact(context.workdir, context.executor, unread)
+    context.trusted.update(begun_from)
+
+
 def _committed(workdir: Workdir, step: Step) -> dict[int, JsonObject]:
     """Records of the parts that an interrupted run committed, by index."""
     records = [workdir.read_json(f"{step.path}/parts/{name}") for name in workdir.listing(f"{step.path}/parts")]
@@ -148,10 +171,10 @@ def _committed(workdir: Workdir, step: Step) -> dict[int, JsonObject]:
 
 def run_job(
     compute: Callable[..., list[JsonObject]], workdir: Workdir, parts: Sequence[tuple[str, int]], arguments: Unit
-) -> list[JsonObject]:
-    """Compute and commit the parts (step path, index) of one job. Runs on a worker."""
+) -> tuple[str, list[JsonObject]]:
+    """Compute and commit the parts (step path, index) of one job; the name of this host, and the records. Runs on a worker."""
     try:
-        return compute([Output(workdir, path, index) for path, index in parts], *arguments)
+        return gethostname(), compute([Output(workdir, path, index) for path, index in parts], *arguments)
     finally:
         pa.default_memory_pool().release_unused()  # a worker that waits holds no more than it needs
 

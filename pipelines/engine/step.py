@@ -57,6 +57,11 @@ class Step:
         return f"{self.name}/{self.id}"
 
 
+def content_digest(parts: list[JsonObject], summary: JsonObject) -> str:
+    """Of what a step holds: 32 hex digits."""
+    return sha256(canonical({"parts": parts, "summary": summary}).encode()).hexdigest()[:32]
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a complete step holds. `parts` has one record per unit of work, in order; `summary` its totals and results."""
@@ -67,7 +72,7 @@ class Manifest:
 
     @cached_property
     def digest(self) -> str:
-        return sha256(canonical({"parts": self.parts, "summary": self.summary}).encode()).hexdigest()[:32]
+        return content_digest(self.parts, self.summary)
 
     def records(self, suffix: str = "") -> list[JsonObject]:
         """Records (name, bytes, digest and facts) of all files, or of those ending in `suffix`, in part order."""

@@ -70,7 +70,13 @@ class Workdir:
         return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
 
     def full(self, path: str) -> str:
-        """Where `path` lies for `self.fs` (no protocol prefix)."""
+        """Where `path` lies for `self.fs` (no protocol prefix).
+
+        Errors: ValueError for a path that leaves the work directory."""
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(
+                f"{path!r} leaves the work directory {self.root}; the manifest that names it is not one of Assay's"
+            )
         return f"{self._located[1].rstrip('/')}/{path}"
 
     def exists(self, path: str) -> bool:
@@ -81,6 +87,13 @@ class Workdir:
         if not self.fs.isdir(self.full(path)):
             return []
         return sorted(Path(entry).name for entry in self.fs.ls(self.full(path), detail=False, refresh=True))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every file under `folder`, by its path inside that."""
+        place = self.full(folder).rstrip("/")
+        self.fs.invalidate_cache(place)
+        found = self.fs.find(place, detail=True) if self.fs.isdir(place) else {}
+        return {path.removeprefix(f"{place}/"): info["size"] for path, info in found.items()}
 
     def read_bytes(self, path: str) -> bytes:
         return self.fs.cat_file(self.full(path))

@@ -6,15 +6,12 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import Annotated, TypedDict
 
 import typer
 
 from pipelines.verbs.options import AsJson
 from pipelines.verbs.terminal import print_json
-
-if TYPE_CHECKING:
-    from pipelines.engine.workdir import Workdir
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -117,22 +114,15 @@ def _disk(workdir: str) -> str:
 def _nodes(workdir: str, address: str) -> str:
     """Every node must see a file that the driver writes into the work directory: the classic silent failure."""
     from pipelines.engine.executor import OnRay
+    from pipelines.engine.trust import nodes_seeing
     from pipelines.engine.workdir import Workdir
 
     place = Workdir(workdir if "://" in workdir else str(Path(workdir).absolute()))
-    token = f"doctor-{os.getpid()}"
-    place.write_bytes(token, b"seen")
     executor = OnRay(address or None)
     try:
-        nodes = executor.on_every_node(_sees, (place, token))
-        blind = [node for node, seen in nodes.items() if not seen]
-        if blind:
-            raise RuntimeError(f"nodes {', '.join(blind)} do not see {workdir}; use shared storage or an object store")
-        return f"{len(nodes)} node(s), all see {workdir}"
+        nodes = nodes_seeing(place, executor)
     finally:
         executor.close()
-        place.fs.rm(place.full(token))
-
-
-def _sees(place: "Workdir", token: str) -> bool:
-    return place.exists(token)
+    if blind := [node for node, sees in nodes.items() if not sees]:
+        raise RuntimeError(f"nodes {', '.join(blind)} do not see {workdir}; use shared storage or an object store")
+    return f"{len(nodes)} node(s), all see {workdir}"

@@ -27,7 +27,7 @@ class TwoNodes:
         self.address = address
 
     def on_every_node(self, function, arguments):
-        return {"10.0.0.1": function(*arguments), "10.0.0.2": False}
+        return {"10.0.0.1": function(*arguments), "10.0.0.2": ""}
 
     def close(self) -> None:
         """Nothing is held."""

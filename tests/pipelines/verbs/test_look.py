@@ -101,3 +101,22 @@ def test_looking_writes_nothing(curated):
     answer(folder, "diff", "raw", "top")
     assert answer(folder, "run", "--dry-run")["to_be_made_from"]
     assert state() == before
+
+
+def test_verify_names_the_one_shard_that_was_changed_and_no_level_is_made_from_it(curated):
+    folder, workdir, made = curated
+    asked = ["verify", str(folder / "study.yaml"), "-w", str(folder / "work"), "--executor", "in-process", "--json"]
+    assert runner.invoke(app, asked).exit_code == 0
+    name = made.pool.documents.files()[0]
+    shard = Path(workdir.full(name))
+    original = shard.read_bytes()
+    try:
+        shard.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+        result = runner.invoke(app, asked)
+        (problem,) = json.loads(result.stdout)["problems"]
+        assert (result.exit_code, problem.split()[0], "other content" in problem) == (1, name, True)
+        other = [*asked[1:-1], "--set", "duplicates.bands=19"]
+        refused = runner.invoke(app, ["curate", *other])
+        assert (refused.exit_code, name in refused.output.replace("\n", "")) == (2, True), refused.output
+    finally:
+        shard.write_bytes(original)

@@ -1,0 +1,41 @@
+"""`assay verify`: whether every file of a study is still what its step wrote."""
+
+import typer
+from rich.console import Console
+
+from pipelines.verbs.opening import opened
+from pipelines.verbs.options import Address, AsJson, ExecutorOption, Set, StudyFile, WorkdirOption, Workers
+from pipelines.verbs.terminal import print_json
+
+
+def verify(
+    study_file: StudyFile,
+    overrides: Set = [],
+    workdir: WorkdirOption = "",
+    address: Address = "",
+    workers: Workers = None,
+    executor: ExecutorOption = "ray",
+    as_json: AsJson = False,
+) -> None:
+    """Read every file of a study against the digest in its manifest.
+
+    Exit code 1 when a file is gone or has other content than was written.
+
+    Example: `assay verify configs/quickstart.yaml`
+    """
+    with opened(study_file, overrides, workdir, address, workers, executor, writes=False) as (context, _, _):
+        from pipelines.engine import trust
+
+        steps = list(trust.recorded(context.workdir))
+        listed = [file for _, files, _ in steps for file in files]
+        problems = [problem for _, _, problem in steps if problem]
+        problems += trust.verify(context.workdir, context.executor, listed)
+    size = sum(file.size for file in listed)
+    if as_json:
+        print_json({"steps": len(steps), "files": len(listed), "bytes": size, "problems": problems})
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        for problem in problems:
+            console.print(problem, style="red", markup=False)
+        console.print(f"{len(steps)} steps, {len(listed):,} files, {size / 1e6:,.1f} MB: {len(problems) or 'no'} problem(s)")
+    raise typer.Exit(1 if problems else 0)
