@@ -29,6 +29,7 @@ from scaling_fit.levels.identify import Identifiability, Sensitivity
 from scaling_fit.levels.outlook import Budget, Curve, Extrapolation, ShapeCrossing
 from scaling_fit.levels.over_quality import OverQuality
 from scaling_fit.levels.quality import Axes
+from scaling_fit.levels.resolution import Resolution
 from scaling_fit.levels.shift import ShiftTest
 from scaling_fit.settings import Settings
 
@@ -113,12 +114,14 @@ class SetFit:
 
 @dataclass(frozen=True)
 class SetResult:
-    """One evaluation set. `fit` is None where no law could be fitted, and `reason` then says why."""
+    """One evaluation set. `fit` is None where no law could be fitted, and `reason` then says why; `resolution`: what it
+    can tell apart, None where nothing is compared."""
 
     points: tuple[Point, ...]
     fit: SetFit | None
     reason: str
     answer: Answer
+    resolution: Resolution | None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pipelines.runs.trained import Trained
 from pipelines.study.study import Study
 from scaling_fit import Result
 from scaling_fit.encoding import Json, encode
+from scaling_fit.levels.summary import RESOLUTION, resolution_rows
 from scaling_fit.wording import eval_words
 
 
@@ -76,6 +77,16 @@ def show_verdict(console: Console, result: Result) -> None:
         console.print(table)
         sure = f"intervals hold with {result.settings.confidence:.0%} confidence"
         console.print(f"against {escape(result.baseline)} on {escape(eval_words(result.primary))}; {sure}", style="dim")
+    if sets := resolution_rows(result):
+        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
+        for column in RESOLUTION:
+            table.add_column(column, justify="left" if column == RESOLUTION[0] else "right")
+        for cells in sets:
+            table.add_row(*map(escape, cells))
+        console.print()
+        console.print(table)
+        said = "signal: from the best level to the worst; noise: standard error of a difference; in percent of the loss"
+        console.print(said, style="dim")
     for warning in found.warnings:
         console.print(f"[yellow]caution[/] {escape(warning)}")
 

@@ -1,5 +1,7 @@
 """What `assay run --dry-run` shows: levels, runs, FLOPs, and what of it all is cached."""
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -8,16 +10,24 @@ from rich.table import Table
 from pipelines import run_study
 from pipelines.engine.run import Context, StepMissingError
 from pipelines.engine.workdir import JsonObject
+from pipelines.runs.designs import ASSUMED
 from pipelines.runs.ladder import rungs
 from pipelines.study.study import Study
+from scaling_fit.levels.resolution import SHARE
+from scaling_fit.wording import eval_words
+
+PASSAGE_SCATTER = 0.05
+"""Of the difference between two levels over passages, as a share of the loss: the median of the first web study's sets, which
+range from 0.01 to 0.25 (docs/log.md)."""
 
 
 def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
     """Levels, runs, tokens, FLOPs, and what of it all is cached, without computing anything."""
     reading = context.only_reading("assay run")
-    missing = ""
+    missing, sets = "", {}
     try:
         curated = run_study.curate(reading, study, base)
+        sets = curated.evaluation.summary if curated.evaluation else {}
         trained = run_study.train_levels(reading, study, curated)
         run_study.fit_observations(reading, study, trained)
     except StepMissingError as error:
@@ -38,8 +48,33 @@ def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
     return {
         "study": study.name, "workdir": context.workdir.root, "levels": levels, "ladder": ladder,
         "flops": sum(row["flops"] for row in ladder), "cached": reading.progress.cached_steps,
-        "to_be_made_from": missing or None,
+        "to_be_made_from": missing or None, "evaluation": [asdict(one) for one in coarse_sets(study, sets)],
     }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CoarseSet:
+    """An evaluation set whose passages scatter by more than a third of the seeds' noise; `sampling` and `noise` as shares of
+    the loss; `wanted`: the `tokens_per_set` that would do."""
+
+    name: str
+    passages: int
+    tokens: int
+    sampling: float
+    noise: float
+    wanted: int
+
+
+def coarse_sets(study: Study, sets: Mapping[str, Mapping[str, int]]) -> list[CoarseSet]:
+    """The domains and references that are too few passages to tell levels apart as sharply as the seeds would let them."""
+    noise = ASSUMED.luck.row / study.ladder.seeds**0.5
+    found = []
+    for name, one in sets.items():
+        sampling = PASSAGE_SCATTER / one["documents"] ** 0.5
+        if sampling > SHARE * noise:
+            wanted = one["tokens"] * (sampling / (SHARE * noise)) ** 2
+            found.append(CoarseSet(name, one["documents"], one["tokens"], sampling, noise, round(wanted)))
+    return found
 
 
 def show(console: Console, found: JsonObject) -> None:
@@ -58,6 +93,15 @@ def show(console: Console, found: JsonObject) -> None:
         table.add_row(row["shape"], *counts, f"{row['lr']:g}", *sizes, f"{row['flops']:.2e}")
     console.print(table)
     console.print(f"training: {found['flops']:.2e} FLOPs in all")
+    if coarse := found["evaluation"]:
+        worst = max(coarse, key=lambda one: one["sampling"])
+        console.print(
+            f"evaluation: {len(coarse)} sets are fewer passages than the seeds deserve; {eval_words(worst['name'])} has "
+            f"{worst['passages']}, of which others would move a difference by some {100 * worst['sampling']:.1f} % (seeds: "
+            f"{100 * worst['noise']:.2f} %). Shorter evaluation.passage_tokens make more of the same tokens; "
+            f"evaluation.tokens_per_set of {worst['wanted']:,} would do",
+            soft_wrap=True,
+        )
     console.print(f"cached: {', '.join(found['cached']) or 'nothing'}")
     missing = found["to_be_made_from"]
     console.print(f"to be made: {f'{missing} and what follows from it' if missing else 'nothing'}")

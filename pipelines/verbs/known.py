@@ -42,7 +42,8 @@ def known(context: Context, study: Study, base: Path, unique_tokens: float | Non
     try:
         curated = run_study.curate(reading, study, base)
         unique = {name: int(made.summary["unique_tokens"]) for name, made in curated.levels.items()}
-        sets = curated.evaluation.summary["sets"]
+        assert curated.evaluation is not None, "a study with a ladder is judged on something"
+        sets = curated.evaluation.summary
         evaluation_tokens = float(sum(one["tokens"] for name, one in sets.items() if name != "heldout"))
         trained = run_study.train_levels(reading, study, curated)
         begin = _shoulder_end(context, trained.observations.files(".parquet")[0])

@@ -13,6 +13,7 @@ from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answe
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
 from scaling_fit.levels.gap import gap
 from scaling_fit.levels.quality import Axes
+from scaling_fit.levels.resolution import Resolution, resolution, sampled
 from scaling_fit.levels.set_fit import points, set_fit
 from scaling_fit.levels.shift import adjusted, shift
 from scaling_fit.levels.verdict import Verdict, judge
@@ -79,6 +80,8 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
         fits[name] = set_fit(whole, name, settings, prepared.axes)
         verdicts[name] = _verdicts(whole, fits[name], settings)
         runs[name] = points(data, name, whole)
+    resolutions = {name: _resolution(prepared, name, fits[name], one) for name, one in verdicts.items()}
+    enough = sampled(resolutions)
     choices = {name: recommended(one, settings) for name, one in verdicts.items()}
     sets = {}
     for name in settings.eval_sets:
@@ -86,10 +89,11 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
             answer = _answer(name, fits[name], verdicts[name], choices, settings)
             told = _wild_runs(wild[name], verdicts[name]) if name in wild else ()
             luck = doubts.luck(fits[name].noise, name in measured)
-            answer = replace(answer, checks=(luck, *answer.checks), warnings=(*told, *answer.warnings))
+            more = (enough,) if enough and name == settings.eval_set else ()
+            answer = replace(answer, checks=(luck, *answer.checks, *more), warnings=(*told, *answer.warnings))
         else:
             answer = no_answer("No verdict: the law could not be fitted.", f"{reasons[name]}.")
-        sets[name] = SetResult(runs[name], fits.get(name), reasons.get(name, ""), answer)
+        sets[name] = SetResult(runs[name], fits.get(name), reasons.get(name, ""), answer, resolutions.get(name))
     shapes = {(float(N), shape) for shape, N in zip(data.shape, data.N, strict=True)}
     return Result(
         settings,
@@ -147,6 +151,12 @@ def _verdicts(whole: Comparison, fit: SetFit, settings: Settings) -> dict[str, V
         fitted = fit.against[level].fitted
         out[level] = replace(verdict, worth=fitted[-1] if fitted else None)
     return out
+
+
+def _resolution(prepared: Prepared, eval_set: str, fit: SetFit, verdicts: dict[str, Verdict]) -> Resolution | None:
+    run = float(np.hypot(fit.noise.row, fit.noise.trunk))
+    rows = prepared.fresh.where(prepared.fresh.eval_set == eval_set)
+    return resolution(verdicts, run, rows, prepared.settings.confidence)
 
 
 def _without(prepared: Prepared, whole: Comparison, eval_set: str) -> tuple[list[int], dict[str, Verdict]]:

@@ -2,6 +2,23 @@
 
 from scaling_fit.intervals import show
 from scaling_fit.result import Result, SetFit
+from scaling_fit.wording import eval_words
+
+RESOLUTION = ("evaluation set", "signal", "noise", "ratio", "shift of beta seen", "a seed", "documents")
+"""Headings of the table that says which set can decide; numbers in percent of the loss."""
+
+
+def resolution_rows(result: Result) -> list[tuple[str, ...]]:
+    """The evaluation sets by what they can tell apart, the highest ratio first; none where only one level was run."""
+    found = [(name, one.resolution) for name, one in result.sets.items() if one.resolution is not None]
+    return [
+        (
+            eval_words(name), f"{one.signal:.1f}%", f"{one.noise:.2f}%", f"{one.ratio:.1f}",
+            "unknown" if one.detectable_beta is None else f"{one.detectable_beta:.3f}", f"{one.run:.2f}%",
+            "unknown" if one.sampling is None else f"{one.sampling:.2f}%",
+        )
+        for name, one in sorted(found, key=lambda item: -item[1].ratio)
+    ]  # fmt: skip
 
 
 def summary(result: Result) -> str:
@@ -11,6 +28,7 @@ def summary(result: Result) -> str:
         role = f" ({words.role})" if words.role else ""
         lines.append(f"- **{level}{role}: {words.loss}, {words.badge}.** {words.finding} {words.reading}")
     lines += _quality(result)
+    lines += _resolutions(result)
     if fit is not None:
         lines += ["", *_parameters(result, fit)]
     lines += ["", *(f"- {warning}" for warning in answer.warnings)]
@@ -27,6 +45,14 @@ def _quality(result: Result) -> list[str]:
     lines = ["", f"**Does better data change the exponent?** {first.answer}", ""]
     lines += [f"- {sentence}" for sentence in (*first.said[1:], *first.doubts, fit.quality.pool) if sentence]
     return lines + [f"- {one.answer}" for one in others]
+
+
+def _resolutions(result: Result) -> list[str]:
+    """A row per evaluation set: signal, noise, their ratio, the detectable shift; the one that tells most first."""
+    rows = resolution_rows(result)
+    if not rows:
+        return []
+    return ["", f"| {' | '.join(RESOLUTION)} |", f"|{'---|' * len(RESOLUTION)}", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _parameters(result: Result, fit: SetFit) -> list[str]:

@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.runs import prices
+from pipelines.runs.prices import Speed
 from pipelines.study.training import FitSection
 from pipelines.verbs.fit_study import fit
 from pipelines.verbs.fit_table import fit_table
@@ -67,6 +69,29 @@ def test_the_plan_as_data(done: Path):
     assert plan["flops"] == pytest.approx(sum(row["flops"] for row in plan["ladder"]))
     more = assay("run", *study(done), "--executor", "in-process", "--dry-run", "--set", "ladder.seeds=2")
     assert "to be made: runs/" in more.stdout
+
+
+def test_the_plan_says_which_evaluation_sets_are_too_few_passages(done: Path):
+    """A third of the seeds' noise: 0.35 % over three by the root of one seed, and a passage scatters by 5 %."""
+    plan = json.loads(assay("run", *study(done), "--executor", "in-process", "--dry-run", "--json").stdout)
+    sets = json.loads(next((done / "work").glob("evaluation/*/manifest.json")).read_text())["summary"]
+    assert {one["name"] for one in plan["evaluation"]} == {n for n, one in sets.items() if one["documents"] < (15 / 0.35) ** 2}
+    for one in plan["evaluation"]:
+        assert one["wanted"] == pytest.approx(sets[one["name"]]["tokens"] * (15 / 0.35) ** 2 / one["passages"], rel=0.01)
+    said = assay("run", *study(done), "--executor", "in-process", "--dry-run").stdout
+    assert "sets are fewer passages than the seeds deserve" in " ".join(said.split())
+
+
+def test_a_design_of_a_finished_study_rests_on_what_it_measured(done: Path, monkeypatch):
+    monkeypatch.setattr(
+        prices, "speeds", lambda study, candidates, seconds: {n: Speed(1e-4, 1e-6 * s.width) for n, s in candidates.items()}
+    )
+    text = ["--set", "ladder.batch_tokens=32"]
+    found = json.loads(assay("design", *study(done), *text, "--minutes", 60, "--json").stdout)
+    sets = json.loads(next((done / "work").glob("evaluation/*/manifest.json")).read_text())["summary"]
+    assert found["known"]["evaluation_tokens"] == sum(one["tokens"] for name, one in sets.items() if name != "heldout")
+    assert set(found["known"]["unique"]) == {"raw", "dedup", "clean", "top"}
+    assert max(found["best"]["tokens"]) <= min(found["known"]["unique"].values())
 
 
 def test_curate_and_train_answer_in_json(done: Path):
