@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipelines.duplicates import repetition
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
+from pipelines.duplicates.earlier import earlier_pools
 from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest
 from pipelines.levels import evaluation, streams, withheld
@@ -33,9 +34,9 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     by_url = replace(near, by="url")
     needed = {**study.signal_params, **near.signals(), **(by_url.signals() if "url" in also else {})}
     annotations = signals.annotate(context, documents, [*signals.declared(documents, needed, base), tokens.sizes(documents)])
-    annotations["duplicates"] = find_duplicates(context, documents, annotations, near)
-    if "url" in also:
-        annotations["duplicates_url"] = find_duplicates(context, documents, annotations, by_url)
+    for name, kind in [("duplicates", near), *([("duplicates_url", by_url)] if "url" in also else [])]:
+        before = earlier_pools(study.duplicates.earlier, base, documents, annotations, kind)
+        annotations[name] = find_duplicates(context, documents, annotations, kind, before)
     annotations |= {name: repetition.EDITS[name](context, documents) for name in also if name != "url"}
     annotations["withheld"] = withheld.withheld(context, study, documents, annotations["duplicates"])
     late = [

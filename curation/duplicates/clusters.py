@@ -76,16 +76,14 @@ def survivor_column(rule: str) -> str:
     return rule.removeprefix("-").partition(":")[0].strip()
 
 
-def survivors(cluster_N: np.ndarray, uid_N: np.ndarray, columns: pa.Table, order: list[str]) -> np.ndarray:
-    """bool[N]: the best document of every cluster by `order`, then the lowest uid.
+def ranks(uid_N: np.ndarray, columns: pa.Table, order: list[str]) -> np.ndarray:
+    """int64[N]: the place of every document in the survivor order, the best first, then the lowest uid.
 
     A rule of `order` is a column of `columns` (N rows), highest first; `-column`, lowest first; or `column: a > b > c`, these
     values first, in this order. Nulls and NaNs come last. Raises ValueError for a column that is not there.
     """
-    if len(cluster_N) == 0:
-        return np.zeros(0, bool)
-    keys = pl.DataFrame({"cluster": cluster_N, "uid": uid_N})
-    names, descending = ["cluster"], [False]
+    keys = pl.DataFrame({"uid": uid_N})
+    names, descending = [], []
     for i, rule in enumerate(order):
         column, _, ranking = rule.removeprefix("-").partition(":")
         if column.strip() not in columns.column_names:
@@ -104,10 +102,20 @@ def survivors(cluster_N: np.ndarray, uid_N: np.ndarray, columns: pa.Table, order
     ranked = (
         keys.with_row_index("row").sort([*names, "uid"], descending=[*descending, False], nulls_last=True)["row"].to_numpy()
     )
-    cluster_N = cluster_N[ranked]
-    best = np.zeros(len(ranked), bool)
-    best[ranked[np.concatenate([[True], cluster_N[1:] != cluster_N[:-1]])]] = True
-    return best
+    rank_N = np.empty(len(uid_N), np.int64)
+    rank_N[ranked] = np.arange(len(uid_N))
+    return rank_N
+
+
+def best_of(cluster_N: np.ndarray, rank_N: np.ndarray) -> np.ndarray:
+    """int64[N]: of every document the best one of its cluster, by index."""
+    if len(cluster_N) == 0:
+        return np.zeros(0, np.int64)
+    ranked = np.lexsort((rank_N, cluster_N))
+    starts = np.flatnonzero(np.concatenate([[True], cluster_N[ranked][1:] != cluster_N[ranked][:-1]]))
+    best_N = np.empty(len(cluster_N), np.int64)
+    best_N[ranked] = np.repeat(ranked[starts], np.diff(np.append(starts, len(ranked))))
+    return best_N
 
 
 def _lowest_neighbour(u_R: np.ndarray, v_R: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

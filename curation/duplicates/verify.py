@@ -9,7 +9,7 @@ centre is therefore found; the clusters are the connected components of the want
 Only in a bucket of more than `limit` documents is this given up, for otherwise it is quadratic: there a document is tested
 against the first `limit` clusters of the bucket, each by its first document (by uid). What is never tested is counted.
 
-Shapes: N documents, sorted by uid; S shingles in sets; M members of buckets; G buckets.
+Shapes: N documents, sorted by uid; S shingles in sets; M members of buckets; G buckets; U pairs tested.
 """
 
 from dataclasses import dataclass
@@ -34,6 +34,22 @@ class Verified:
     joined: int  # of these, pairs similar enough
     oversized: int  # buckets above the limit
     untested: int  # documents of these that met more clusters than the limit and matched none
+    pairs: "Pairs"  # that were tested; with `evidence` only
+
+    def counts(self) -> dict[str, int]:
+        return {"tested": self.tested, "joined": self.joined, "oversized": self.oversized, "untested": self.untested}
+
+
+class Pairs(NamedTuple):
+    """Pairs of documents that were tested, and whether they were similar enough."""
+
+    document_U2: np.ndarray  # int64[U, 2]
+    accepted_U: np.ndarray  # bool
+
+    @classmethod
+    def of(cls, n: int) -> "Pairs":
+        """Room for `n` of them; with 0 none is kept (kernels allocate nothing)."""
+        return cls(np.empty((n, 2), np.int64), np.empty(n, np.bool_))
 
 
 class Sets(NamedTuple):
@@ -76,13 +92,15 @@ def verified_clusters(
     threshold: float,
     similarity: Similarity = "jaccard",
     limit: int = LIMIT,
+    evidence: bool = False,
 ) -> Verified:
     """Clusters of N documents from their keys (`key_K` of document `document_K`, an index below N) and shingle sets.
 
     `hash_S[bounds[d]:bounds[d + 1]]` are document d's distinct shingle hashes, ascending (uint32). Exact keys join without a
     test; of exact copies only the first is compared with others, so the sets of the rest may be left empty. A document with an
     empty set is joined by nothing else. Jaccard is |A & B| / |A | B|, containment |A & B| / min(|A|, |B|). Documents stand in
-    order of uid, for the roots and for the oversized buckets.
+    order of uid, for the roots and for the oversized buckets. With `evidence` the pairs that were tested are kept, for
+    twice the time; two documents that others had joined before are not tested.
     """
     root_N = np.arange(len(bounds) - 1, dtype=np.int64)
     exact = (key_K & EXACT) == 1
@@ -90,9 +108,23 @@ def verified_clusters(
     root_N[copy] = first
     band = ~exact & (root_N == np.arange(len(root_N)))[document_K]
     member_M, bucket_bounds = buckets(key_K[band], document_K[band])
-    sets, leaders, counts = Sets(hash_S, bounds), np.empty(limit, np.int64), np.zeros(4, np.int64)
-    _join(member_M, bucket_bounds, sets, threshold, similarity == "containment", leaders, root_N, counts)
-    return Verified(root_N, *(int(n) for n in counts))
+    sets, leaders = Sets(hash_S, bounds), np.empty(limit, np.int64)
+
+    def joined(n_pairs: int) -> Verified:
+        pairs, roots, counts = Pairs.of(n_pairs), root_N.copy(), np.zeros(4, np.int64)
+        _join(member_M, bucket_bounds, sets, threshold, similarity == "containment", leaders, roots, counts, pairs)
+        tested, accepted, oversized, untested = counts.tolist()
+        return Verified(roots, tested, accepted, oversized, untested, pairs)
+
+    found = joined(0)
+    return joined(found.tested) if evidence else found
+
+
+def shared_shingles(sets: Sets, pairs: Pairs) -> np.ndarray:
+    """int64[U]: how many shingles the two documents of each pair have in common."""
+    common_U = np.empty(len(pairs.accepted_U), np.int64)
+    _shared(sets, pairs.document_U2, common_U)
+    return common_U
 
 
 @inner
@@ -105,7 +137,7 @@ def _find(root_N, x):
 
 
 @inner
-def _similar(sets, x, y, threshold, containment):
+def similar(sets, x, y, threshold, containment):
     """Whether the sets of documents x and y are at least `threshold` similar. Stops as soon as they cannot be."""
     hash_S = sets.hash_S
     a, a_end, b, b_end = sets.bounds[x], sets.bounds[x + 1], sets.bounds[y], sets.bounds[y + 1]
@@ -131,8 +163,23 @@ def _similar(sets, x, y, threshold, containment):
 
 
 @kernel
-def _join(member_M, bucket_bounds, sets, threshold, containment, leaders, root_N, counts):
-    limit = len(leaders)
+def _shared(sets, pair_U2, common_U):
+    hash_S, bounds = sets.hash_S, sets.bounds
+    for u in range(len(pair_U2)):
+        a, b = bounds[pair_U2[u, 0]], bounds[pair_U2[u, 1]]
+        a_end, b_end = bounds[pair_U2[u, 0] + 1], bounds[pair_U2[u, 1] + 1]
+        common = 0
+        while a < a_end and b < b_end:
+            x, y = hash_S[a], hash_S[b]
+            common += x == y
+            a += x <= y
+            b += y <= x
+        common_U[u] = common
+
+
+@kernel
+def _join(member_M, bucket_bounds, sets, threshold, containment, leaders, root_N, counts, pairs):
+    limit, room = len(leaders), len(pairs.accepted_U)
     for g in range(len(bucket_bounds) - 1):
         first, end = bucket_bounds[g], bucket_bounds[g + 1]
         oversized = end - first > limit
@@ -144,8 +191,12 @@ def _join(member_M, bucket_bounds, sets, threshold, containment, leaders, root_N
                 y = leaders[j] if oversized else member_M[first + j]
                 low, high = _find(root_N, y), _find(root_N, x)
                 if low != high:
+                    found = similar(sets, x, y, threshold, containment)
+                    if counts[0] < room:
+                        pairs.document_U2[counts[0], 0], pairs.document_U2[counts[0], 1] = y, x
+                        pairs.accepted_U[counts[0]] = found
                     counts[0] += 1
-                    if not _similar(sets, x, y, threshold, containment):
+                    if not found:
                         continue
                     counts[1] += 1
                     root_N[max(low, high)] = min(low, high)

@@ -26,15 +26,15 @@ LARGE = 50_000  # documents: a larger component is not brought together in one t
 def label_components(context: Context, edges: Manifest, ranges: int, shards_per_range: int) -> Manifest:
     """Labels of all documents in an edge: file r has (place ascending, component, size) of the r-th range of pool shards.
 
-    `edges` holds files of (root, node). A component is named by its lowest place. The parts count `documents`, and
+    `edges` holds files of (root, node), edges-*. A component is named by its lowest place. The parts count `documents`, and
     those in `large` components.
     """
-    total = edges.total("edges")
+    total, files = edges.total("edges"), [path for path in edges.files() if "/edges-" in path]
     config = {"ranges": ranges, "shards_per_range": shards_per_range}
     if total <= IN_MEMORY:
         step = Step(
             "duplicates/components", config, {"edges": edges}, compute=label_in_memory,
-            units=lambda: [(edges.files(), ranges, shards_per_range)], unit="tasks",
+            units=lambda: [(files, ranges, shards_per_range)], unit="tasks",
         )  # fmt: skip
         return run_step(context, step)
     stars = close_stars(context, edges, ceil(total / EDGES_PER_PARTITION))
@@ -56,7 +56,7 @@ def close_stars(context: Context, edges: Manifest, partitions: int) -> Manifest:
     config = {"partitions": partitions}
     step = Step(
         "duplicates/stars-start", config, {"edges": edges}, compute=spread_edges,
-        units=lambda: [(file, partitions) for file in edges.files()], unit="partitions",
+        units=lambda: [(file, partitions) for file in edges.files() if "/edges-" in file], unit="partitions",
     )  # fmt: skip
     stars, sums = run_step(context, step), [-1, -2]
     while sums[-1] != sums[-2]:

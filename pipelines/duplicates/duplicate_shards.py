@@ -33,7 +33,9 @@ class Duplicates:
     exact copies only. `by` url: documents of one normalised URL; the result is the signal `duplicates_url`. `scope` is `global`
     or a document column (`source`, `domain`): copies are then sought within its values. `survivor` names columns, highest first
     (`-name`: lowest first; `name: a > b`: these values first): document columns, `n_bytes`, or `signal.column`; the lowest uid
-    decides at last.
+    decides at last. `removes` says which members of a cluster are no survivors: `linked`, all but the best; `verified`, those
+    near a better one that stays; `contained`, those of whose shingles a longer one that stays has the share `threshold`.
+    `evidence` keeps the pairs that were tested.
     """
 
     ngram: int = DEFAULT.ngram
@@ -44,13 +46,15 @@ class Duplicates:
     verify: Literal["jaccard", "containment", "off"] = DEFAULT.verify
     threshold: float = DEFAULT.threshold
     scope: str = DEFAULT.scope
+    removes: Literal["linked", "verified", "contained"] = DEFAULT.removes
+    evidence: bool = DEFAULT.evidence
     survivor: tuple[str, ...] = tuple(DEFAULT.survivor)
     by: Literal["text", "url"] = "text"
 
     @classmethod
     def of(cls, section: DuplicatesSection) -> "Duplicates":
         """As the study declares them, by text."""
-        return cls(**section.model_dump(exclude={"also", "survivor"}), survivor=tuple(section.survivor))
+        return cls(**section.model_dump(exclude={"also", "earlier", "survivor"}), survivor=tuple(section.survivor))
 
     def signals(self) -> dict[str, JsonObject]:
         """The signals that must be there first, with their parameters."""

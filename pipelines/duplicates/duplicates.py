@@ -13,6 +13,7 @@ through the driver. The result depends on the documents and the declaration alon
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from math import ceil
 
 import numpy as np
@@ -20,8 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.duplicates.candidates import Bands, partition_cuts, star_edges
-from curation.duplicates.clusters import forest, survivors
-from curation.duplicates.verify import verified_clusters
+from curation.duplicates.clusters import best_of, forest, ranks
+from curation.duplicates.redundant import removals
+from curation.duplicates.verify import Sets
 from curation.hashing import mix64
 from pipelines.duplicates.components import label_components
 from pipelines.duplicates.duplicate_shards import (
@@ -32,12 +34,13 @@ from pipelines.duplicates.duplicate_shards import (
     shard_keys,
     shard_labels,
 )
+from pipelines.duplicates.evidence import is_evidence, verify, write_evidence
 from pipelines.duplicates.large_components import split_large
 from pipelines.engine.exchange import receive, send, send_by
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, read_manifest
-from pipelines.engine.workdir import PARQUET, JsonObject
+from pipelines.engine.workdir import PARQUET, JsonObject, Workdir
 from pipelines.signals.shards import Shard, shard_file, shards
 
 KEYS_PER_PARTITION = 4_000_000  # 64 MB, and twice that while they are sorted
@@ -49,7 +52,8 @@ SIGNAL = pa.schema(
         ("exact", pa.uint64()),  # hash of the normalised text (or URL; null without one)
         ("cluster", pa.uint64()),  # the lowest uid of the duplicates; its own when alone
         ("cluster_size", pa.uint32()),
-        ("survivor", pa.bool_()),  # best of the cluster
+        ("survivor", pa.bool_()),  # stays: the best of the cluster, or what `removes` leaves of it
+        ("kept_uid", pa.uint64()),  # of the document that stays in its place; its own where it stays
         ("exact_survivor", pa.bool_()),  # best of the exact copies
     ]
 )
@@ -57,10 +61,11 @@ SIGNAL = pa.schema(
 
 @dataclass(frozen=True)
 class SignedPool:
-    """A pool's shards with the signals that line up with them, by name."""
+    """A pool's shards with the signals that line up with them, by name; `workdir` where they do not lie in the study's own."""
 
     pool: Manifest
     signals: Mapping[str, Manifest]
+    workdir: Workdir | None = None
 
     def inputs(self, age: int, names: Iterable[str]) -> dict[str, Manifest]:
         """The pool and the signals `names` as inputs of a step; those of the `age`-th earlier pool are told apart by it."""
@@ -71,24 +76,33 @@ class SignedPool:
 def find_duplicates(
     context: Context, pool: Manifest, signals: Mapping[str, Manifest], declared: Duplicates, earlier: Sequence[SignedPool] = ()
 ) -> Manifest:
-    """Run the six phases; the last one's manifest is that of the signal `duplicates`, one file per shard.
+    """The signal `duplicates` of the pool: `duplicates_of_all`, the last one."""
+    return duplicates_of_all(context, [*earlier, SignedPool(pool, signals)], declared)[-1]
 
-    `signals` maps a signal's name to its manifest: `declared.signals()` and those that `declared.survivor` names. `earlier` are
-    pools that were deduplicated before, with their signals: the new one joins them as if all had been there from the start, and
-    of the old text only documents in a candidate component are read. Their shards' files come first.
+
+def duplicates_of_all(context: Context, pools: Sequence[SignedPool], declared: Duplicates) -> list[Manifest]:
+    """Run the six phases; the last one's manifests are the signal `duplicates` of every pool, one file per shard.
+
+    A pool's `signals` map a signal's name to its manifest: `declared.signals()` and those that `declared.survivor` names. Pools
+    but the last were deduplicated before: the new one joins them as if all had been there from the start, and of the old text
+    only documents in a candidate component are read. What becomes of their documents is said anew beside the new ones'.
 
     The summary has the counts: documents, short ones, candidates, pairs tested and joined, clusters, duplicates, the S-curve.
     Raises ValueError for a survivor column of a signal that is not among `signals`.
     """
-    pools = [*earlier, SignedPool(pool, signals)]
     used = {*declared.signals(), *(name.partition(".")[0] for name in declared.columns if "." in name)}
-    if missing := used - set(signals):
-        raise ValueError(
-            f"duplicates: the signal {sorted(missing)[0]!r} is needed (survivor: {', '.join(declared.survivor)}) and was not "
-            f"computed before (there are: {', '.join(sorted(signals))}); declare it under signals, or leave it out"
-        )
-    all_shards = [s for p in pools for s in shards(context.workdir, p.pool, {name: p.signals[name] for name in used})]
-    here = [replace(shard, index=index) for index, shard in enumerate(all_shards)]
+    for p in pools:
+        if missing := used - set(p.signals):
+            place = f" in {p.workdir.root}" if p.workdir else ""
+            raise ValueError(
+                f"duplicates: the signal {sorted(missing)[0]!r} is needed (survivor: {', '.join(declared.survivor)}) and was "
+                f"not computed before{place} (there are: {', '.join(sorted(p.signals))}); declare it under signals, or leave "
+                "it out"
+            )
+    by_pool = [shards(p.workdir or context.workdir, p.pool, {name: p.signals[name] for name in used}) for p in pools]
+    numbers = count()
+    placed = [[replace(shard, index=next(numbers)) for shard in mine] for mine in by_pool]
+    here = [shard for mine in placed for shard in mine]
     documents, text_bytes = (sum(p.pool.total(key) for p in pools) for key in ("documents", "text_bytes"))
 
     def inputs(names: Iterable[str]) -> dict[str, Manifest]:
@@ -109,12 +123,13 @@ def find_duplicates(
         **{name: clusters.total(name) for name in ("tested", "joined", "oversized", "untested")},
         "curve": Bands(declared.bands, declared.rows).curve() if declared.by == "text" else [],
     }
-    signal = signal_step(here, declared, clusters, totals)
+    steps = [signal_step(mine, declared, clusters, totals, age) for age, mine in enumerate(reversed(placed))]
+    signal = steps[0]
     if declared.by == "text" and not context.reading and read_manifest(context.workdir, signal) is None:
         curve = ", ".join(f"{p:.2f} at {s:g}" for s, p in Bands(declared.bands, declared.rows).curve(np.arange(5, 10) / 10))
         hashes = f"{declared.bands} bands of {declared.rows} hashes"
         context.progress.say(f"near duplicates: {hashes} find a pair with probability {curve} (Jaccard)")
-    return run_step(context, signal)
+    return [run_step(context, step) for step in reversed(steps)]
 
 
 def search_config(declared: Duplicates) -> JsonObject:
@@ -154,22 +169,34 @@ def sets_step(
 
 def clusters_step(declared: Duplicates, sets: Manifest, n_shards: int) -> Step:
     ranges, partitions = ceil(n_shards / SHARDS_PER_RANGE), sets.step.config["partitions"]
-    config = {"verify": declared.verify, "threshold": declared.threshold, "survivor": list(declared.survivor), "ranges": ranges}
+    config = {
+        "verify": declared.verify, "threshold": declared.threshold, "removes": declared.removes, "evidence": declared.evidence,
+        "survivor": list(declared.survivor), "ranges": ranges,
+    }  # fmt: skip
     return Step(
         "duplicates/clusters", config, {"sets": sets}, compute=split_components,
         units=lambda: [(sets.files(), p, declared, ranges) for p in range(partitions)], unit="partitions",
     )  # fmt: skip
 
 
-def signal_step(here: list[Shard], declared: Duplicates, clusters: Manifest, totals: JsonObject) -> Step:
+def signal_step(mine: list[Shard], declared: Duplicates, clusters: Manifest, totals: JsonObject, age: int) -> Step:
+    """The signal of the pool's own shards (age 0), or of the `age`-th pool before it."""
+
     def summarize(parts: list[JsonObject]) -> JsonObject:
         return totals | {name: sum(part[name] for part in parts) for name in ("duplicates", "exact_duplicates")}
 
     name = "signals/duplicates" if declared.by == "text" else "signals/duplicates_url"
+    files = exchanged(clusters)
     return Step(
-        name, asdict(declared) | {"survivor": list(declared.survivor)}, {"clusters": clusters}, compute=write_signal,
-        units=lambda: [(shard, clusters.files(), declared) for shard in here], summarize=summarize,
+        f"{name}-earlier-{age}" if age else name, asdict(declared) | {"survivor": list(declared.survivor)},
+        {"clusters": clusters}, compute=write_signal, units=lambda: [(shard, files, declared) for shard in mine],
+        summarize=summarize,
     )  # fmt: skip
+
+
+def exchanged(clusters: Manifest) -> list[str]:
+    """The files of the phase clusters that the last one reads; those beside them are evidence."""
+    return [path for path in clusters.files() if not is_evidence(path)]
 
 
 def send_keys(out: Output, shard: Shard, declared: Duplicates, partitions: int) -> JsonObject:
@@ -205,7 +232,7 @@ def send_sets(out: Output, shard: Shard, labels: list[str], declared: Duplicates
     row_C = (place_C & np.uint64(2**32 - 1)).astype(np.int64)
 
     key_DB, signed_D, exact_D, _ = shard_keys(shard, declared)
-    exact_C, uid_C = exact_D[row_C], out.workdir.read_table(shard.pool, ["uid"])["uid"].to_numpy()[row_C]
+    exact_C, uid_C = exact_D[row_C], shard.workdir.read_table(shard.pool, ["uid"])["uid"].to_numpy()[row_C]
     reads_C = signed_D[row_C] & declared.verifies & brings_shingles(uid_C, exact_C)
     hash_S, bounds, n_bytes = candidate_sets(shard, row_C, reads_C, declared)
 
@@ -224,30 +251,41 @@ def split_components(out: Output, files: list[str], partition: int, declared: Du
     table = receive(out.workdir, files, partition)
     table = table.take(pa.array(np.argsort(table["uid"].to_numpy()))).combine_chunks()
     uid_N, exact_N, n = table["uid"].to_numpy(), table["exact"].to_numpy(), table.num_rows
+    rank_N = ranks(uid_N, table, list(declared.survivor))
     if declared.verifies:
         signed = np.flatnonzero(table["signed"].to_numpy())
         shingles = table["shingles"].combine_chunks()
         key_NB = table["bands"].combine_chunks().flatten().to_numpy().reshape(n, declared.bands)
-        verified = verified_clusters(
-            np.concatenate([key_NB[signed].ravel(), exact_N]),
-            np.concatenate([np.repeat(signed, declared.bands), np.arange(n)]),
-            shingles.values.to_numpy(),
-            shingles.offsets.to_numpy(),
-            threshold=declared.threshold,
-            similarity="containment" if declared.verify == "containment" else "jaccard",
-        )
-        root_N, counts = verified.root_N, {k: v for k, v in vars(verified).items() if k != "root_N"}
+        key_K = np.concatenate([key_NB[signed].ravel(), exact_N])
+        document_K = np.concatenate([np.repeat(signed, declared.bands), np.arange(n)])
+        sets = Sets(shingles.values.to_numpy(), shingles.offsets.to_numpy())
+        verified = verify(key_K, document_K, sets, declared)
+        root_N, counts, found = verified.root_N, verified.counts(), {"link": verified.pairs}
+        if declared.removes != "linked":
+            contained = declared.removes == "contained" or declared.verify == "containment"
+            removed = removals(
+                key_K, document_K, sets, rank_N,
+                threshold=declared.threshold, longest_first=declared.removes == "contained", contained=contained,
+                evidence=declared.evidence,
+            )  # fmt: skip
+            kept_N, found["removal"] = removed.by_N, removed.pairs
+            counts |= {"untested": counts["untested"] + removed.untested, "tested": counts["tested"] + removed.tested}
+        else:
+            kept_N = best_of(root_N, rank_N)
+        if declared.evidence:
+            write_evidence(out, partition, found, sets, uid_N)
     else:
         _, first, label_N = np.unique(table["component"].to_numpy(), return_index=True, return_inverse=True)
         root_N, counts = first[label_N], {"tested": 0, "joined": 0, "oversized": 0, "untested": 0}
-    cluster_N, order = uid_N[root_N], list(declared.survivor)
+        kept_N = best_of(root_N, rank_N)
     rows = pa.table(
         {
             "place": table["place"],
-            "cluster": cluster_N,
+            "cluster": uid_N[root_N],
             "cluster_size": np.bincount(root_N, minlength=n)[root_N].astype(np.uint32),
-            "survivor": survivors(cluster_N, uid_N, table, order),
-            "exact_survivor": survivors(exact_N, uid_N, table, order),
+            "kept_uid": uid_N[kept_N],
+            "survivor": kept_N == np.arange(n),
+            "exact_survivor": best_of(exact_N, rank_N) == np.arange(n),
         }
     )
     home = (table["place"].to_numpy() >> np.uint64(32)).astype(np.int64) // SHARDS_PER_RANGE
@@ -257,20 +295,21 @@ def split_components(out: Output, files: list[str], partition: int, declared: Du
 
 def write_signal(out: Output, shard: Shard, files: list[str], declared: Duplicates) -> JsonObject:
     """Phase signal: every document of one pool shard; a document in no component is alone."""
-    workdir = out.workdir
+    workdir = shard.workdir  # of the pool; the clusters lie in the study's own
     documents = workdir.read_table(shard.pool, ["doc_id", "uid"])
     n = documents.num_rows
-    cluster_D = documents["uid"].to_numpy().copy()
+    cluster_D, kept_D = documents["uid"].to_numpy().copy(), documents["uid"].to_numpy().copy()
     size_D, survivor_D, exact_D = np.ones(n, np.uint32), np.ones(n, bool), np.ones(n, bool)
-    found = receive(workdir, files, shard.index // SHARDS_PER_RANGE)
+    found = receive(out.workdir, files, shard.index // SHARDS_PER_RANGE)
     row = found["place"].to_numpy().astype(np.int64) - (shard.index << 32)
     mine = np.flatnonzero((row >= 0) & (row < 2**32))
     row = row[mine]
     cluster_D[row] = found["cluster"].to_numpy()[mine]
     size_D[row] = found["cluster_size"].to_numpy()[mine]
+    kept_D[row] = found["kept_uid"].to_numpy()[mine]
     survivor_D[row] = found["survivor"].to_numpy()[mine]
     exact_D[row] = found["exact_survivor"].to_numpy()[mine]
     exact = workdir.read_table(shard.signals["exact" if declared.by == "text" else "url"], ["hash"])["hash"]
-    columns = [documents["doc_id"], exact, cluster_D, size_D, survivor_D, exact_D]
-    out.write_table(shard_file(shard.index), pa.table(columns, schema=SIGNAL))
+    columns = [documents["doc_id"], exact, cluster_D, size_D, survivor_D, kept_D, exact_D]
+    out.write_table(shard_file(out.index), pa.table(columns, schema=SIGNAL))
     return {"duplicates": int((~survivor_D).sum()), "exact_duplicates": int((~exact_D).sum())}

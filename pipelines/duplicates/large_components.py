@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from curation.duplicates.candidates import partition_cuts
 from curation.duplicates.clusters import forest
-from curation.duplicates.verify import verified_clusters
+from curation.duplicates.verify import Sets
 from pipelines.duplicates import components
 from pipelines.duplicates.components import label_components, write_labels
 from pipelines.duplicates.duplicate_shards import (
@@ -27,6 +27,7 @@ from pipelines.duplicates.duplicate_shards import (
     shard_keys,
     shard_labels,
 )
+from pipelines.duplicates.evidence import verify, write_evidence
 from pipelines.engine.exchange import receive, send
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
@@ -63,7 +64,8 @@ def split_large(
     )  # fmt: skip
     sets = run_step(context, step)
     step = Step(
-        "duplicates/large-edges", {"verify": declared.verify, "threshold": declared.threshold}, {"sets": sets},
+        "duplicates/large-edges",
+        {"verify": declared.verify, "threshold": declared.threshold, "evidence": declared.evidence}, {"sets": sets},
         compute=verify_buckets, units=lambda: [(sets.files(), p, declared) for p in range(partitions)], unit="partitions",
     )  # fmt: skip
     edges = run_step(context, step)
@@ -106,17 +108,16 @@ def verify_buckets(out: Output, files: list[str], partition: int, declared: Dupl
     bounds_K = table["shingles"].combine_chunks().value_lengths().fill_null(0).to_numpy()
     longest = np.lexsort((-bounds_K, document_K))  # of a document's rows here, one with its shingles
     chosen = longest[np.searchsorted(document_K[longest], np.arange(len(uid_N)))]
-    sets = table["shingles"].combine_chunks().take(pa.array(chosen))
-    bounds = np.concatenate([[0], np.cumsum(bounds_K[chosen])])
-    similarity = "containment" if declared.verify == "containment" else "jaccard"
-    verified = verified_clusters(
-        key_K, document_K, sets.flatten().to_numpy(), bounds, threshold=declared.threshold, similarity=similarity
-    )  # fmt: skip
+    chunks = table["shingles"].combine_chunks().take(pa.array(chosen))
+    sets = Sets(chunks.flatten().to_numpy(), np.concatenate([[0], np.cumsum(bounds_K[chosen])]))
+    verified = verify(key_K, document_K, sets, declared)
+    if declared.evidence:
+        write_evidence(out, partition, {"link": verified.pairs}, sets, uid_N)
     joined = verified.root_N != np.arange(len(uid_N))
     root, node = forest(place_N[verified.root_N[joined]], place_N[joined])
     with out.writing(f"edges-{partition:05d}.parquet", rows=len(node)) as stream:
         pq.write_table(pa.table({"root": root, "node": node}), stream, **PARQUET)
-    return {"edges": len(node)} | {name: vars(verified)[name] for name in ("tested", "joined", "oversized", "untested")}
+    return {"edges": len(node)} | verified.counts()
 
 
 def merge_labels(out: Output, old: str, new: str, limit: int) -> JsonObject:

@@ -108,6 +108,24 @@ def read_manifest(workdir: Workdir, step: Step) -> Manifest | None:
     return Manifest(step, body["parts"], body["summary"])
 
 
+def load_manifest(workdir: Workdir, path: str) -> Manifest:
+    """The manifest of the step at `path` (`name/id`), and those it was made from, as another study left them.
+
+    Raises ValueError where one does not fit the others: something was changed or removed by hand.
+    """
+    made = f"{path}/manifest.json"
+    if not workdir.exists(made):
+        raise ValueError(f"{workdir.full(made)} is not there, and what was made from it is needed; run that study again")
+    body = workdir.read_json(made)
+    inputs = {name: load_manifest(workdir, source["step"]) for name, source in body["inputs"].items()}
+    manifest = Manifest(Step(body["name"], body["config"], inputs, body["version"]), body["parts"], body["summary"])
+    if manifest.step.path != path:
+        raise ValueError(
+            f"{workdir.full(made)} does not fit what it was made from ({manifest.step.path}); run that study again"
+        )
+    return manifest
+
+
 def commit_step(workdir: Workdir, step: Step, parts: list[JsonObject]) -> Manifest:
     """Declare the step complete. The part records move into the manifest, which is written last."""
     summary = json.loads(canonical(step.summarize(parts)))  # as a later run reads it, to the order of the keys

@@ -26,8 +26,10 @@ COUNTS = ("documents", "bytes", "tokens", "stream_tokens")
 
 
 def dataset(context: Context, study: Study, curated: Curated, command: str, lineage: bool = False) -> Manifest:
-    """The folder, with `lineage` a provenance.json in it. A level's file `i` holds what the level keeps of pool shard `i`;
-    where it keeps nothing there is no file."""
+    """The folder, with `lineage` a provenance.json in it.
+
+    A level's file `i` holds what the level keeps of pool shard `i`; where it keeps nothing there is no file.
+    """
 
     def files() -> list[Unit]:
         pool_shards = shards(context.workdir, curated.pool.documents, curated.pool.signals)

@@ -1,12 +1,13 @@
 """Looking into a curated study: one document's life, samples at a rule's threshold, two levels compared."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import polars as pl
 
 from curation.levels import explain
-from curation.levels.level import Level
+from curation.levels.level import DUPLICATES, Level
+from pipelines.duplicates.evidence import evidence_files, pairs_with
 from pipelines.engine.run import Context
 from pipelines.engine.workdir import JsonObject
 from pipelines.levels.curated import Curated
@@ -15,6 +16,7 @@ from pipelines.signals.shards import Shard, known_columns, shards
 from pipelines.study.study import Study, StudyError
 
 EXCERPT = 400
+MOST_PAIRS = 20  # of a document's tested pairs, the most similar first
 
 
 def level_of(context: Context, study: Study, curated: Curated, name: str) -> Level:
@@ -43,8 +45,20 @@ def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonO
         raise StudyError(f"document {doc_id}: shard {number} has {len(ids):,} documents, and this would be number {row:,}")
     at = pl.Series(np.arange(len(ids)) == row)
     document = shard.text(at, ["text", "source", "domain", "url", "date"]).to_pylist()[0]
-    cluster = shard.frame([f"duplicates.{name}" for name in ("cluster", "cluster_size", "survivor")]).row(row, named=True)
+    cluster = shard.frame([f"duplicates.{name}" for name in ("cluster", "cluster_size", "survivor", "kept_uid")]).row(
+        row, named=True
+    )
     cluster = {name.partition(".")[2]: value for name, value in cluster.items()}
+    uid = int(ids["uid"][row])
+    tested = pairs_with(context.workdir, evidence_files(curated.pool.signals["duplicates"]), uid).slice(0, MOST_PAIRS)
+    others = [pair["uid_a"] if pair["uid_b"] == uid else pair["uid_b"] for pair in tested.to_pylist()]
+    where = places(context, curated, {cluster["kept_uid"], *others})
+    pairs = [
+        {"uid": f"{other:016x}", "doc_id": where.get(other)}
+        | {key: pair[key] for key in ("shared", "jaccard", "containment", "test", "accepted")}
+        for other, pair in zip(others, tested.to_pylist(), strict=True)
+    ]
+    kept = {"kept_doc_id": where.get(cluster.pop("kept_uid"))}
     levels = {}
     for level_name in study.levels:
         level = level_of(context, study, curated, level_name)
@@ -54,13 +68,42 @@ def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonO
         levels[level_name] = {
             "kept": fate["keep"], "reason": fate["reason"], "tokens": fate["tokens"], "rules": [vars(v) for v in verdicts],
         }  # fmt: skip
-    return {"doc_id": doc_id, "uid": f"{ids['uid'][row]:016x}", **document, **cluster, "levels": levels}
+    return {"doc_id": doc_id, "uid": f"{uid:016x}", **document, **cluster, **kept, "pairs": pairs, "levels": levels}
+
+
+def places(context: Context, curated: Curated, uids: Collection[int]) -> dict[int, int]:
+    """uid -> doc_id of those of the documents that are in the pool (others are in an earlier one)."""
+    wanted = pl.Series(sorted(uids), dtype=pl.UInt64)
+    found: dict[int, int] = {}
+    for shard in shards(context.workdir, curated.pool.documents, {}):
+        rows = shard.frame(["uid", "doc_id"]).filter(pl.col("uid").is_in(wanted.implode()))
+        found |= dict(zip(rows["uid"].to_list(), rows["doc_id"].to_list(), strict=True))
+    return found
+
+
+def pairs_at_threshold(context: Context, study: Study, curated: Curated, samples: int) -> Iterator[JsonObject]:
+    """Of the pairs that were tested, those nearest to the threshold of duplicates on both sides, with both texts."""
+    measure = "containment" if study.duplicates.verify == "containment" else "jaccard"
+    files = evidence_files(curated.pool.signals["duplicates"])
+    tested = pl.concat([pl.DataFrame(context.workdir.read_table(file)) for file in files])
+    tested = tested.filter(test="link").unique(["uid_a", "uid_b"]).sort(measure, "uid_a", "uid_b")
+    apart, joined = tested.filter(~pl.col("accepted")).tail(samples), tested.filter("accepted").head(samples)
+    where = places(context, curated, {*apart["uid_a"], *apart["uid_b"], *joined["uid_a"], *joined["uid_b"]})
+    by_file = {s.pool.rpartition("-")[2]: s for s in shards(context.workdir, curated.pool.documents, {})}
+    for pair in pl.concat([apart, joined]).iter_rows(named=True):
+        ends = [where.get(pair[side]) for side in ("uid_a", "uid_b")]
+        shown = [_excerpt(by_file[f"{doc >> 32:08d}.parquet"], doc & 0xFFFFFFFF) if doc is not None else {} for doc in ends]
+        yield {
+            "rule": f"near duplicate: {measure} >= {study.duplicates.threshold:g}", "passes": not pair["accepted"],
+            "margin": pair[measure] - study.duplicates.threshold, measure: pair[measure], **shown[0], "other": shown[1],
+        }  # fmt: skip
 
 
 def at_threshold(context: Context, study: Study, curated: Curated, name: str, rule: str, samples: int) -> Iterator[JsonObject]:
     """For every rule of the level whose text holds `rule`, the documents nearest to its threshold, on both sides.
 
-    A rule that compares no number with a limit (duplicates, say) gives documents that it dropped, by hash.
+    A rule that compares no number with a limit (duplicates, say) gives documents that it dropped, by hash; near duplicates of
+    which the evidence was kept give pairs.
     """
     level = level_of(context, study, curated, name)
     found = thresholds(context, curated.pool, level)
@@ -71,6 +114,9 @@ def at_threshold(context: Context, study: Study, curated: Curated, name: str, ru
         )
     seen = shards(context.workdir, curated.pool.documents, curated.pool.signals)
     for index, reason in chosen:
+        if reason == DUPLICATES["near"][0] and evidence_files(curated.pool.signals["duplicates"]):
+            yield from pairs_at_threshold(context, study, curated, samples)
+            continue
         near: list[tuple[float, Shard, int]] = []
         for shard in seen:
             frame = shard.frame(columns_of(level))

@@ -95,6 +95,18 @@ class DuplicatesSection(Section):
         default="jaccard", description="What shared shingles are divided by: those of both, those of the smaller; or no check."
     )
     threshold: Fraction = Field(default=0.7, description="Candidate pairs below this similarity are not duplicates.")
+    removes: Literal["linked", "verified", "contained"] = Field(
+        default="linked",
+        description="Which members of a cluster `drop: near` drops: all but its survivor; only those that are near a survivor "
+        "themselves; only those contained in a longer survivor.",
+    )
+    evidence: bool = Field(
+        default=False, description="Keep every pair that was tested, with its similarity, for `assay explain` and `inspect`."
+    )
+    earlier: list[str] = Field(
+        default_factory=list,
+        description="Work directories of earlier studies whose documents count too: the new ones join their clusters.",
+    )
     survivor: list[str] = Field(
         default_factory=lambda: ["n_bytes"],
         description="Which copy of a cluster stays: columns in order, highest first (`-name`: lowest first; `name: a > b`: "
@@ -104,6 +116,14 @@ class DuplicatesSection(Section):
         default_factory=list,
         description="Further signals of repetition for levels to drop by: `duplicates_url`, `lines`, `substrings`.",
     )
+
+    @model_validator(mode="after")
+    def _removals_are_verified(self) -> "DuplicatesSection":
+        if self.removes == "verified" and self.verify == "off":
+            raise ValueError("`removes: verified` needs pairs that are verified; set `verify: jaccard` or `containment`")
+        if self.removes == "contained" and self.verify != "containment":
+            raise ValueError("`removes: contained` needs `verify: containment`, by which its clusters are found")
+        return self
 
 
 class ClassifierSection(Section):

@@ -44,8 +44,12 @@ def inspect(
             last = row["rule"]
             console.print(f"\n[bold]{escape(last)}[/]")
         mark = "[green]passes[/]" if row["passes"] else "[red]fails [/]"
-        console.print(f"  {mark} by {abs(row['margin']):.4g}  document {row['doc_id']} ({escape(row['domain'])})")
-        console.print(f"         {_one_line(row['text'])}", markup=False, style="dim")
+        place = f"document {row['doc_id']} ({escape(row['domain'])})" if "doc_id" in row else "a document of an earlier pool"
+        console.print(f"  {mark} by {abs(row['margin']):.4g}  {place}")
+        console.print(f"         {_one_line(row.get('text', ''))}", markup=False, style="dim")
+        if other := row.get("other"):
+            console.print(f"         and document {other['doc_id']} ({escape(other['domain'])})")
+            console.print(f"         {_one_line(other['text'])}", markup=False, style="dim")
 
 
 def explain(
@@ -74,6 +78,13 @@ def explain(
     alone = "no copy" if life["cluster_size"] == 1 else f"one of {life['cluster_size']} in cluster {life['cluster']}"
     console.print(f"document {doc_id} of {life['source']} ({life['domain']}), {alone}", markup=False)
     console.print(_one_line(life["text"]), markup=False, style="dim")
+    if not life["survivor"]:
+        stays = life["kept_doc_id"]
+        console.print("it goes for " + ("a document of an earlier pool" if stays is None else f"document {stays}, which stays"))
+    for pair in life["pairs"]:
+        mark = "[green]similar[/]" if pair["accepted"] else "[red]not similar[/]"
+        other = f"document {pair['doc_id']}" if pair["doc_id"] is not None else f"{pair['uid']} of an earlier pool"
+        console.print(f"  tested against {other}: {mark}, Jaccard {pair['jaccard']:.3f}, containment {pair['containment']:.3f}")
     table = Table(box=None, header_style="bold")
     for column in ("level", "rule", "value", "limit", ""):
         table.add_column(column, overflow="fold")

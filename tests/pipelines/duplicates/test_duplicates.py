@@ -26,7 +26,8 @@ from curation.signals.signatures import exact, minhash, shingle_sets, units, url
 from pipelines.duplicates import components as components_step
 from pipelines.duplicates import duplicate_shards
 from pipelines.duplicates import duplicates as duplicates_step
-from pipelines.duplicates.duplicates import Duplicates, SignedPool, find_duplicates
+from pipelines.duplicates.duplicates import Duplicates, SignedPool, duplicates_of_all, find_duplicates
+from pipelines.duplicates.evidence import evidence_files, pairs_with
 from pipelines.engine.executor import InProcess, OnRay, Resources
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context, run_step
@@ -269,20 +270,89 @@ def test_urls_make_clusters_of_their_own(tmp_path):
     assert len(by_url) < 300
 
 
-def test_new_shards_join_as_if_they_had_been_there(tmp_path, reference):
-    """The first 250 documents are deduplicated; the rest come later, as a pool with shard numbers of its own."""
-    declared, documents = Duplicates(), corpus()
-    context, later = context_at(tmp_path), context_at(tmp_path / "later")
-    old = SignedPool(*prepare(context, documents.slice(0, 250), 3, declared))
+@pytest.mark.parametrize("removes", ["linked", "verified"])
+def test_new_shards_join_as_if_they_had_been_there(tmp_path, reference, removes):
+    """The first 250 documents are deduplicated; the rest come later, as a pool with shard numbers and a folder of its own."""
+    declared, documents = Duplicates(removes=removes), corpus()
+    if removes != "linked":
+        whole = context_at(tmp_path / "whole")
+        reference = result(whole, find_duplicates(whole, *prepare(whole, documents, 4, declared), declared), documents)
+    context, later = context_at(tmp_path / "before"), context_at(tmp_path / "later")
+    old = SignedPool(*prepare(context, documents.slice(0, 250), 3, declared), context.workdir)
     find_duplicates(context, old.pool, old.signals, declared)
-    shutil.copytree(tmp_path, tmp_path / "later", ignore=shutil.ignore_patterns("later", "duplicates"))
-    written = {p: p.stat().st_mtime_ns for p in (tmp_path / "later").rglob("*.parquet")}
+    written = {p: p.stat().st_mtime_ns for p in (tmp_path / "before").rglob("*")}
     new = prepare(later, documents.slice(250), 2, declared)
-    manifest = find_duplicates(later, *new, declared, earlier=[old])
-    assert {p: p.stat().st_mtime_ns for p in written} == written
-    rows = pa.concat_tables([later.workdir.read_table(file) for file in manifest.files()]).to_pylist()
-    listed = [{k: v for k, v in row.items() if k != "doc_id"} for row in rows]
-    assert dict(zip(documents["uid"].to_pylist(), listed, strict=True)) == reference
+    again, joined = duplicates_of_all(later, [old, SignedPool(*new)], declared)
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "before").rglob("*")} == written, "the earlier folder is only read"
+    found = result(later, again, documents.slice(0, 250)) | result(later, joined, documents.slice(250))
+    assert found == reference
+    assert find_duplicates(later, *new, declared, earlier=[old]).to_bytes() == joined.to_bytes()
+
+
+def shingles(documents: pa.Table) -> dict[int, set[int]]:
+    hash_S, bounds = shingle_sets(units(Batch(documents).words, "word"), 5)
+    return {u: set(hash_S[bounds[d] : bounds[d + 1]].tolist()) for d, u in enumerate(documents["uid"].to_pylist())}
+
+
+@pytest.mark.parametrize("removes", ["verified", "contained"])
+def test_what_goes_is_verified_against_what_stays(tmp_path, removes):
+    """Over all pairs (64 x 2 bands miss none): no document goes but for one that stays, and no two that stay are near."""
+    declared = Duplicates(
+        bands=64, rows=2, threshold=0.6, removes=removes, verify="containment" if removes == "contained" else "jaccard"
+    )
+    context, documents = context_at(tmp_path), corpus(600, seed=2)
+    rows = result(context, find_duplicates(context, *prepare(context, documents, 3, declared), declared), documents)
+    sets = shingles(documents)
+
+    def near(a: int, b: int) -> bool:
+        """b goes for a."""
+        whole = len(sets[b]) if removes == "contained" else len(sets[a] | sets[b])
+        return bool(sets[a] and sets[b]) and len(sets[a] & sets[b]) >= 0.6 * whole
+
+    by_verdict = {True: [], False: []}
+    for u, row in rows.items():
+        by_verdict[row["survivor"]].append(u)
+        assert rows[row["kept_uid"]]["survivor"]
+        assert (row["kept_uid"] == u) == row["survivor"]
+        if not row["survivor"] and rows[row["kept_uid"]]["exact"] != row["exact"]:
+            assert near(row["kept_uid"], u)
+            assert removes != "contained" or len(sets[row["kept_uid"]]) >= len(sets[u])
+    assert not [(a, b) for a, b in combinations(by_verdict[True], 2) if near(a, b) or near(b, a)]
+    linked = sum(row["cluster_size"] > 1 for row in rows.values()) - len(
+        {r["cluster"] for r in rows.values() if r["cluster_size"] > 1}
+    )
+    assert 0 < len(by_verdict[False]) < linked, "as many as by links: the corpus has no chain"
+
+
+def test_evidence_has_every_pair_that_was_tested(tmp_path, monkeypatch):
+    """Of small and of large components: similarities are those of the sets, and the accepted pairs make the clusters."""
+    documents, plain = corpus(), Duplicates()
+    for large in (components_step.LARGE, 3):
+        monkeypatch.setattr(components_step, "LARGE", large)
+        context, declared = context_at(tmp_path / str(large)), Duplicates(evidence=True)
+        inputs = prepare(context, documents, 3, declared)
+        manifest = find_duplicates(context, *inputs, declared)
+        files = evidence_files(manifest)
+        table = pa.concat_tables([context.workdir.read_table(file) for file in files])
+        assert table.num_rows > 50
+        assert large == 3 or table.num_rows == manifest.summary["tested"]
+        sets = shingles(documents)
+        for pair in table.to_pylist():
+            a, b = sets[pair["uid_a"]], sets[pair["uid_b"]]
+            assert (pair["shingles_a"], pair["shingles_b"], pair["shared"]) == (len(a), len(b), len(a & b))
+            assert pair["jaccard"] == pytest.approx(len(a & b) / len(a | b))
+            assert pair["accepted"] == (len(a & b) / len(a | b) >= declared.threshold)
+        rows = result(context, manifest, documents)
+        accepted = table.filter(pa.array(table["accepted"].to_numpy()))
+        for a, b in zip(accepted["uid_a"].to_pylist(), accepted["uid_b"].to_pylist(), strict=True):
+            assert rows[a]["cluster"] == rows[b]["cluster"]
+        assert not table["accepted"].to_numpy().all(), "no candidate was false: the corpus is too easy"
+        one = accepted["uid_a"][0].as_py()
+        assert {one} <= {u for p in pairs_with(context.workdir, files, one).to_pylist() for u in (p["uid_a"], p["uid_b"])}
+        without = context_at(tmp_path / f"plain-{large}")
+        made = find_duplicates(without, *prepare(without, documents, 3, plain), plain)
+        assert result(without, made, documents) == rows
+        assert evidence_files(made) == []
 
 
 def test_survivor_of_an_unknown_signal_is_refused_before_anything_runs(tmp_path):
