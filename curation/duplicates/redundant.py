@@ -17,7 +17,7 @@ import numpy as np
 
 from curation.compiled import kernel
 from curation.duplicates.candidates import EXACT, star_edges
-from curation.duplicates.verify import LIMIT, Pairs, Sets, buckets, similar
+from curation.duplicates.verify import LIMIT, Near, Pairs, Sets, buckets, similar
 
 
 class Removals(NamedTuple):
@@ -34,16 +34,13 @@ def removals(
     document_K: np.ndarray,
     sets: Sets,
     rank_N: np.ndarray,
+    near: Near,
     *,
-    threshold: float,
-    contained: bool,
     longest_first: bool,
     evidence: bool = False,
     limit: int = LIMIT,
 ) -> Removals:
     """Which documents go, for which others, by rank (`rank_N`, lowest first; `longest_first`: after the number of shingles).
-
-    Similar by Jaccard or, `contained`, by the share of the smaller one's shingles.
 
     Keys and sets are those of `verified_clusters`. Exact copies go for the best of them, or with it.
     """
@@ -67,13 +64,20 @@ def removals(
 
     def removed(n_pairs: int) -> Removals:
         by_N, counts, pairs = np.arange(n, dtype=np.int64), np.zeros(2, np.int64), Pairs.of(n_pairs)
-        staying = Staying(bucket_bounds, np.empty(len(member_M), np.int64), np.zeros(len(bucket_bounds) - 1, np.int64), limit)
-        seen_N = np.full(n, -1, np.int64)
-        _remove(order_F, bucket_M[by_member], place, staying, sets, threshold, contained, by_N, seen_N, counts, pairs)
+        filled_G, seen_N = np.zeros(len(bucket_bounds) - 1, np.int64), np.full(n, -1, np.int64)
+        staying = Staying(bucket_bounds, np.empty(len(member_M), np.int64), filled_G, seen_N, limit)
+        _remove(order_F, BucketsOf(bucket_M[by_member], place), staying, sets, near, by_N, counts, pairs)
         return Removals(best_N[by_N[first_N]], int(counts[0]), int(counts[1]), pairs)
 
     found = removed(0)
     return removed(found.tested) if evidence else found
+
+
+class BucketsOf(NamedTuple):
+    """The buckets of every document x: ``bucket_M[place[x] : place[x + 1]]``."""
+
+    bucket_M: np.ndarray
+    place: np.ndarray
 
 
 class Staying(NamedTuple):
@@ -82,23 +86,24 @@ class Staying(NamedTuple):
     bounds: np.ndarray
     document_M: np.ndarray
     filled_G: np.ndarray
+    seen_N: np.ndarray  # the last document that each was compared with
     limit: int
 
 
 @kernel
-def _remove(order_F, bucket_M, place, staying, sets, threshold, contained, by_N, seen_N, counts, pairs):
-    """`seen_N`: the last document that each was compared with; `counts`: pairs tested, documents not compared with all."""
+def _remove(order_F, own, staying, sets, near, by_N, counts, pairs):
+    """`counts`: pairs tested, documents not compared with all."""
     for x in order_F:
         full = False
-        for m in range(place[x], place[x + 1]):
-            g = bucket_M[m]
+        for m in range(own.place[x], own.place[x + 1]):
+            g = own.bucket_M[m]
             full |= staying.filled_G[g] > staying.limit
             for j in range(min(staying.filled_G[g], staying.limit)):
                 y = staying.document_M[staying.bounds[g] + j]
-                if seen_N[y] == x:
+                if staying.seen_N[y] == x:
                     continue
-                seen_N[y] = x
-                found = similar(sets, x, y, threshold, contained)
+                staying.seen_N[y] = x
+                found = similar(sets, x, y, near)
                 if counts[0] < len(pairs.accepted_U):
                     pairs.document_U2[counts[0], 0], pairs.document_U2[counts[0], 1] = y, x
                     pairs.accepted_U[counts[0]] = found
@@ -110,7 +115,7 @@ def _remove(order_F, bucket_M, place, staying, sets, threshold, contained, by_N,
                 break
         if by_N[x] == x:
             counts[1] += full
-            for m in range(place[x], place[x + 1]):
-                g = bucket_M[m]
+            for m in range(own.place[x], own.place[x + 1]):
+                g = own.bucket_M[m]
                 staying.document_M[staying.bounds[g] + staying.filled_G[g]] = x
                 staying.filled_G[g] += 1

@@ -40,6 +40,13 @@ class Verified:
         return {"tested": self.tested, "joined": self.joined, "oversized": self.oversized, "untested": self.untested}
 
 
+class Near(NamedTuple):
+    """When two sets are near: what they share is at least `threshold` of the smaller (`containment`) or of both (Jaccard)."""
+
+    threshold: float
+    containment: bool
+
+
 class Pairs(NamedTuple):
     """Pairs of documents that were tested, and whether they were similar enough."""
 
@@ -109,10 +116,11 @@ def verified_clusters(
     band = ~exact & (root_N == np.arange(len(root_N)))[document_K]
     member_M, bucket_bounds = buckets(key_K[band], document_K[band])
     sets, leaders = Sets(hash_S, bounds), np.empty(limit, np.int64)
+    near = Near(threshold, similarity == "containment")
 
     def joined(n_pairs: int) -> Verified:
         pairs, roots, counts = Pairs.of(n_pairs), root_N.copy(), np.zeros(4, np.int64)
-        _join(member_M, bucket_bounds, sets, threshold, similarity == "containment", leaders, roots, counts, pairs)
+        _join(member_M, bucket_bounds, sets, near, leaders, roots, counts, pairs)
         tested, accepted, oversized, untested = counts.tolist()
         return Verified(roots, tested, accepted, oversized, untested, pairs)
 
@@ -137,8 +145,9 @@ def _find(root_N, x):
 
 
 @inner
-def similar(sets, x, y, threshold, containment):
-    """Whether the sets of documents x and y are at least `threshold` similar. Stops as soon as they cannot be."""
+def similar(sets, x, y, near):
+    """Whether the sets of documents x and y are near. Stops as soon as they cannot be."""
+    threshold, containment = near
     hash_S = sets.hash_S
     a, a_end, b, b_end = sets.bounds[x], sets.bounds[x + 1], sets.bounds[y], sets.bounds[y + 1]
     size_a, size_b = a_end - a, b_end - b
@@ -178,7 +187,7 @@ def _shared(sets, pair_U2, common_U):
 
 
 @kernel
-def _join(member_M, bucket_bounds, sets, threshold, containment, leaders, root_N, counts, pairs):
+def _join(member_M, bucket_bounds, sets, near, leaders, root_N, counts, pairs):
     limit, room = len(leaders), len(pairs.accepted_U)
     for g in range(len(bucket_bounds) - 1):
         first, end = bucket_bounds[g], bucket_bounds[g + 1]
@@ -191,7 +200,7 @@ def _join(member_M, bucket_bounds, sets, threshold, containment, leaders, root_N
                 y = leaders[j] if oversized else member_M[first + j]
                 low, high = _find(root_N, y), _find(root_N, x)
                 if low != high:
-                    found = similar(sets, x, y, threshold, containment)
+                    found = similar(sets, x, y, near)
                     if counts[0] < room:
                         pairs.document_U2[counts[0], 0], pairs.document_U2[counts[0], 1] = y, x
                         pairs.accepted_U[counts[0]] = found

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from curation.duplicates.candidates import Bands, partition_cuts, star_edges
 from curation.duplicates.clusters import best_of, forest, ranks
 from curation.duplicates.redundant import removals
-from curation.duplicates.verify import Sets
+from curation.duplicates.verify import Near, Sets
 from curation.hashing import mix64
 from pipelines.duplicates.components import label_components
 from pipelines.duplicates.duplicate_shards import (
@@ -262,11 +262,9 @@ def split_components(out: Output, files: list[str], partition: int, declared: Du
         verified = verify(key_K, document_K, sets, declared)
         root_N, counts, found = verified.root_N, verified.counts(), {"link": verified.pairs}
         if declared.removes != "linked":
-            contained = declared.removes == "contained" or declared.verify == "containment"
+            near, longest_first = Near(declared.threshold, declared.verify == "containment"), declared.removes == "contained"
             removed = removals(
-                key_K, document_K, sets, rank_N,
-                threshold=declared.threshold, longest_first=declared.removes == "contained", contained=contained,
-                evidence=declared.evidence,
+                key_K, document_K, sets, rank_N, near, longest_first=longest_first, evidence=declared.evidence
             )  # fmt: skip
             kept_N, found["removal"] = removed.by_N, removed.pairs
             counts |= {"untested": counts["untested"] + removed.untested, "tested": counts["tested"] + removed.tested}

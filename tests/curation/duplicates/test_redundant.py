@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.duplicates.redundant import removals
-from curation.duplicates.verify import Sets, shared_shingles, verified_clusters
+from curation.duplicates.verify import Near, Sets, shared_shingles, verified_clusters
 from tests.curation.duplicates.test_verify import corpora, flat
 
 
@@ -42,8 +42,7 @@ def test_removals_equal_brute_force(corpus, threshold, contained, random):
         document_K,
         Sets(hash_S, bounds),
         np.array(ranks),
-        threshold=threshold,
-        contained=contained,
+        near=Near(threshold, contained),
         longest_first=contained,
         evidence=True,
     )
@@ -66,9 +65,7 @@ def test_what_only_a_chain_links_stays():
     keys, documents = np.full(len(sets), 2, np.uint64), np.arange(len(sets))
     linked = verified_clusters(keys, documents, hash_S, bounds, threshold=0.6, evidence=True)
     assert set(linked.root_N.tolist()) == {0}
-    found = removals(
-        keys, documents, Sets(hash_S, bounds), np.arange(len(sets)), threshold=0.6, contained=False, longest_first=False
-    )
+    found = removals(keys, documents, Sets(hash_S, bounds), np.arange(len(sets)), near=Near(0.6, False), longest_first=False)
     assert [d for d, by in enumerate(found.by_N.tolist()) if d == by] == list(range(0, len(sets), 2))
     assert linked.pairs.accepted_U.sum() == len(sets) - 1
     assert linked.tested == len(linked.pairs.accepted_U) > len(sets)
@@ -78,7 +75,7 @@ def test_only_the_shorter_of_two_goes_for_the_longer():
     sets = [set(range(10)), set(range(100)), set(range(95, 205))]  # 0 is in 1; 1 and 2 share 5 of 100
     hash_S, bounds = flat(sets)
     keys, documents = np.full(3, 2, np.uint64), np.arange(3)
-    found = removals(keys, documents, Sets(hash_S, bounds), np.arange(3), threshold=0.9, contained=True, longest_first=True)
+    found = removals(keys, documents, Sets(hash_S, bounds), np.arange(3), near=Near(0.9, True), longest_first=True)
     assert found.by_N.tolist() == [1, 1, 2]
 
 
@@ -87,9 +84,7 @@ def test_a_large_bucket_costs_no_square(size):
     """Every document of its own in one bucket: each is compared with `limit` others, and the rest are counted."""
     hash_S, bounds = flat([{10 * d, 10 * d + 1} for d in range(size)])
     keys, documents = np.full(size, 8, np.uint64), np.arange(size)
-    found = removals(
-        keys, documents, Sets(hash_S, bounds), documents, threshold=0.5, contained=False, longest_first=False, limit=64
-    )
+    found = removals(keys, documents, Sets(hash_S, bounds), documents, near=Near(0.5, False), longest_first=False, limit=64)
     assert found.tested <= 64 * size
     assert found.untested == size - 65
     assert (found.by_N == documents).all()
