@@ -40,7 +40,7 @@ from pipelines.engine.exchange import receive, send, send_by
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, read_manifest
-from pipelines.engine.workdir import PARQUET, JsonObject, Workdir
+from pipelines.engine.workdir import PARQUET, JsonObject
 from pipelines.signals.shards import Shard, shard_file, shards
 
 KEYS_PER_PARTITION = 4_000_000  # 64 MB, and twice that while they are sorted
@@ -61,11 +61,10 @@ SIGNAL = pa.schema(
 
 @dataclass(frozen=True)
 class SignedPool:
-    """A pool's shards with the signals that line up with them, by name; `workdir` where they do not lie in the study's own."""
+    """A pool's shards with the signals that line up with them, by name; all in one work directory."""
 
     pool: Manifest
     signals: Mapping[str, Manifest]
-    workdir: Workdir | None = None
 
     def inputs(self, age: int, names: Iterable[str]) -> dict[str, Manifest]:
         """The pool and the signals `names` as inputs of a step; those of the `age`-th earlier pool are told apart by it."""
@@ -93,13 +92,13 @@ def duplicates_of_all(context: Context, pools: Sequence[SignedPool], declared: D
     used = {*declared.signals(), *(name.partition(".")[0] for name in declared.columns if "." in name)}
     for p in pools:
         if missing := used - set(p.signals):
-            place = f" in {p.workdir.root}" if p.workdir else ""
+            place = f" in {p.pool.elsewhere.root}" if p.pool.elsewhere else ""
             raise ValueError(
                 f"duplicates: the signal {sorted(missing)[0]!r} is needed (survivor: {', '.join(declared.survivor)}) and was "
                 f"not computed before{place} (there are: {', '.join(sorted(p.signals))}); declare it under signals, or leave "
                 "it out"
             )
-    by_pool = [shards(p.workdir or context.workdir, p.pool, {name: p.signals[name] for name in used}) for p in pools]
+    by_pool = [shards(p.pool.elsewhere or context.workdir, p.pool, {name: p.signals[name] for name in used}) for p in pools]
     numbers = count()
     placed = [[replace(shard, index=next(numbers)) for shard in mine] for mine in by_pool]
     here = [shard for mine in placed for shard in mine]

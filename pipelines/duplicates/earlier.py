@@ -46,7 +46,7 @@ def _earlier(place: str, base: Path, pool: Manifest, signals: Mapping[str, Manif
         raise StudyError(
             f"{where}: it has a source {shared[0]!r}, as this study has; documents are identified by it, so rename this one"
         )
-    return SignedPool(old, made, workdir)
+    return SignedPool(old, made)
 
 
 def _inputs(workdir: Workdir, path: str) -> dict[str, str]:

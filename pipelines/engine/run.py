@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 from socket import gethostname
 
 import pyarrow as pa
@@ -159,7 +160,8 @@ def _trust_inputs(context: Context, steps: Sequence[Step]) -> None:
         context.trusted.add(SHARED)
     begun_from = {made.step.path: made for step in steps for made in step.inputs.values()}
     unread = [made for path, made in begun_from.items() if path not in context.trusted]
-    require_intact(context.workdir, context.executor, unread)
+    for workdir, mine in groupby(unread, key=lambda made: made.elsewhere or context.workdir):
+        require_intact(workdir, context.executor, mine)
     context.trusted.update(begun_from)
 
 

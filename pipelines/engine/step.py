@@ -64,11 +64,13 @@ def content_digest(parts: list[JsonObject], summary: JsonObject) -> str:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a complete step holds. `parts` has one record per unit of work, in order; `summary` its totals and results."""
+    """What a complete step holds. `parts` has one record per unit of work, in order; `summary` its totals and results;
+    `elsewhere` is the work directory that it lies in where that is not the study's own."""
 
     step: Step
     parts: list[JsonObject]
     summary: JsonObject
+    elsewhere: Workdir | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -118,7 +120,7 @@ def load_manifest(workdir: Workdir, path: str) -> Manifest:
         raise ValueError(f"{workdir.full(made)} is not there, and what was made from it is needed; run that study again")
     body = workdir.read_json(made)
     inputs = {name: load_manifest(workdir, source["step"]) for name, source in body["inputs"].items()}
-    manifest = Manifest(Step(body["name"], body["config"], inputs, body["version"]), body["parts"], body["summary"])
+    manifest = Manifest(Step(body["name"], body["config"], inputs, body["version"]), body["parts"], body["summary"], workdir)
     if manifest.step.path != path:
         raise ValueError(
             f"{workdir.full(made)} does not fit what it was made from ({manifest.step.path}); run that study again"

@@ -31,7 +31,7 @@ from pipelines.duplicates.evidence import evidence_files, pairs_with
 from pipelines.engine.executor import InProcess, OnRay, Resources
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context, run_step
-from pipelines.engine.step import Step
+from pipelines.engine.step import Step, load_manifest
 from pipelines.engine.workdir import Workdir
 
 
@@ -278,8 +278,10 @@ def test_new_shards_join_as_if_they_had_been_there(tmp_path, reference, removes)
         whole = context_at(tmp_path / "whole")
         reference = result(whole, find_duplicates(whole, *prepare(whole, documents, 4, declared), declared), documents)
     context, later = context_at(tmp_path / "before"), context_at(tmp_path / "later")
-    old = SignedPool(*prepare(context, documents.slice(0, 250), 3, declared), context.workdir)
-    find_duplicates(context, old.pool, old.signals, declared)
+    pool, signals = prepare(context, documents.slice(0, 250), 3, declared)
+    find_duplicates(context, pool, signals, declared)
+    there = {name: load_manifest(context.workdir, made.step.path) for name, made in signals.items()}
+    old = SignedPool(load_manifest(context.workdir, pool.step.path), there)
     written = {p: p.stat().st_mtime_ns for p in (tmp_path / "before").rglob("*")}
     new = prepare(later, documents.slice(250), 2, declared)
     again, joined = duplicates_of_all(later, [old, SignedPool(*new)], declared)
