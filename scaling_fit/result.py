@@ -27,7 +27,7 @@ from scaling_fit.levels.companions import (
 )
 from scaling_fit.levels.identify import Identifiability, Sensitivity
 from scaling_fit.levels.outlook import Budget, Curve, Extrapolation, ShapeCrossing
-from scaling_fit.levels.over_quality import OverQuality
+from scaling_fit.levels.over_quality import OverQuality, QualityWords
 from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.resolution import Resolution
 from scaling_fit.levels.shift import ShiftTest
@@ -162,6 +162,13 @@ class Result:
         """The evaluation sets on which a law could be fitted, the primary one first, each level's own text last."""
         fits = {name: one.fit for name, one in self.sets.items() if one.fit is not None}
         return dict(sorted(fits.items(), key=lambda item: (item[0] != self.primary, item[0].startswith("own:"))))
+
+    def over_quality(self, axis: str = "") -> QualityWords | None:
+        """What is said of the levels over a quality axis ("": the first) on the primary set; None where none was measured."""
+        fit = self.sets[self.primary].fit
+        if fit is None or fit.quality is None:
+            return None
+        return fit.quality.words.get(axis) or next(iter(fit.quality.words.values()))
 
     def predict(self, level: str, shape: str, D: Array | float, eval_set: str = "") -> Array:
         """Predicted loss (nats/token) of a level and tested shape at D tokens, all of them fresh."""

@@ -49,6 +49,7 @@ def answer(result: Result) -> dict[str, Json]:
         "recommended": found.recommended,
         "choice": found.choice,
         "moved": found.moved,
+        "over_quality": encode(result.over_quality()),
         "baseline": result.baseline,
         "judged_on": eval_words(result.primary),
         "confidence": result.settings.confidence,
@@ -64,6 +65,9 @@ def show_verdict(console: Console, result: Result) -> None:
     """The choice, one row per level, the cautions."""
     found = result.answer
     console.print(f"\n[bold]{escape(found.choice)}[/] {escape(found.moved)}\n")
+    over = result.over_quality()
+    if over is not None:
+        console.print(f"[bold]Does better data change the exponent?[/] {escape(over.answer)}\n")
     rows = layout.rows(result, result.primary, list(found.verdicts))
     if rows:
         table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))

@@ -34,6 +34,8 @@ class Chart:
     min_width: int = 280
     legend: bool = False
     """The page lists the levels' colours above the panels (a file puts them into the picture)."""
+    folded: bool = False
+    """The page opens it on request: what few readers ask for."""
     wide: bool = False
     """On a narrow screen the panels keep `min_width` and scroll sideways."""
 

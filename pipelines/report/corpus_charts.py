@@ -137,6 +137,7 @@ def near(facts: Facts) -> list[Chart]:
         Chart(
             id="near",
             title="How near duplicates are found",
+            folded=True,
             says=f"With {search['bands']} bands of {search['rows']} hashes, how likely it is that two documents of a given "
             f"similarity are found. {meant}",
             alt=f"{search['candidates']:,} of {search['documents']:,} documents share a band; {search['tested']:,} pairs were "

@@ -70,6 +70,7 @@ def residuals(result: Result, levels: list[str]) -> Chart:
     return Chart(
         id="residuals",
         title="Residuals",
+        folded=True,
         says="What the law leaves over, for every run. If the marks scatter around the line with no bend or drift, the law "
         "fits; a smile or a frown would mean that its exponent only holds locally.",
         alt=f"Residuals by level; the largest is {worst:.1f} standard deviations.",

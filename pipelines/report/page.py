@@ -23,7 +23,10 @@ from pipelines.report import (
     paired_charts,
     palette,
     plan_charts,
+    quality_charts,
+    quality_tables,
     rule_charts,
+    saving_charts,
     shift_charts,
     trust,
     trust_charts,
@@ -65,17 +68,19 @@ def make(facts: Facts) -> Made:
     sections: dict[str, list[Chart]] = {}
     fit, levels = facts.fit, [level["name"] for level in facts.levels]
     fitted, compared = bool(fit.fits), len(fit.levels) > 1
+    sections["quality"] = quality_charts.over_quality(facts) if fit.quality else []
     if fitted:
         sections["curves"] = [law_charts.curves(fit, levels), law_charts.residuals(fit, levels)]
-        sections["exponents"] = [shift_charts.exponents(fit, levels)]
+        sections["exponents"] = shift_charts.exponents(fit, levels)
     if fitted and compared:
         sections["exponents"].append(shift_charts.shifts(fit, levels))
         sections["multipliers"] = [
+            *saving_charts.saved(fit, levels),
             law_charts.multipliers(fit, levels),
             paired_charts.seed_differences(facts),
             *paired_charts.document_differences(facts),
         ]
-        sections["planner"] = [plan_charts.planner(fit, levels)]
+        sections["planner"] = [plan_charts.planner(fit, levels), *quality_charts.pool(fit)]
     sections["curation"] = _curation(facts)
     sections["trust"] = [
         *(shift_charts.extrapolation(fit, levels) if fitted else []),
@@ -149,6 +154,8 @@ def words(facts: Facts) -> JsonObject:
         "headlines": headlines or [("", answer.choice, answer.moved)],
         "settings": facts.fit.settings,
         "cost": _cost(facts),
+        "not_shown": answer.not_shown,
+        "quality": [(name, quality_tables.told(facts.fit, name, facts.quality)) for name in sets if fits[name].quality],
         "faults": _faults(facts),
         "law": fits[sets[0]].law if sets else None,
         "mixed": any((row["reason"] or "").startswith("mixture:") for row in facts.funnel),
@@ -203,7 +210,9 @@ def _json(value: object) -> str:
 def _parts(made: Made) -> list[str]:
     law = ["law.html.j2"] if "curves" in made.sections else []
     dials = ["explorer.html.j2"] if made.explorer else []
-    return ["verdict.html.j2", *law, *dials, "curation.html.j2", "trust.html.j2", "provenance.html.j2"]
+    quality = ["quality.html.j2"] if made.sections["quality"] else []
+    first = ["verdict.html.j2", *quality, "levels.html.j2"]
+    return [*first, *law, *dials, "curation.html.j2", "trust.html.j2", "provenance.html.j2"]
 
 
 def _contents(made: Made) -> list[tuple[str, str]]:
@@ -212,6 +221,8 @@ def _contents(made: Made) -> list[tuple[str, str]]:
     dials = [("explorer", "Explorer")] if made.explorer else []
     return [
         ("verdict", "Verdict"),
+        *([("quality-section", "Quality")] if made.sections["quality"] else []),
+        ("levels", "Level by level"),
         *there,
         *dials,
         ("curation", "Curation"),

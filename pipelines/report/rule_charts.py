@@ -125,6 +125,7 @@ def overlap(facts: Facts) -> list[Chart]:
         Chart(
             id="overlap",
             title="Which rules agree",
+            folded=True,
             says="Of the documents that fail the rule of the row, the share that also fails the rule of the column. Dark cells "
             "are rules that mostly repeat each other; a row that is pale outside its diagonal is a rule that finds what no "
             "other rule finds.",

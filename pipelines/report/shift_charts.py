@@ -1,5 +1,7 @@
 """Charts of what moved and how far that holds: exponents, differences from the baseline, forecasts of unseen runs."""
 
+from dataclasses import replace
+
 import altair as alt
 import numpy as np
 
@@ -21,7 +23,11 @@ MOST_REACH = 10.0
 """How many times the spread of the estimates a frame of intervals may be wide, to either side."""
 
 
-def exponents(result: Result, levels: list[str]) -> Chart:
+STRIPS = 4
+"""From more evaluation sets than these, each is one strip of marks, and every interval stands behind a fold."""
+
+
+def exponents(result: Result, levels: list[str]) -> list[Chart]:
     """The data exponent of every level on every evaluation set."""
     sets = [eval_words(name) for name in law_tables.eval_sets(result)]
     rows = [{**row, "set": eval_words(row["eval_set"])} for row in law_tables.exponents(result)]
@@ -34,9 +40,10 @@ def exponents(result: Result, levels: list[str]) -> Chart:
     first = law_tables.eval_sets(result)[0]
     betas = {level: one.parameters.get("beta") for level, one in result.fits[first].levels.items()}
     parts = [f"{level} {interval(beta, '%.3f')}" for level, beta in betas.items() if beta]
-    return Chart(
+    many = len(sets) > STRIPS
+    whole = Chart(
         id="exponents",
-        title="Exponents",
+        title="Exponents" if not many else "Exponents with their intervals",
         says="The exponent β says how fast loss falls with more data; each bar holds it with "
         f"{result.settings.confidence:.0%} confidence. Levels whose bars overlap cannot be told apart by their own "
         "fits: the direct comparison is in the next chart.",
@@ -44,7 +51,19 @@ def exponents(result: Result, levels: list[str]) -> Chart:
         panels=[draw.panel(drawn, len(sets) * (len(levels) * 13 + 14))],
         tables={"exponents": rows},
         legend=True,
+        folded=many,
     )
+    if not many:
+        return [whole]
+    y = draw.names("set", sets, labelLimit=170)
+    marks = draw.dots(draw.table("exponents"), said, 60, 0.9, x=x, y=y, color=draw.level_colours(levels),
+                      shape=draw.level_marks(levels))  # fmt: skip
+    strips = replace(
+        whole, id="exponent_strips", title="Exponents", panels=[draw.panel(marks, 22 * len(sets))], folded=False,
+        says="The exponent β says how fast loss falls with more data: a mark is a level on one evaluation set. What is closer "
+        "together than the intervals, which stand behind the fold below, is not told apart.",
+    )  # fmt: skip
+    return [strips, whole]
 
 
 def shifts(result: Result, levels: list[str]) -> Chart:

@@ -11,17 +11,20 @@ from scaling_fit.result import Result
 from scaling_fit.wording import count, interval, probability
 
 TONE: dict[Direction, str] = {"better": "moved", "worse": "worse", "unclear": "unclear"}
+TELLING = ("exponent", "floor", "exponent and floor", "multiplier", "none")
 POOLS = {"finite": "the tokens there are", "endless": "endless"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One level against the baseline. `percent` and `strip` are (low, value, high) of the difference in loss, the second on an
-    axis from 0 to 1 that all levels share, where `zero` is the baseline; an open end stands at the value."""
+    """One level against the baseline. `tells`: what moved is known, or that nothing did. `percent` and `strip` are (low, value,
+    high) of the difference in loss, the second on an axis from 0 to 1 that all levels share, where `zero` is the baseline; an
+    open end stands at the value."""
 
     level: str
     tone: str
     words: Words
+    tells: bool
     percent: tuple[float, float, float]
     strip: tuple[float, float, float]
     zero: float
@@ -39,6 +42,7 @@ def rows(result: Result, eval_set: str, order: list[str]) -> list[Row]:
             level,
             TONE[answer.verdicts[level].direction],
             answer.words[level],
+            answer.verdicts[level].kind in TELLING,
             ends,
             ((ends[0] - low) / span, (ends[1] - low) / span, (ends[2] - low) / span),
             -low / span,
@@ -80,13 +84,15 @@ def tests(facts: Facts, eval_set: str) -> list[TestRow]:
 
 @dataclass(frozen=True)
 class CrossingRow:
-    """Where a level and the baseline change places, for one kind of pool or at one size."""
+    """Where a level and the baseline change places, for one kind of pool or at one size. `bounded`: the place has an
+    interval."""
 
     level: str
     pool: str
     at: str
     after: str
     share: str
+    bounded: bool
 
 
 def crossings(facts: Facts, eval_set: str) -> list[CrossingRow]:
@@ -107,7 +113,7 @@ def crossings(facts: Facts, eval_set: str) -> list[CrossingRow]:
 
 def _crossing_row(facts: Facts, level: str, pool: str, at: str, crossing: Crossing, outside: str) -> CrossingRow:
     ahead = {"level": level, "baseline": facts.fit.baseline, None: ""}[crossing.after]
-    return CrossingRow(level, pool, at, ahead + outside, f"{crossing.share:.0%}")
+    return CrossingRow(level, pool, at, ahead + outside, f"{crossing.share:.0%}", crossing.low is not None)
 
 
 def _place(crossing: Crossing, form: str, unit: str) -> str:

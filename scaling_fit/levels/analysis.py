@@ -9,11 +9,12 @@ from scaling_fit.instrument.repeats import trunk_noise
 from scaling_fit.law.adequacy import checks as form_checks
 from scaling_fit.law.robust import WILD
 from scaling_fit.levels import doubts
-from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, recommended
+from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, not_shown, recommended
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
 from scaling_fit.levels.gap import gap
 from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.resolution import Resolution, resolution, sampled
+from scaling_fit.levels.saving import saving
 from scaling_fit.levels.set_fit import points, set_fit
 from scaling_fit.levels.shift import adjusted, shift
 from scaling_fit.levels.verdict import Verdict, judge
@@ -149,7 +150,8 @@ def _verdicts(whole: Comparison, fit: SetFit, settings: Settings) -> dict[str, V
     for level, test in fit.tests.items():
         verdict = judge(whole, level, test, gap(whole, level, settings.confidence), settings)
         fitted = fit.against[level].fitted
-        out[level] = replace(verdict, worth=fitted[-1] if fitted else None)
+        saved = saving(whole, level, settings.confidence)
+        out[level] = replace(verdict, worth=fitted[-1] if fitted else None, saving=saved)
     return out
 
 
@@ -194,6 +196,7 @@ def _answer(
 ) -> Answer:
     """The verdicts in words, and the doubts about them."""
     base, budget = settings.baseline, fit.budget
+    largest = max(one.N[1] for one in fit.levels.values()), max(one.D[1] for one in fit.levels.values())
     pinned = {level: one.identifiability for level, one in fit.levels.items()}
     checks = (*form_checks(fit.adequacy.lack_of_fit, fit.adequacy.interaction), doubts.pinned_down(pinned))
     control_checks, control_warnings = doubts_of(verdicts, settings)
@@ -212,6 +215,7 @@ def _answer(
         choices[eval_set],
         choice(verdicts, settings),
         moved(verdicts, budget, choices, eval_set, settings),
+        not_shown(verdicts, largest, settings),
         verdicts,
         {level: words(one, fit.tests[level], budget, base) for level, one in verdicts.items()},
         (*warnings, *control_warnings),

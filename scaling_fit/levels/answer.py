@@ -16,11 +16,13 @@ SURE = 0.6
 @dataclass(frozen=True)
 class Answer:
     """`recommended`: the contender to train on (None: none is shown to beat the baseline); `choice`: the same in a sentence;
-    `moved`: what moved and what follows; verdicts and words by level; `warnings`: what to know before acting on it."""
+    `moved`: what moved and what follows; `not_shown`: what these runs could not show; verdicts and words by level; `warnings`:
+    what to know before acting on it."""
 
     recommended: str | None
     choice: str
     moved: str
+    not_shown: str
     verdicts: dict[str, Verdict]
     words: dict[str, Words]
     warnings: tuple[str, ...] = ()
@@ -28,7 +30,18 @@ class Answer:
 
 
 def no_answer(choice: str, moved: str) -> Answer:
-    return Answer(None, choice, moved, {}, {})
+    return Answer(None, choice, moved, "", {}, {})
+
+
+def not_shown(verdicts: dict[str, Verdict], tested: tuple[float, float], settings: Settings) -> str:
+    """What these runs could not show. tested: the largest N and D."""
+    N, D = (count(one) for one in tested)
+    beyond = f"It does not show what happens past {D} tokens or {N} parameters"
+    smallest = [one.detectable_beta for one in _contending(verdicts, settings)]
+    seen = [one for one in smallest if one is not None]
+    if not seen:
+        return f"{beyond}, nor whether an exponent moved: these runs do not pin the exponents down."
+    return f"{beyond}, nor a shift of the exponent of less than {max(seen):.2g}, which these runs would have missed."
 
 
 def recommended(verdicts: dict[str, Verdict], settings: Settings) -> str | None:

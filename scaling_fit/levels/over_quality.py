@@ -91,8 +91,8 @@ def _answer(trend: Trend, response: Response, path: str, settings: Settings) -> 
     most = max(abs(change.low), abs(change.high))
     typical = np.median([abs(response.estimates[level].value) for level in trend.levels])
     if most > USELESS * typical:
-        return "open", _sentence(f"{of}it cannot be told: {told}.")
-    return "open", _sentence(f"{of}it is not shown: {told}. A change of more than {most:.2g} is ruled out.")
+        return "open", _sentence(f"{of}cannot be told: {told}.")
+    return "open", _sentence(f"{of}not shown: {told}. A change of more than {most:.2g} is ruled out.")
 
 
 def _said(response: Response, trend: Trend, path: str) -> str:

@@ -19,6 +19,7 @@ from scaling_fit.intervals import UNKNOWN, Interval, percentile
 from scaling_fit.levels.companions import MultiplierCurve
 from scaling_fit.levels.compare import Comparison
 from scaling_fit.levels.gap import Gap
+from scaling_fit.levels.saving import Saving
 from scaling_fit.levels.shift import ShiftTest
 from scaling_fit.settings import Role, Settings
 
@@ -30,7 +31,7 @@ Direction = Literal["better", "worse", "unclear"]
 class Verdict:
     """What is concluded of one level. `shifted`: any difference of the law is shown; `direction` and `gap` from the fitted
     curves; `floor_nats`: of the floor; `detectable_beta`: the smallest shift found four times in five; `worth`: baseline tokens
-    per token over D at the largest shape, from the fitted laws."""
+    per token over D at the largest shape, from the fitted laws; `saving`: tokens with which it makes the baseline's loss."""
 
     level: str
     role: Role
@@ -41,6 +42,7 @@ class Verdict:
     floor_nats: Interval
     detectable_beta: float | None
     worth: MultiplierCurve | None
+    saving: Saving | None
 
 
 def judge(whole: Comparison, level: str, test: ShiftTest, gap: Gap, settings: Settings) -> Verdict:
@@ -58,7 +60,7 @@ def judge(whole: Comparison, level: str, test: ShiftTest, gap: Gap, settings: Se
     direction: Direction = "better" if gap.mean.high < 0 else "worse" if gap.mean.low > 0 else "unclear"
     smallest = detectable(test.delta_beta_se, test.df, settings.alpha) if test.identified else None
     floor = floor_difference(whole, level, settings.confidence)
-    return Verdict(level, settings.role(level), kind, direction, shown["any_shift"], gap, floor, smallest, None)
+    return Verdict(level, settings.role(level), kind, direction, shown["any_shift"], gap, floor, smallest, None, None)
 
 
 def detectable(se: float, df: float, alpha: float = 0.05, power: float = 0.8) -> float:

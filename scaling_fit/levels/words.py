@@ -35,7 +35,8 @@ VAGUE = 30.0
 class Words:
     """All that a reader is told of one level. `badge`: what moved, in a few words; `loss`: the direction in words; `finding`:
     what moved, with interval and test; `reading`: what that means in practice; `worth` and `worth_of`: baseline tokens per
-    token at the most data tested, and what the number is ("" where it cannot be told)."""
+    token at the most data tested, and what the number is ("" where it cannot be told); `saving`: the tokens with which it makes
+    the baseline's loss ("" likewise, or where they may be as many)."""
 
     role: str
     badge: str
@@ -44,6 +45,7 @@ class Words:
     reading: str
     worth: str
     worth_of: str
+    saving: str
 
 
 def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> Words:
@@ -59,6 +61,7 @@ def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> W
         f"{reading} {crossing}".strip(),
         worth,
         worth_of,
+        _saving(verdict, baseline),
     )
 
 
@@ -109,6 +112,16 @@ def _reading(verdict: Verdict, test: ShiftTest, baseline: str) -> str:
     if verdict.kind == "not identifiable":
         return f"It is {verdict.direction} than {baseline} at budgets like those tested; do not extrapolate the gap."
     return ""
+
+
+def _saving(verdict: Verdict, baseline: str) -> str:
+    """With what share of its tokens the level makes the baseline's loss, where that is shown to be fewer or more."""
+    saving = verdict.saving
+    if saving is None or not saving.share.bounded or saving.share.low <= 1 <= saving.share.high:
+        return ""
+    share = f"{100 * saving.share.value:.0f} % [{100 * saving.share.low:.0f}, {100 * saving.share.high:.0f}] of the tokens"
+    goal = f"{baseline}'s loss at {count(saving.D)} tokens"
+    return f"Reaches {goal} with {share}." if saving.share.high < 1 else f"Needs {share} to reach {goal}."
 
 
 def _gap(verdict: Verdict, baseline: str) -> str:

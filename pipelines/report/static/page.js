@@ -116,7 +116,11 @@ const assay = (() => {
     for (const details of document.querySelectorAll("details[data-table]")) {
       details.addEventListener("toggle", () => numbers(details), { once: true });
     }
-    for (const panel of document.querySelectorAll("[data-chart]")) await draw(panel);
+    const folded = (panel) => panel.closest("details.fold:not([open])");
+    for (const fold of document.querySelectorAll("details.fold")) {
+      fold.addEventListener("toggle", () => fold.querySelectorAll("[data-chart]:not([data-drawn])").forEach(draw));
+    }
+    for (const panel of document.querySelectorAll("[data-chart]")) if (!folded(panel)) await draw(panel); // no width while folded
     document.documentElement.dataset.ready = "yes";
     document.dispatchEvent(new Event("assay:ready"));
   }

@@ -20,6 +20,7 @@ from scaling_fit.instrument.schedule import Gap
 from scaling_fit.instrument.spread import Spread
 from scaling_fit.levels.analysis import prepare
 from scaling_fit.levels.compare import Comparison
+from scaling_fit.levels.quality import Axes
 
 HOSTILE = (
     "<script>window.pwned = true; fetch('https://example.com/')</script><img src=x onerror='window.pwned=true'>"
@@ -27,6 +28,15 @@ HOSTILE = (
 )
 LEVELS = {"raw": 1.0, "deduplicated": 1.12, "filtered": 1.45, "top": 1.9}
 EVAL_SETS = ["heldout", "domain:docs"]
+POOL = {"raw": 12_000_000, "deduplicated": 9_700_000, "filtered": 8_200_000, "top": 8_000_000}
+QUALITY = Axes(
+    {
+        "kept": {level: tokens / POOL["raw"] for level, tokens in POOL.items()},
+        "quality.score": {"raw": 0.31, "deduplicated": 0.33, "filtered": 0.47, "top": 0.78},
+        "zstd": {"raw": 2.41, "deduplicated": 2.28, "filtered": 2.33},
+    },
+    {name: {"raw": 0.1, "deduplicated": 0.11, "filtered": 0.12, "top": 0.12} for name in EVAL_SETS},
+)
 SHAPES = {"s": 400_000, "m": 1_600_000}
 TOKENS = [250_000, 500_000, 1_000_000, 2_000_000, 4_000_000, 8_000_000]
 
@@ -54,7 +64,7 @@ def observations(
                                 "params_head": params // 4,
                                 "params_embedding": params // 4,
                                 "tokens": tokens,
-                                "unique_tokens": 12_000_000,
+                                "unique_tokens": POOL[level],
                                 "repeated": False,
                                 "flops": 6.0 * params * tokens,
                                 "eval_set": eval_set,
@@ -279,7 +289,9 @@ def planted(fit: Result, rows: list[dict[str, Any]] | None = None) -> Facts:
 
 
 def _analysed(rows: list[dict[str, Any]], **options: Any) -> Result:
-    return analyse(pl.DataFrame(rows), Settings("raw", "heldout", replicates=100, test_replicates=79, **options))
+    return analyse(
+        pl.DataFrame(rows), Settings("raw", "heldout", replicates=100, test_replicates=79, **options), quality=QUALITY
+    )
 
 
 @pytest.fixture(scope="session")

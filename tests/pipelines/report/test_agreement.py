@@ -21,6 +21,11 @@ from scaling_fit import Result
 ADVICE = re.compile(r"\b(?:Train on|Lean to|Stay with|Use|Avoid|Prefer|Go with|Recommended:?) ([\w-]{1,40})")
 PRAISE = re.compile(r"\b([\w-]{1,40}) (?:has the lowest loss|is the best|wins|should be used)")
 TREND = re.compile(r"its loss is ([-+][\d.e-]+) [^;]{,80}; by the fitted curves the gap (\w+) from there, to ([-+][\d.e-]+) %")
+OVER = re.compile(
+    r"(?:[Yy]es|[Nn]o|[Nn]ot shown|[Cc]annot be told): as (\S+) goes from [^,]+, the exponent changes by "
+    r"([-+][\d.]+) \[([-+][\d.]+), ([-+][\d.]+)\][^.]*\.(?: A change of more than ([\d.]+) is ruled out)?"
+)
+SAVED = re.compile(r"(Reaches|Needs) [^.%]{0,60}?(\d+) % \[(\d+), (\d+)\] of the tokens")
 AHEAD = re.compile(r"Past [\d.e+]+ FLOPs \[[^]]*\][^.]{0,60} ([\w-]{1,40}) is ahead")
 WINNER = re.compile(r"\b([\w-]{1,40}) is expected to win")
 
@@ -54,6 +59,23 @@ def media(marked: Facts) -> dict[str, str]:
     }
 
 
+def over_quality(text: str, result: Result) -> list[str]:
+    """Answers about the exponent over quality that their own interval, or the fit, does not bear out."""
+    told = {words.answer for one in result.fits.values() if one.quality for words in one.quality.words.values()}
+    wrong = [] if any(answer in " ".join(text.split()) for answer in told) else ["no answer over quality"]
+    for match in OVER.finditer(" ".join(text.split())):
+        said, (_, value, low, high, bound) = match.group(), match.groups()
+        if not any(said.rstrip(".") in answer for answer in told):
+            wrong.append(f"not in the fit: {said}")
+        if not float(low) <= float(value) <= float(high):
+            wrong.append(f"outside its interval: {said}")
+        if said.lower().startswith("yes") == (float(low) <= 0 <= float(high)):
+            wrong.append(f"against its interval: {said}")
+        if bound and abs(float(bound) - max(abs(float(low)), abs(float(high)))) > 0.0051:
+            wrong.append(f"rules out another change: {said}")
+    return wrong
+
+
 def disagreements(media: dict[str, str], result: Result) -> list[str]:
     """Claims of any text that the verdicts, the curves or the plans do not bear out."""
     wrong, answers = [], [one.answer for one in result.sets.values()]
@@ -70,6 +92,10 @@ def disagreements(media: dict[str, str], result: Result) -> list[str]:
         wrong += [f"{place}: {level} is ahead by no plan" for level in set(AHEAD.findall(text)) - ahead]
         winners = {level for budget in plans for level in budget.plan.winner}
         wrong += [f"{place}: {level} wins no budget" for level in set(WINNER.findall(text)) - winners]
+        wrong += [f"{place}: {claim}" for claim in over_quality(text, result)]
+        wrong += [
+            f"{place}: {kind} {share} %" for kind, share, *_ in SAVED.findall(text) if (int(share) < 100) != (kind == "Reaches")
+        ]
         if result.answer.choice not in " ".join(text.split()):
             wrong.append(f"{place} does not have the choice")
         for level, verdict in result.answer.verdicts.items():
@@ -107,6 +133,8 @@ def test_a_control_or_another_mixture_is_recommended_nowhere(media: dict[str, st
         "its loss is -5 [-6, -4] % against raw; by the fitted curves the gap grows from there, to -2 % at 10 times.",
         "filtered is expected to win throughout.",
         "deduplicated has a higher loss.",
+        "Yes: as kept goes from 1 (raw) to 0.667 (top), the exponent changes by +0.011 [-0.082, +0.059] (p = 0.010).",
+        "Needs 54 % [51, 58] of the tokens to reach raw's loss at 8M tokens.",
     ],
 )
 def test_the_reader_notices(media: dict[str, str], marked: Facts, sentence: str) -> None:

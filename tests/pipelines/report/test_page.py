@@ -19,6 +19,8 @@ from pipelines.report.facts import Facts, read
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
 def test_every_chart_is_drawn_in_silence_and_alone(written: Path, open_page, width: int, scheme: str):
     opened = open_page(written / "index.html", width, scheme)
+    opened.tab.eval_on_selector_all("details.fold", "all => all.forEach(e => e.open = true)")
+    opened.tab.wait_for_function("!document.querySelector('[data-chart]:not([data-drawn])')")
     assert opened.said == []
     assert opened.asked == [(written / "index.html").as_uri()], "the page asks for nothing but itself"
     drawn = opened.tab.eval_on_selector_all(

@@ -43,8 +43,8 @@ PATH = "as score goes from 0.1 (raw) to 0.5 (top), the exponent changes by"
         ((0.01, 0.05), "yes", f"Yes: {PATH} +0.030 [+0.010, +0.050] (p = 0.010)."),
         ((-0.016, 0.01), "no", f"No: {PATH} -0.003 [-0.016, +0.010], which is less than 0.02."),
         ((-0.03, 0.05), "open",
-         f"It is not shown: {PATH} +0.010 [-0.030, +0.050]. A change of more than 0.05 is ruled out."),
-        ((-0.3, 0.3), "open", f"It cannot be told: {PATH} +0.000 [-0.300, +0.300]."),
+         f"Not shown: {PATH} +0.010 [-0.030, +0.050]. A change of more than 0.05 is ruled out."),
+        ((-0.3, 0.3), "open", f"Cannot be told: {PATH} +0.000 [-0.300, +0.300]."),
     ],
 )  # fmt: skip
 def test_the_answer_is_what_the_interval_holds(ends: tuple[float, float], kind: str, answer: str):

@@ -61,7 +61,7 @@ def contradictions(whole: Comparison, test: ShiftTest, laws: dict[str, dict[str,
         of_level = gap(fitted, level, 0.95)
         kind = rng.choice(["exponent", "floor", "exponent and floor", "multiplier", "not identifiable"])
         direction = "better" if of_level.mean.high < 0 else "worse" if of_level.mean.low > 0 else "unclear"
-        verdict = Verdict(level, "level", kind, direction, True, of_level, Interval(0.0, -0.1, 0.1), 0.1, None)
+        verdict = Verdict(level, "level", kind, direction, True, of_level, Interval(0.0, -0.1, 0.1), 0.1, None, None)
         verdicts[level] = verdict
         delta = laws[level]["beta"] - laws["raw"]["beta"]
         said = words(verdict, replace(test, delta_beta=Interval(delta, delta - 0.01, delta + 0.01)), budget, "raw").reading
