@@ -105,7 +105,7 @@ def pool(result: Result) -> list[Chart]:
             id="pool",
             title="How strictly to curate this pool",
             says="Strict levels have better tokens and fewer of them, which have to be repeated sooner, and a repeat is worth "
-            "less each time. The curve says what share of the pool is best to keep, with its interval, for every amount of training.",
+            "less each time. The curve says what share is best to keep, with its interval, for every amount of training.",
             alt=found.pool,
             panels=[draw.panel(band + curve, 240)],
             tables={"pool": rows},
