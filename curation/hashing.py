@@ -34,6 +34,9 @@ Purpose = Literal[
     "training order",
     "order of windows",
     "report samples",
+    "quality sample",
+    "quality clusters",
+    "reference model",
 ]
 """What a study draws by chance. A new draw gets a name of its own here."""
 

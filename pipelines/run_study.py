@@ -1,6 +1,6 @@
 """A study from its sources to its fit: the order of the steps and what each takes from the ones before.
 
-pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens -> levels -> evaluation     (curate)
+pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens -> levels -> evaluation -> quality (curate)
      -> checks -> runs -> observations                                                                      (train)
      -> fit                                                                                                 (fit)
 """
@@ -13,7 +13,7 @@ from pipelines.duplicates.duplicates import Duplicates, find_duplicates
 from pipelines.duplicates.earlier import earlier_pools
 from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest
-from pipelines.levels import evaluation, streams, withheld
+from pipelines.levels import evaluation, quality, streams, withheld
 from pipelines.levels.curated import Curated
 from pipelines.levels.selections import AnnotatedPool, select_levels
 from pipelines.outcomes import fit
@@ -49,11 +49,13 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     annotated = AnnotatedPool(documents, annotations, tokenizer)
     selections = select_levels(context, study, annotated)
     ledgers, levels = streams.lay_out_levels(context, study, annotated, selections)
-    if not study.trains:
-        return Curated(annotated, selections, ledgers, levels, None, {})
-    held_out = evaluation.evaluation(context, study, annotated)
-    own = {name: evaluation.own(context, name, held_out, s) for name, s in selections.items()} if study.evaluation.own else {}
-    return Curated(annotated, selections, ledgers, levels, held_out, own)
+    held_out, own = None, {}
+    if study.trains:
+        held_out = evaluation.evaluation(context, study, annotated)
+        if study.evaluation.own:
+            own = {name: evaluation.own(context, name, held_out, s) for name, s in selections.items()}
+    measured = quality.measure_levels(context, study, annotated, ledgers, levels, held_out)
+    return Curated(annotated, selections, ledgers, levels, held_out, own, measured)
 
 
 def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
@@ -64,5 +66,5 @@ def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
     return Trained(checked, train.cells(study, data), runs, observations.gather(context, runs, curated.own))
 
 
-def fit_observations(context: Context, study: Study, trained: Trained) -> Manifest:
-    return fit.fit(context, study, trained.observations, trained.checks.noise)
+def fit_observations(context: Context, study: Study, curated: Curated, trained: Trained) -> Manifest:
+    return fit.fit(context, study, trained.observations, trained.checks.noise, curated.quality.table)

@@ -44,7 +44,8 @@ class LevelFacts:
 
     `rows` counts the files: documents, bytes, tokens, and stream_tokens (those in the training stream). `funnel` rows have
     reason, documents, bytes, tokens (`ledger.merge`); `thresholds` rows have rule, what, group, value (`explain.found`);
-    `declaration` is its part of the study file; `mixture` and `note` are in words.
+    `quality` rows are axis, value, error and unit as text; `declaration` is its part of the study file; `mixture` and `note`
+    are in words.
     """
 
     name: str
@@ -54,6 +55,7 @@ class LevelFacts:
     thresholds: Sequence[Mapping[str, Any]] = ()
     mixture: str = ""
     note: str = ""
+    quality: Sequence[tuple[str, str, str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,8 @@ def _level(level: LevelFacts) -> str:
     if level.thresholds:
         thresholds = [(row["rule"], row["what"], row["group"] or "all", f"{row['value']:.6g}") for row in level.thresholds]
         parts.append("Thresholds found in this pool:\n\n" + _table(["rule", "what", "domain", "value"], thresholds))
+    if level.quality:
+        parts.append("Quality of the stream:\n\n" + _table(["axis", "value", "error", "unit"], level.quality))
     if level.mixture:
         parts.append(f"Mixture: {_text(level.mixture)}.")
     if level.note:

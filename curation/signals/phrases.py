@@ -70,8 +70,8 @@ def word_list(batch: Batch, path: str | None = None) -> pa.Table:
 def _evaluation(texts: tuple[str, ...], n: int, field: str) -> Phrases:
     words = scan(pa.array([text for path in texts for text in _texts(path, field)], pa.large_string()))
     lengths = np.diff(words.bounds)
-    whole = {length: _keys(words, length)[words.bounds[:-1][lengths == length]] for length in range(min(SHORTEST, n), n)}
-    n_grams = _keys(words, n)
+    whole = {length: n_gram_keys(words, length)[words.bounds[:-1][lengths == length]] for length in range(min(SHORTEST, n), n)}
+    n_grams = n_gram_keys(words, n)
     phrases = _phrases([(n, n_grams[n_grams != 0]), *whole.items()])
     if not phrases.tables:
         raise ValueError(f"contamination: no text of {', '.join(texts) or 'an empty list'} has {SHORTEST} words; check `texts`")
@@ -82,7 +82,8 @@ def _evaluation(texts: tuple[str, ...], n: int, field: str) -> Phrases:
 def _list(path: str) -> Phrases:
     words = scan(pa.array(list(lines_of(path)), pa.large_string()))
     lengths = np.diff(words.bounds)
-    phrases = _phrases((int(k), _keys(words, int(k))[words.bounds[:-1][lengths == k]]) for k in np.unique(lengths[lengths > 0]))
+    first = {int(k): words.bounds[:-1][lengths == k] for k in np.unique(lengths[lengths > 0])}
+    phrases = _phrases((k, n_gram_keys(words, k)[first_K]) for k, first_K in first.items())
     if not phrases.tables:
         raise ValueError(f"word_list: {path} has no entry; it needs one a line")
     return phrases
@@ -109,7 +110,7 @@ def _texts(path: str, field: str) -> Iterator[str]:
             yield record.text
 
 
-def _keys(words: Words, n: int) -> np.ndarray:
+def n_gram_keys(words: Words, n: int) -> np.ndarray:
     """A key of the n words from each word on: uint64[W], 0 where the document has fewer left."""
     key_W = np.zeros(len(words.hash_W), np.uint64)
     _hash_n_grams(words.hash_W, words.bounds, n, key_W)

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.engine.step import Manifest
+from pipelines.levels.quality import Quality
 from pipelines.levels.selections import AnnotatedPool
 
 
 @dataclass(frozen=True)
 class Curated:
-    """The annotated pool, and per level what it selects, every document's fate, its tokens, and its own evaluation set; no
-    evaluation where the study has no ladder."""
+    """The annotated pool, and per level what it selects, every document's fate, its tokens, its own evaluation set and its
+    quality; no evaluation where the study has no ladder."""
 
     pool: AnnotatedPool
     selections: Mapping[str, Manifest]
@@ -18,3 +19,4 @@ class Curated:
     levels: Mapping[str, Manifest]
     evaluation: Manifest | None
     own: Mapping[str, Manifest]
+    quality: Quality

@@ -14,6 +14,7 @@ from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
 from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.levels.curated import Curated
+from pipelines.outcomes import quality_table
 from pipelines.outcomes.lineage import provenance
 from pipelines.outcomes.looking import ledger_files
 from pipelines.signals import classifiers
@@ -138,4 +139,5 @@ def _level(study: Study, curated: Curated, name: str, rows: dict[str, int]) -> L
         curated.selections[name].summary["thresholds"],
         f"{blend.kind}{to}: {parts}",
         "The copies that this control adds are counted above and are not among the rows." if declared.duplicate else "",
+        list(quality_table.rows(curated.quality.levels[name].summary)),
     )

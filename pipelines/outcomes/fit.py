@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import polars as pl
 import pyarrow as pa
 
+from curation.quality import axes
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import Workdir
+from pipelines.levels.quality import TABLE
 from pipelines.runs.observations import FILE
 from pipelines.study.study import Study, StudyError
-from scaling_fit import Settings, analyse, summary
+from scaling_fit import Axes, Settings, analyse, summary
 from scaling_fit.encoding import encode
 
 
@@ -32,26 +35,41 @@ def settings(study: Study) -> Settings:
     )
 
 
-def fit(context: Context, study: Study, observations: Manifest, noise: Manifest | None) -> Manifest:
+def fit(context: Context, study: Study, observations: Manifest, noise: Manifest | None, quality: Manifest) -> Manifest:
     """`fit.json` (see docs/fitting.md) and `summary.txt`; the manifest's summary has the verdict. `noise`: the repeated runs
-    of `checks.noise`, which say how far trunks scatter where the ladder itself repeats none."""
+    of `checks.noise`, which say how far trunks scatter where the ladder itself repeats none. `quality`: the table of levels."""
     asked = settings(study)
+    chosen = axes.for_law(quality.summary["axes"], study.report.quality.axis)
     unit = (context.workdir, observations.files(FILE)[0], noise.files(".parquet") if noise else [], asked)
+    inputs = {"observations": observations, "quality": quality} | ({"noise": noise} if noise else {})
     step = Step(
-        "fit", {"settings": encode(asked)}, {"observations": observations} | ({"noise": noise} if noise else {}), version=5,
-        compute=analyse_table, units=lambda: [unit], summarize=lambda parts: {"verdict": parts[0]["verdict"]}, unit="fits",
+        "fit", {"settings": encode(asked), "axes": chosen}, inputs, version=5, compute=analyse_table,
+        units=lambda: [(*unit, quality.files(TABLE)[0], chosen)], summarize=lambda parts: {"verdict": parts[0]["verdict"]},
+        unit="fits",
     )  # fmt: skip
     return run_step(context, step)
 
 
-def analyse_table(out: Output, workdir: Workdir, path: str, noise: list[str], asked: Settings) -> dict[str, str]:
+def read_axes(workdir: Workdir, path: str, chosen: list[str]) -> Axes:
+    """The table of quality as the fitter knows it: the axes `chosen`, in their order, and the overlap with evaluation sets."""
+    table = pl.read_csv(workdir.read_bytes(path), infer_schema_length=None)
+    columns = {name: table.select("level", name).drop_nulls().rows() for name in table.columns if name != "level"}
+    numbers = {name: {level: float(value) for level, value in rows} for name, rows in columns.items()}
+    overlap = {name.removeprefix(axes.OVERLAP): of for name, of in numbers.items() if name.startswith(axes.OVERLAP)}
+    return Axes({name: numbers[name] for name in chosen}, overlap)
+
+
+def analyse_table(
+    out: Output, workdir: Workdir, path: str, noise: list[str], asked: Settings, quality: str, chosen: list[str]
+) -> dict[str, str]:
     """Run the analysis. Runs on a worker."""
     try:
         table = workdir.read_table(path)
         # a level always wins on its own distribution, so no law is fitted there; its losses stay in the table
         shared = tuple(name for name in dict.fromkeys(table["eval_set"].to_pylist()) if not name.startswith("own:"))
         repeated = pa.concat_tables([workdir.read_table(one) for one in noise]) if noise else None
-        result = analyse(table, replace(asked, eval_sets=shared), noise=repeated)
+        measured = read_axes(workdir, quality, chosen)
+        result = analyse(table, replace(asked, eval_sets=shared), noise=repeated, quality=measured)
     except ValueError as error:
         raise StudyError(f"fit: {error}") from None
     with out.writing("fit.json") as file:  # levels in the order of the study, not of the alphabet

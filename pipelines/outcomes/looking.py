@@ -108,7 +108,7 @@ def at_threshold(context: Context, study: Study, curated: Curated, name: str, ru
     level = level_of(context, study, curated, name)
     found = thresholds(context, curated.pool, level)
     chosen = [(index, r.reason) for index, r in enumerate(level.rules) if rule in r.reason]
-    if not chosen:
+    if rule and not chosen:
         raise StudyError(
             f"levels.{name}: no rule has {rule!r} in it; its rules: {'; '.join(r.reason for r in level.rules) or 'none'}"
         )

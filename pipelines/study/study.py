@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from curation.quality import axes
 from pipelines.study.curation import ClassifierSection, DuplicatesSection, LevelSection, MixtureSection, PoolSection, Source
 from pipelines.study.section import Name, Section
 from pipelines.study.training import (
@@ -96,6 +97,17 @@ class Study(Section):
             raise ValueError(f"checks.levels: {unknown[0]!r} is not a level (levels: {', '.join(self.levels)})")
         if clash := set(self.classifiers) & set(self.signal_params):
             raise ValueError(f"classifiers: {sorted(clash)[0]!r} is also a signal; rename the classifier")
+        return self
+
+    @model_validator(mode="after")
+    def _axis_is_measured(self) -> "Study":
+        axis = self.report.quality.axis
+        try:
+            axes.check(axis, axes.names(self.classifiers, self.signal_params))
+        except ValueError as error:
+            raise ValueError(f"report.quality.axis: {error}") from None
+        if axis == axes.REFERENCE and all(source.role != "reference" for source in self.sources):
+            raise ValueError(f"report.quality.axis: {axis!r} needs clean text; give a source `role: reference`")
         return self
 
     @property

@@ -153,8 +153,15 @@ class FitSection(Section):
     seed: int = Field(default=0, description="Of the resamples and the simulated tables.")
 
 
+class QualitySection(Section):
+    """The measured quality that the page sets the law against; all axes are there to choose from."""
+
+    axis: str = Field(default="kept", description="The axis that it begins with: see [quality](quality.md).")
+
+
 class ReportSection(Section):
     """What the page shows."""
 
     title: str | None = Field(default=None, description="Title of the page (default: the study's name).")
     samples: bool = Field(default=True, description="Show samples of kept and dropped text (escaped).")
+    quality: QualitySection = QualitySection()

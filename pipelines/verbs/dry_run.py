@@ -29,7 +29,7 @@ def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
         curated = run_study.curate(reading, study, base)
         sets = curated.evaluation.summary if curated.evaluation else {}
         trained = run_study.train_levels(reading, study, curated)
-        run_study.fit_observations(reading, study, trained)
+        run_study.fit_observations(reading, study, curated, trained)
     except StepMissingError as error:
         missing = error.step.name
     ladder = []

@@ -54,7 +54,7 @@ def fit(
         trained = run_study.train_levels(context.only_reading("assay train"), study, curated)
         if check:
             list_faults(observations(context.workdir.read_table(trained.observations.files(".parquet")[0])), as_json)
-        fitted = run_study.fit_observations(context, study, trained)
+        fitted = run_study.fit_observations(context, study, curated, trained)
         files = {name: context.workdir.read_bytes(fitted.files(name)[0]) for name in ("fit.json", "summary.txt")}
         if as_json:
             typer.echo(files["fit.json"].decode())

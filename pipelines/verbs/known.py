@@ -47,7 +47,7 @@ def known(context: Context, study: Study, base: Path, unique_tokens: float | Non
         evaluation_tokens = float(sum(one["tokens"] for name, one in sets.items() if name != "heldout"))
         trained = run_study.train_levels(reading, study, curated)
         begin = _shoulder_end(context, trained.observations.files(".parquet")[0])
-        fit = outcome.verdict(context, run_study.fit_observations(reading, study, trained))
+        fit = outcome.verdict(context, run_study.fit_observations(reading, study, curated, trained))
     except StepMissingError:
         pass
     luck, luck_from = ASSUMED.luck, "assumed; `assay noise` measures it"

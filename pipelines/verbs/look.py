@@ -1,4 +1,4 @@
-"""`assay inspect`, `explain`, `diff`: what curation did, document by document. They only read."""
+"""`assay inspect`, `explain`, `diff`: what curation did, level by level and document by document. They only read."""
 
 from typing import Annotated
 
@@ -16,29 +16,31 @@ LevelName = Annotated[str, typer.Argument(metavar="LEVEL", help="A level of the 
 
 def inspect(
     study_file: StudyFile,
-    level: LevelName,
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="A level of the study (default: the quality of all).")] = "",
     rule: Annotated[str, typer.Option(help="Only rules with this in their text (default: all).")] = "",
     samples: Annotated[int, typer.Option("-n", "--samples", min=1, help="Documents on each side of a threshold.")] = 2,
     as_json: AsJson = False,
     overrides: Set = [],
     workdir: WorkdirOption = "",
 ) -> None:
-    """Show the documents nearest to each rule's threshold.
+    """Show the quality of the levels, or of one, with the documents nearest to each rule's threshold.
 
-    For each rule, some that it drops and some that it keeps.
+    For each rule of the level, some that it drops and some that it keeps. Without a level: every quality axis of all levels.
 
     Example: `assay inspect configs/quickstart.yaml filtered --rule mean_word_length`
     """
     with opened(study_file, overrides, workdir, writes=False) as (context, study, base):
         from pipelines import run_study
-        from pipelines.outcomes import looking
+        from pipelines.outcomes import looking, quality_table
 
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        documents = list(looking.at_threshold(context, study, curated, level, rule, samples))
+        records = {name: made.summary for name, made in curated.quality.levels.items()}
+        documents = list(looking.at_threshold(context, study, curated, level, rule, samples)) if level else []
     if as_json:
-        print_json(documents)
+        print_json(documents if level else records)
         return
     console, last = Console(highlight=False), ""
+    console.print(quality_table.of_level(records[level]) if level else quality_table.of_all(records))
     for row in documents:
         if row["rule"] != last:
             last = row["rule"]

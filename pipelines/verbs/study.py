@@ -53,7 +53,7 @@ def run(
         overview.funnel(context, study, curated, str(study_file))
         trained = run_study.train_levels(context, study, curated)
         outcome.show_losses(context.progress.console, study, outcome.losses(context, study, trained))
-        fitted = run_study.fit_observations(context, study, trained)
+        fitted = run_study.fit_observations(context, study, curated, trained)
         _report(context, study, curated, trained, fitted, study_file, no_samples, as_json)
 
 
@@ -92,7 +92,7 @@ def report(
 
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
         trained = run_study.train_levels(context.only_reading("assay train"), study, curated)
-        fitted = run_study.fit_observations(context.only_reading("assay fit"), study, trained)
+        fitted = run_study.fit_observations(context.only_reading("assay fit"), study, curated, trained)
         _report(context, study, curated, trained, fitted, study_file, no_samples, as_json)
 
 

@@ -74,7 +74,7 @@ def test_contamination_is_the_definition(parts, target):
     n = 3
     known = {tuple(target[k : k + n]) for k in range(len(target) - n + 1)}
     words = phrases.scan(pa.array([" ".join(target)]))
-    table = phrases._phrases([(n, (keys := phrases._keys(words, n))[keys != 0])])
+    table = phrases._phrases([(n, (keys := phrases.n_gram_keys(words, n))[keys != 0])])
     matches_D, covered_D, _ = phrases._match(batch(*[" ".join(part) for part in parts]).words, table)
     for d, part in enumerate(parts):
         places = [k for k in range(len(part) - n + 1) if tuple(part[k : k + n]) in known]

@@ -134,6 +134,15 @@ def test_the_card_has_a_config_per_level(exported):
     assert text.count("The copies that this control adds are counted above and are not among the rows.") == 1
 
 
+def test_the_card_has_the_quality_of_every_level(exported):
+    curated, folder, _, study = exported
+    text = Path(folder, "README.md").read_text(encoding="utf-8")
+    assert text.count("Quality of the stream:") == len(study.levels)
+    for name in study.levels:
+        kept = curated.quality.levels[name].summary["axes"]["kept"]["value"]
+        assert f"| kept | {kept:.4g} |  | share of the pool's tokens |" in text
+
+
 def test_the_card_says_what_the_classifiers_are_worth(exported):
     curated, folder, _, _ = exported
     text = Path(folder, "README.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ def test_facts_are_those_of_the_work_directory(study_folder):
     study = load(study_folder / "study.yaml")
     curated = run_study.curate(context, study, study_folder)
     trained = run_study.train_levels(context, study, curated)
-    fitted = run_study.fit_observations(context, study, trained)
+    fitted = run_study.fit_observations(context, study, curated, trained)
     index = study_folder / "work" / "report" / "index.html"
     assert report(context, study, curated, trained, fitted, "assay run study.yaml", True) == str(index)
     facts = json.loads((index.parent / "report.json").read_text())

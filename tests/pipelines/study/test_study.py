@@ -81,6 +81,9 @@ def test_overrides_are_yaml_values_at_dotted_places(study_file):
         ("sources=[{kind: magic, name: a}]", r"sources\.0: .*magic"),
         ("ladder.tokens=[]", "ladder: it has shapes alone; runs need `shapes` and `tokens`"),
         ("seeds", "write it as section.key=value"),
+        ("report.quality.axis=zst", r"report\.quality\.axis: 'zst' is no quality axis of this study; the closest are zstd"),
+        ("report.quality.axis=overlap:heldout", "is no quality axis of this study"),
+        ("report.quality.axis=reference_bits", "needs clean text; give a source `role: reference`"),
     ],
 )
 def test_mistakes_name_the_place_and_the_value(study_file, override, message):

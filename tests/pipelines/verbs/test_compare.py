@@ -13,7 +13,7 @@ from pipelines.verbs.compare import compare
 from scaling_fit import Result, Settings
 from scaling_fit.encoding import encode
 
-FIT = encode(Result(Settings("raw", "heldout"), ("raw",), (), (), (), {}))
+FIT = encode(Result(Settings("raw", "heldout"), ("raw",), (), (), (), {}, None))
 LEVEL = {"name": "raw", "kind": "level", "extends": None, "declaration": {}, "unique_tokens": 100, "documents": 7, "bytes": 900}
 
 

@@ -61,6 +61,20 @@ def test_inspect_shows_the_documents_nearest_to_a_threshold(curated):
     assert [row["margin"] for row in found] == sorted(row["margin"] for row in found)
 
 
+def test_inspect_shows_the_quality_of_one_level_and_of_all(curated):
+    folder, workdir, made = curated
+    records = answer(folder, "inspect")
+    assert records == {name: record.summary for name, record in made.quality.levels.items()}
+    assert records["top"] == workdir.read_json(f"{made.levels['top'].step.path}/quality.json")
+    for words, lines in (
+        (("raw",), ["Quality of raw", "duplicates.near"]),
+        ((), ["Quality of the levels", "quality.score.p50"]),
+    ):
+        shown = runner.invoke(app, ["inspect", str(folder / "study.yaml"), *words, "-w", str(folder / "work")]).stdout
+        assert all(line in shown for line in lines)
+        assert f"{records['raw']['axes']['kept']['value']:.4g}" in shown
+
+
 def test_diff_adds_up_to_the_pool(curated):
     folder, _, made = curated
     rows = answer(folder, "diff", "raw", "top")
@@ -91,6 +105,8 @@ def test_looking_writes_nothing(curated):
     work = folder / "work"
     (work / "observations.parquet").write_bytes(b"another study's")
     (work / made.levels["top"].step.path / "dataset.json").write_bytes(b"kept by hand")
+    (work / made.levels["top"].step.path / "quality.json").write_bytes(b"kept by hand")
+    (work / "quality.csv").write_bytes(b"another study's")
 
     def state() -> dict[str, tuple[int, bytes]]:
         return {str(p): (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(work.rglob("*")) if p.is_file()}
@@ -98,6 +114,7 @@ def test_looking_writes_nothing(curated):
     before = state()
     answer(folder, "explain", "0")
     answer(folder, "inspect", "clean", "--rule", "n_words", "-n", "1")
+    answer(folder, "inspect")
     answer(folder, "diff", "raw", "top")
     assert answer(folder, "run", "--dry-run")["to_be_made_from"]
     assert state() == before
