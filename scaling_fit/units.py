@@ -72,7 +72,8 @@ def _check_flops(table: Observations, add: Add) -> None:
 
 def _check_direction(table: Observations, add: Add) -> None:
     fresh = table.where(~table.repeated & (table.loss > 1))  # what rises below 1 is an accuracy
-    _, group_N = np.unique([f"{a}\0{b}" for a, b in zip(fresh.level, fresh.eval_set, strict=True)], return_inverse=True)
+    codes = [np.unique(labels.astype(str), return_inverse=True)[1] for labels in (fresh.level, fresh.eval_set)]
+    _, group_N = np.unique(np.stack(codes), axis=1, return_inverse=True)
     order = np.lexsort((fresh.D, fresh.N, group_N))
     group, N, D, loss = (values[order] for values in (group_N, fresh.N, fresh.D, fresh.loss))
     step = (np.diff(group) == 0) & (np.diff(N) == 0) & (np.diff(D) > 0)

@@ -47,16 +47,6 @@ class Bands:
         return list(zip(s.tolist(), self.probability(s).tolist(), strict=True))
 
 
-def optimal_bands(threshold: float, num_perm: int, false_positive_weight: float = 0.5) -> Bands:
-    """datasketch's parameters for a threshold: least weighted area of false positives below it and false negatives above it."""
-    from datasketch.lsh import _optimal_param
-
-    if not 0 < threshold < 1:
-        raise ValueError(f"threshold {threshold:g} is outside (0, 1); give the Jaccard similarity of a duplicate, such as 0.7")
-    bands, rows = _optimal_param(threshold, num_perm, false_positive_weight, 1 - false_positive_weight)
-    return Bands(bands, rows)
-
-
 def band_keys(signature_DP: np.ndarray, bands: Bands, scope_D: np.ndarray) -> np.ndarray:
     """uint64[D, B]: the key of every band; documents meet only where `scope_D` (uint64, a hash of their source, say) agrees.
 

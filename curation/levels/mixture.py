@@ -25,13 +25,12 @@ class Mixture:
     `pinned`: the shares of the level that the study names (its first one, by default), for every level the same.
     `natural`: the shares of what the level kept. `explicit`: `shares` by domain, in any unit; domains that are not named get
     nothing. `temperature`: natural shares to the power ``1 / temperature``, made to sum to one.
-    `max_tokens` caps the stream. `max_epochs` says how often a domain may be gone through, 1 where it is not named.
+    `max_epochs` says how often a domain may be gone through, 1 where it is not named.
     """
 
     kind: Literal["pinned", "natural", "explicit", "temperature"] = "pinned"
     shares: Mapping[str, float] = field(default_factory=dict)
     temperature: float = 1.0
-    max_tokens: int | None = None
     max_epochs: Mapping[str, float] = field(default_factory=dict)
     min_share: float = 0.001
 
@@ -69,7 +68,7 @@ def budget(level: str, mixture: Mixture, available: Mapping[str, int], pinned: M
     level : its name, for errors.
     available : tokens that the level kept, by domain.
     pinned : tokens of the level whose shares are pinned, by domain; read by `pinned` mixtures only.
-    wanted : the fewest tokens that will do (the level's longest run), before `max_tokens`.
+    wanted : the fewest tokens that will do (the level's longest run).
 
     Raises `ValueError` naming the domain and the tokens missing where nothing, or less than `wanted`, can be made.
     """
@@ -89,8 +88,6 @@ def budget(level: str, mixture: Mixture, available: Mapping[str, int], pinned: M
     limits = {name: stock.get(name, 0) * epochs[name] / shares[name] for name in shares}
     scarce = min(limits, key=limits.__getitem__)
     length = limits[scarce]
-    if mixture.max_tokens is not None:
-        length = min(length, Fraction(mixture.max_tokens))
     if length < max(wanted, 1):
         need = max(wanted, 1)
         short = ", ".join(
@@ -98,11 +95,9 @@ def budget(level: str, mixture: Mixture, available: Mapping[str, int], pinned: M
             for name in shares
             if limits[name] < need
         )
-        cap = f"max_tokens is {mixture.max_tokens:,}; " if not short else ""
         raise ValueError(
-            f"level {level!r} cannot fill {need:,} tokens at its {mixture.kind} mixture: {cap}"
-            + (f"short of {short}; " if short else "")
-            + "shorten the runs, loosen the level, give the domain max_epochs, or choose another mixture"
+            f"level {level!r} cannot fill {need:,} tokens at its {mixture.kind} mixture: short of {short}; "
+            "shorten the runs, loosen the level, give the domain max_epochs, or choose another mixture"
         )
     return Budget(length, {name: stock.get(name, 0) for name in shares}, shares, dict(sorted(group.items())), scarce)
 

@@ -151,14 +151,3 @@ def upstream(manifests: Iterable[Manifest]) -> Iterator[Manifest]:
 
     for manifest in manifests:
         yield from visit(manifest)
-
-
-def downstream(manifest: Manifest, results: Iterable[Manifest]) -> list[Manifest]:
-    """What was made from `manifest`, directly or not, among `results` and all that they were made from."""
-    reached = {manifest.step.path}
-    dependents = []
-    for made in upstream(results):
-        if any(source.step.path in reached for source in made.step.inputs.values()):
-            reached.add(made.step.path)
-            dependents.append(made)
-    return dependents

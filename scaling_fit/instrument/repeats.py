@@ -11,7 +11,7 @@ import numpy as np
 
 from scaling_fit.law.groups import trunks
 from scaling_fit.law.noise import RATIOS, reml
-from scaling_fit.observations import Observations, observations
+from scaling_fit.observations import observations
 
 Array = np.ndarray
 
@@ -39,12 +39,13 @@ def measure(table: object, eval_set: str | None = None) -> Repeats:
         raise ValueError(f"evaluation set {name!r} is not in the noise table; it has {', '.join(data.eval_sets)}")
     rows = data.where(data.eval_set == name)
     rows = rows.where(np.argsort(rows.trunk.astype(str), kind="stable"))
-    laid, cells_N = trunks(rows.trunk, rows.level, 0.0), _cells(rows)
-    n, K, C = len(rows), len(set(cells_N.tolist())), len(laid.starts_C)
-    shapes = len({cell.rsplit("\t", 1)[0] for cell in cells_N.tolist()})
+    laid = trunks(rows.trunk, rows.level, 0.0)
+    cells = {cell: k for k, cell in enumerate(dict.fromkeys(zip(rows.level, rows.shape, rows.D, strict=True)))}
+    n, K, C = len(rows), len(cells), len(laid.starts_C)
+    shapes = len({(level, shape) for level, shape, _ in cells})
     if n == K:
         raise ValueError("no cell (level, shape, tokens) has two seeds; train at least two seeds of one cell")
-    dummies_NK = (cells_N[:, None] == np.unique(cells_N)[None]).astype(float)
+    dummies_NK = np.eye(K)[[cells[cell] for cell in zip(rows.level, rows.shape, rows.D, strict=True)]]
     y_N = np.log(rows.loss)
     branched = n > C
     fits = reml(y_N, dummies_NK, laid, RATIOS if branched else RATIOS[:1])
@@ -60,7 +61,3 @@ def trunk_noise(table: object) -> dict[str, tuple[float, float]]:
     data = observations(table)
     found = {name: measure(data, name) for name in data.eval_sets}
     return {name: (one.trunk, one.trunk_df) for name, one in found.items()}
-
-
-def _cells(rows: Observations) -> Array:
-    return np.array([f"{a}\t{b}\t{d:g}" for a, b, d in zip(rows.level, rows.shape, rows.D, strict=True)])

@@ -14,7 +14,7 @@ import numpy as np
 
 from scaling_fit.law.laws import Law
 from scaling_fit.law.objectives import LEAST_SQUARES, Objective
-from scaling_fit.law.search import Search, distinct, minimise, search
+from scaling_fit.law.search import Search, distinct, minimise, search, start
 from scaling_fit.law.solve import Block, Problem, Trunks
 from scaling_fit.observations import Observations
 
@@ -58,30 +58,28 @@ class Grouped(Generic[G]):
         return self.law.natural(self.phi(theta_RP, group), self.pivot)
 
     def start(self, objective: Objective = LEAST_SQUARES) -> Array:
-        """Theta from each group's own global search, projected on the sharing pattern, shape [P]."""
-        phi_GQ = []
-        for block in self.problem.blocks:
-            loss_N = self.problem.loss_N[block.rows]
-            phi_GQ.append(search(block.design, loss_N, objective, polish=4).phi_MP[0])
-        M_GQP = np.concatenate([block.M_QP for block in self.problem.blocks])
-        return np.linalg.lstsq(M_GQP, np.concatenate(phi_GQ), rcond=None)[0]
+        """Theta from each group's own start, projected on the sharing pattern, shape [P]."""
+        return self._projected(
+            [start(block.design, self.problem.loss_N[block.rows], objective) for block in self.problem.blocks]
+        )
 
     def search(self, objective: Objective) -> Search:
-        """Distinct minima under any objective. One group: its whole exponent map. Several: from every group's own minimum,
+        """Distinct minima under any objective. One group: its whole exponent map. Several: from every group's own start,
         from one law for all, and from both jittered."""
         blocks = self.problem.blocks
         if len(blocks) == 1:
             return search(blocks[0].design, self.problem.loss_N, objective)
-        M_GQP = np.concatenate([block.M_QP for block in blocks])
-        starts = [self.start()]
-        for block in blocks:
-            phi_P = search(block.design, self.problem.loss_N[block.rows], polish=3).phi_MP[0]
-            starts.append(np.linalg.lstsq(M_GQP, np.tile(phi_P, len(blocks)), rcond=None)[0])
-        start_RP = np.array(starts)
+        phi_GQ = [start(block.design, self.problem.loss_N[block.rows]) for block in blocks]
+        start_RP = np.array([self._projected(phi_GQ), *(self._projected([phi_Q] * len(blocks)) for phi_Q in phi_GQ)])
         jitter_RP = 0.15 * np.random.default_rng(0).standard_normal((3 * len(start_RP), start_RP.shape[1]))
         start_RP = np.concatenate([start_RP, np.repeat(start_RP, 3, 0) + jitter_RP])
         theta_RP, value_R = minimise(self.problem, start_RP, objective)
         return distinct(self.problem, theta_RP, value_R, 0)
+
+    def _projected(self, phi_GQ: Sequence[Array]) -> Array:
+        """Theta nearest to laws given group by group, shape [P]."""
+        M_GP = np.concatenate([block.M_QP for block in self.problem.blocks])
+        return np.linalg.lstsq(M_GP, np.concatenate(phi_GQ), rcond=None)[0]
 
 
 def grouped(

@@ -24,10 +24,12 @@ DIGITS = 1e-6  # losses are not reported to more
 
 @dataclass(frozen=True)
 class Robust:
-    """`log_loss_N`: the pseudo-observations; `wild_N`: which rows lie more than `WILD` robust standard deviations off."""
+    """`log_loss_N`: the pseudo-observations; `wild_N`: which rows lie more than `WILD` robust standard deviations off;
+    `theta_P`: the fit that they were made around."""
 
     log_loss_N: Array
     wild_N: Array
+    theta_P: Array
 
 
 def pseudo_observations(problem: Problem, start_P: Array, delta: float | None = None, rounds: int = 30) -> Robust:
@@ -40,7 +42,7 @@ def pseudo_observations(problem: Problem, start_P: Array, delta: float | None = 
     left_N = 1.0 - (U_NK[:, s_K > 1e-6 * s_K[0]] ** 2).sum(1)  # one minus leverage
     judged_N = left_N > LEAST_LEFT
     if judged_N.sum() < FEWEST:
-        return Robust(y_N, np.zeros(len(y_N), bool))
+        return Robust(y_N, np.zeros(len(y_N), bool), theta_RP[0])
     residual_N, scale, width = y_N - problem.predict(theta_RP)[0], 0.0, 0.0
     for _ in range(rounds):
         before = scale
@@ -52,5 +54,5 @@ def pseudo_observations(problem: Problem, start_P: Array, delta: float | None = 
             break
     inside_N, wild_N = np.abs(residual_N) <= width, np.abs(residual_N) > WILD * scale
     if inside_N.all():
-        return Robust(y_N, wild_N)
-    return Robust(y_N - residual_N + np.clip(residual_N, -width, width) / inside_N.mean(), wild_N)
+        return Robust(y_N, wild_N, theta_RP[0])
+    return Robust(y_N - residual_N + np.clip(residual_N, -width, width) / inside_N.mean(), wild_N, theta_RP[0])

@@ -1,8 +1,8 @@
 """Where minima are: variable projection over a dense map of a law's exponents.
 
 For fixed exponents every law here is linear in its positive coefficients, so its best fit in relative loss is a small
-non-negative least squares (solved by enumerating active sets, at most 2^4). The map's local minima are the starts to
-polish; how many distinct ones survive is the certificate that the best is global.
+non-negative least squares (solved by enumerating active sets, at most 2^4), or least absolute errors. The map's local minima
+are the starts to polish; how many distinct ones survive is the certificate that the best is global.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,9 @@ from scaling_fit.law.solve import Block, Problem, solve
 Array = np.ndarray
 MAX_MAP = 12000  # points of the exponent map; finer grids are thinned to this
 MAP_ROWS = 10_000  # rows that the map is made on: minima found on a random part are polished on all
+START_ROWS = 1_000  # of which a start is made
+REWEIGHTED, NARROW = 6, 1e-3  # rounds of least absolute errors, and the relative error below which they count as squares
+ABSOLUTE = 8  # valleys of the map of absolute errors that a search starts from beside those of squares
 LEAST_SHARE = 1e-3  # a coefficient the map puts at zero starts at this share of the loss, where it still has a gradient
 
 
@@ -46,10 +49,13 @@ class Search:
         return Certificate(self.map_points, self.starts, len(self.objective_M), gap, float(self.objective_M[0]))
 
 
-def exponent_map(law: Law, design: Design, loss_N: Array, weight_N: Array | None = None) -> tuple[Array, Array, list[int]]:
-    """Best solver coordinates [G, P] and their relative squared error [G] at every point of the exponent grid.
+def exponent_map(
+    law: Law, design: Design, loss_N: Array, weight_N: Array | None = None, absolute: bool = False
+) -> tuple[Array, Array, list[int]]:
+    """Best solver coordinates [G, P] and their relative error [G] at every point of the exponent grid.
 
-    The grid's shape comes third. Cost is sum w (predicted/observed - 1)^2, at a law's temperature where it has one.
+    The grid's shape comes third. Cost is sum w (predicted/observed - 1)^2, at a law's temperature where it has one; if
+    `absolute`, the sum of absolute values, which a few wild runs do not bend.
     """
     steps = [p.grid[2] for p in law.exponents]
     while np.prod(steps) > MAX_MAP:
@@ -72,33 +78,73 @@ def exponent_map(law: Law, design: Design, loss_N: Array, weight_N: Array | None
         z -= np.log(loss_N)
         if tau is not None:
             z /= tau[:, None, None]
-        columns = np.exp(np.clip(z, -700, 300)) * np.sqrt(weight_N)
-        share, cost = _non_negative(columns, np.sqrt(weight_N))
+        columns = np.exp(np.clip(z, -700, 300))
+        share, cost = (_least_absolute if absolute else _least_squares)(columns, weight_N)
         log_share = np.log(np.maximum(share, LEAST_SHARE / np.maximum(columns.mean(-1), 1e-300)))
         phi_GP[part, :n_coefficients] = log_share if tau is None else log_share * tau[:, None]
-        cost_G[part] = cost if tau is None else cost * tau**2
+        cost_G[part] = cost if tau is None else cost * (tau if absolute else tau**2)
     return phi_GP, cost_G, steps
 
 
-def _non_negative(columns_GTN: Array, target_N: Array) -> tuple[Array, Array]:
-    """min |c . columns - target|^2 over c >= 0 for every G, by trying each active set. Coefficients [G, T], cost [G]."""
+def _least_squares(columns_GTN: Array, weight_N: Array) -> tuple[Array, Array]:
+    """min sum w (c . columns - 1)^2 over c >= 0 for every G. Coefficients [G, T], cost [G]. Weights [N] or [G, N]."""
+    root = np.sqrt(weight_N)
+    return _non_negative(columns_GTN * (root if root.ndim == 1 else root[:, None]), root)
+
+
+def _least_absolute(columns_GTN: Array, weight_N: Array) -> tuple[Array, Array]:
+    """min sum w |c . columns - 1| over c >= 0, by least squares reweighted with the last residuals."""
+    weight_GN = weight_N
+    for _ in range(REWEIGHTED):
+        share_GT, _ = _least_squares(columns_GTN, weight_GN)
+        size_GN = np.abs((share_GT[:, None] @ columns_GTN)[:, 0] - 1.0)
+        weight_GN = weight_N / np.maximum(size_GN, NARROW)
+    return share_GT, (weight_N * size_GN).sum(-1)
+
+
+def _non_negative(columns_GTN: Array, target: Array) -> tuple[Array, Array]:
+    """min |c . columns - target|^2 over c >= 0 for every G, by trying each active set. Coefficients [G, T], cost [G]; the
+    target is [N] or [G, N]."""
     G, T, _ = columns_GTN.shape
     scale_GT = np.sqrt((columns_GTN**2).sum(-1)) + 1e-300
     unit_GTN = columns_GTN / scale_GT[..., None]
     gram_GTT = unit_GTN @ unit_GTN.transpose(0, 2, 1)
-    rhs_GT = unit_GTN @ target_N
-    best_G, best_GT = np.full(G, float(target_N @ target_N)), np.zeros((G, T))
+    rhs_GT = (unit_GTN @ target[..., None])[..., 0]
+    square = (target**2).sum(-1)
+    best_G, best_GT = np.full(G, square), np.zeros((G, T))
     for count in range(1, T + 1):
         for subset in combinations(range(T), count):
             index = np.array(subset)
             gram = gram_GTT[:, index[:, None], index] + 1e-12 * np.eye(count)
             c = np.linalg.solve(gram, rhs_GT[:, index, None])[:, :, 0]
-            cost = target_N @ target_N - 2 * (c * rhs_GT[:, index]).sum(-1) + np.einsum("gi,gij,gj->g", c, gram, c)
+            cost = square - 2 * (c * rhs_GT[:, index]).sum(-1) + np.einsum("gi,gij,gj->g", c, gram, c)
             win = (c >= 0).all(-1) & (cost < best_G)
             best_G[win] = cost[win]
             best_GT[win] = 0.0
             best_GT[np.ix_(win, index)] = c[win]
     return best_GT / scale_GT, np.maximum(best_G, 0.0)
+
+
+def _valleys(cost_G: Array, steps: list[int]) -> Array:
+    """The local minima of a map, lowest first, as indices into it."""
+    cube = cost_G.reshape(steps)
+    lowest = np.ones(steps, bool)
+    padded = np.pad(cube, 1, constant_values=np.inf)
+    for shift in product((0, 1, 2), repeat=len(steps)):
+        lowest &= cube <= padded[tuple(slice(s, s + n) for s, n in zip(shift, steps, strict=True))]
+    minima = np.flatnonzero(lowest.ravel())
+    return minima[np.argsort(cost_G[minima], kind="stable")]
+
+
+def start(design: Design, loss_N: Array, objective: Objective = LEAST_SQUARES) -> Array:
+    """Solver coordinates [P] to start from: the better of the map's two lowest valleys, polished a little. For an objective
+    with a corner the map is of absolute errors, so that a wild run leads nobody away."""
+    rows = np.sort(np.random.default_rng(0).permutation(len(loss_N))[:START_ROWS])
+    design, loss_N = design.take(rows), loss_N[rows]
+    phi_GP, cost_G, steps = exponent_map(design.law, design, loss_N, absolute=objective.exact_curvature)
+    valleys = phi_GP[_valleys(cost_G, steps)[:2]]
+    theta_RP, value_R = minimise(_alone(design, loss_N), valleys, objective, tolerance=1e-8, max_iterations=50)
+    return theta_RP[np.argmin(value_R)]
 
 
 def search(
@@ -108,27 +154,20 @@ def search(
 
     polish: how many of the map's lowest local minima (and, if fewer, of its lowest points) are refined.
     """
+    weight_RN = None if weight_N is None else weight_N[None]
     if len(loss_N) > MAP_ROWS:
         rows = np.sort(np.random.default_rng(0).choice(len(loss_N), MAP_ROWS, replace=False))
         part = search(design.take(rows), loss_N[rows], objective, None if weight_N is None else weight_N[rows], polish)
-        problem, weight_RN = _alone(design, loss_N), None if weight_N is None else weight_N[None]
+        problem = _alone(design, loss_N)
         theta, value = minimise(problem, part.phi_MP, objective, weight_RN=weight_RN)
         return distinct(problem, theta, value, part.map_points)
     phi_GP, cost_G, steps = exponent_map(design.law, design, loss_N, weight_N)
-    cube = cost_G.reshape(steps)
-    lowest = np.ones(steps, bool)
-    padded = np.pad(cube, 1, constant_values=np.inf)
-    for shift in product((0, 1, 2), repeat=len(steps)):
-        lowest &= cube <= padded[tuple(slice(s, s + n) for s, n in zip(shift, steps, strict=True))]
-    minima = np.flatnonzero(lowest.ravel())
-    order = np.argsort(cost_G, kind="stable")
-    picks = np.unique(np.concatenate([minima[np.argsort(cost_G[minima], kind="stable")][:polish], order[:8:2]]))
-    problem = _alone(design, loss_N)
-    weight_RN = None if weight_N is None else weight_N[None]
-    start_RP = solve(problem, phi_GP[picks], LEAST_SQUARES, weight_RN=weight_RN, tolerance=1e-10).theta_RP
-    if objective.exact_curvature and objective is not LAD:  # one wild run pulls least squares away from every good start
-        absolute_RP, _ = minimise(problem, start_RP[:4], LAD, weight_RN=weight_RN, tolerance=1e-8)
-        start_RP = np.concatenate([start_RP, absolute_RP, phi_GP[picks]])
+    picks = np.unique(np.concatenate([_valleys(cost_G, steps)[:polish], np.argsort(cost_G, kind="stable")[:8:2]]))
+    problem, start_RP = _alone(design, loss_N), phi_GP[picks]
+    if objective.exact_curvature:  # one wild run pulls least squares away from every good start
+        start_RP = solve(problem, start_RP, LEAST_SQUARES, weight_RN=weight_RN, tolerance=1e-10).theta_RP
+        phi_GP, cost_G, steps = exponent_map(design.law, design, loss_N, weight_N, absolute=True)
+        start_RP = np.concatenate([start_RP, phi_GP[_valleys(cost_G, steps)[:ABSOLUTE]]])
     theta, value = minimise(problem, start_RP, objective, weight_RN=weight_RN)
     return distinct(problem, theta, value, len(cost_G))
 

@@ -49,9 +49,6 @@ class Trunks:
         pull_C = (1.0 - 1.0 / np.sqrt(1.0 + self.sizes_C * self.ratio)) / self.sizes_C
         return z - (np.add.reduceat(z, self.starts_C, axis=-1) * pull_C)[..., self.index_N]
 
-    def log_determinant(self) -> float:
-        return float(np.log1p(self.sizes_C * self.ratio).sum())
-
 
 @dataclass(frozen=True)
 class Problem:

@@ -166,16 +166,19 @@ def compare(
             "to judge by; add token counts or shapes"
         )
     delta, wild = half_width(objective), table.row[:0]
-    if delta is not None:
+    if delta is None:
+        start_P = laid.start()
+    else:
         robust = pseudo_observations(laid.problem, laid.start(huber(1e-3)), delta or None)
         wild, loss_N = np.sort(table.row[laid.rows[robust.wild_N]]), table.loss.copy()
         loss_N[laid.rows] = np.exp(robust.log_loss_N)
         table = replace(table, loss=loss_N)
-        laid, by_shape, why = lay_out(table, baseline, pivot=laid.pivot, law=law)
+        laid, _, _ = lay_out(table, baseline, pivot=laid.pivot, law=law)
+        start_P = robust.theta_P
     ordered = table.where(laid.rows)
-    start = solve(laid.problem, laid.start()[None], tolerance=1e-12)
+    start = solve(laid.problem, start_P[None], tolerance=1e-12)
     noise, theta_P = estimate_noise(laid.problem, start.theta_RP[0], cells(ordered), len(table.levels), by_shape, trunk_noise)
-    laid, by_shape, _ = lay_out(table, baseline, noise.ratio, laid.pivot, law)
+    laid, _, _ = lay_out(table, baseline, noise.ratio, laid.pivot, law)
     fit = solve(laid.problem, theta_P[None], tolerance=1e-13)
     theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])
     rng = np.random.default_rng(seed)

@@ -90,9 +90,8 @@ def sensitivity(whole: Comparison, absolute: bool = True) -> dict[str, tuple[Sen
     `absolute` adds least absolute deviations, the slowest by far; the free-scale likelihood has the same parameters."""
     problem = replace(whole.grouped.problem, trunks=None)
     out: dict[str, tuple[Sensitivity, ...]] = dict.fromkeys(whole.levels, ())
-    start_P = whole.grouped.start()  # not the fit: a floor that it left at zero has no gradient to leave by
     for objective in (o for o in SENSITIVITY if not o.free_scale and (absolute or o is not LAD)):
-        theta_RP, _ = minimise(problem, start_P[None], objective, tolerance=1e-10, max_iterations=40)
+        theta_RP, _ = minimise(problem, whole.theta_P[None], objective, tolerance=1e-10, max_iterations=40)
         for level in whole.levels:
             values = {name: finite(float(v[0])) for name, v in whole.parameters(level, theta_RP).items()}
             out[level] = (*out[level], Sensitivity(objective.describe(), values))

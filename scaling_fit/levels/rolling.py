@@ -25,8 +25,6 @@ LEAST = 1e-6  # of log loss: no run is reported more finely
 ORIGINS = 12
 MOST_RUNS = 2000  # of a level that are rolled over; a larger table is thinned evenly along its compute
 LOOSE = 2.0  # prior standard deviation of every solver coordinate: keeps the error of a vanished term finite
-KAPPA = LAWS["cross"].exponents[-1]
-SLOPE = LAWS["cross"].terms[-1]
 
 
 @dataclass(frozen=True)

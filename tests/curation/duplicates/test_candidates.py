@@ -1,10 +1,9 @@
 """Candidates: keys, partitions, stars, and the S-curve against planted similarities."""
 
-import datasketch
 import numpy as np
 import pytest
 
-from curation.duplicates.candidates import EXACT, Bands, band_keys, exact_keys, optimal_bands, partition_cuts, star_edges
+from curation.duplicates.candidates import EXACT, Bands, band_keys, exact_keys, partition_cuts, star_edges
 from curation.duplicates.clusters import components
 from curation.signals.signatures import EMPTY, _signatures, permutations
 
@@ -34,14 +33,6 @@ def test_match_probability_follows_the_s_curve(jaccard):
     rate = (keys[0] == keys[1]).any(axis=1).mean()
     promised = float(bands.probability(common / union))
     assert abs(rate - promised) <= 3 * np.sqrt(promised * (1 - promised) / pairs) + 1e-12
-
-
-def test_optimal_bands_are_datasketch_s():
-    for threshold, num_perm in ((0.7, 112), (0.8, 128), (0.5, 64)):
-        lsh = datasketch.MinHashLSH(threshold=threshold, num_perm=num_perm)
-        assert optimal_bands(threshold, num_perm) == Bands(lsh.b, lsh.r)
-    with pytest.raises(ValueError, match=r"threshold 1 is outside"):
-        optimal_bands(1.0, 128)
 
 
 def test_keys_agree_exactly_where_bands_do():

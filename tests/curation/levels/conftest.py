@@ -1,7 +1,8 @@
 """A made-up pool of documents with signals, and the whole of the levels step run in this process over any shards."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -99,14 +100,16 @@ def run_level(
     pinned: dict[str, int] | None = None,
     n_partitions: int = 1,
     cut: layout.Cut | None = None,
+    length: int | None = None,
 ) -> Outcome:
-    """One level from frames to stream, as `curation.levels` says that a shell should run it."""
+    """One level from frames to stream, as `curation.levels` says that a shell should run it; of `length` tokens, if given."""
     clusters = heldout.union([heldout.reference_clusters(s, HELDOUT) for s in shards])
     thresholds = find_thresholds(level, shards, clusters)
     ledgers = [select.select(level, s, thresholds, heldout.withheld(s, HELDOUT, clusters)) for s in shards]
     kept = [s.filter(rows["keep"]) for s, rows in zip(shards, ledgers, strict=True)]
     available = dict(pl.concat(kept).group_by("domain").agg(pl.col("n_tokens").cast(pl.Int64).sum()).sort("domain").iter_rows())
     amount = budget(level.name, mixture or Mixture("natural"), available, pinned or available)
+    amount = replace(amount, length=Fraction(length)) if length else amount
     laid, stream = lay_out(shards, kept, amount, cut or layout.Cut(9, 64), n_partitions)
     final = [ledger.settle_mixture(rows, k, part, amount) for rows, k, part in zip(ledgers, kept, laid, strict=True)]
     funnel = ledger.merge([ledger.funnel(rows, s, amount) for rows, s in zip(final, shards, strict=True)])

@@ -1,5 +1,8 @@
 """Controls: a random part of the right size, copies in the right number, families without one rule."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import polars as pl
 import pytest
@@ -45,7 +48,7 @@ def test_a_stream_with_copies_adds_up(make_pool, run_level, tokens_of):
     available = {
         domain: plain.available[domain] + int(added.filter(domain=domain)["n_tokens"].sum()) for domain in plain.available
     }
-    amount, cut = budget("x", Mixture("natural", max_tokens=20_000), available, {}), Cut(1, 32)
+    amount, cut = replace(budget("x", Mixture("natural"), available, {}), length=Fraction(20_000)), Cut(1, 32)
     state = layout.boundary_search(amount, 1)
     while not state.done:
         state = search.narrow(state, search.merge([layout.measure(state, rows, amount, cut) for rows in (kept, added)]))

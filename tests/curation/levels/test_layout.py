@@ -71,7 +71,7 @@ def test_a_shorter_stream_is_a_prefix_of_a_longer_one(make_pool, run_level):
     frame = make_pool(2000, 5)
     level = build("dedup", frame)
     longer = run_level(level, [frame]).stream
-    shorter = run_level(level, [frame], Mixture("natural", max_tokens=20_000)).stream
+    shorter = run_level(level, [frame], length=20_000).stream
     assert 20_000 <= lengths(shorter).sum() < 20_000 + 3 * 64
     assert shorter.equals(longer[: len(shorter)])
 

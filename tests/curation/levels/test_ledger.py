@@ -1,5 +1,7 @@
 """The funnel adds up in documents, bytes and tokens, and a funnel that does not is refused."""
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -46,7 +48,7 @@ def test_everything_is_kept_or_has_a_reason(make_pool, run_level, seed, piece_to
 def test_a_document_cut_off_at_the_budget_stays_and_its_rest_is_counted(make_pool, run_level):
     frame = make_pool(300, 3)
     level = build_level("raw", STUDY, frame.columns, {})
-    outcome = run_level(level, [frame], Mixture("natural", max_tokens=2000), cut=Cut(1, 8))
+    outcome = run_level(level, [frame], cut=Cut(1, 8), length=2000)
     cut_off = outcome.ledger.join(frame, on="doc_id").filter(pl.col("keep") & (pl.col("tokens") < pl.col("n_tokens")))
     assert len(cut_off)
     over = outcome.funnel.filter(pl.col("reason").str.starts_with("mixture: "))
@@ -85,7 +87,8 @@ def test_what_edits_take_has_a_row_of_its_own(make_pool, lay_out, run_level):
         .cast(pl.UInt32),
     ).filter(pl.col("n_tokens") > 0)
     available = dict(edited.group_by("domain").agg(pl.col("n_tokens").cast(pl.Int64).sum()).iter_rows())
-    amount = budget("raw", Mixture("natural", max_tokens=sum(available.values()) // 2), available, {})
+    amount = budget("raw", Mixture("natural"), available, {})
+    amount = replace(amount, length=amount.length / 2)
     (laid,), stream = lay_out([frame], [edited], amount, Cut(1, 16), 2)
     before = plain.ledger.select("doc_id", "keep", "reason", "value", "failed", "values")
     final = settle_mixture(before, edited, laid, amount)

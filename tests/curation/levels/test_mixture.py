@@ -51,9 +51,8 @@ def test_temperature_evens_out():
     assert evened.tokens == {"web": 300, "code": 100}
 
 
-def test_a_cap_and_epochs():
+def test_epochs():
     available = {"web": 900, "code": 100}
-    assert budget("x", Mixture("natural", max_tokens=500), available, {}).tokens == {"web": 450, "code": 50}
     half = Mixture("explicit", shares={"web": 0.5, "code": 0.5}, max_epochs={"code": 3})
     assert budget("x", half, available, {}).tokens == {"web": 300, "code": 300}
 
@@ -82,7 +81,6 @@ def test_a_domain_that_the_pinned_level_lacks_gets_nothing():
         ),
         (Mixture(), {"web": 9, "code": 2}, "short of code by 3 tokens .*, web by 36 tokens"),
         (Mixture("explicit", shares={"wbe": 1}), {"web": 100}, "short of wbe by 50 tokens"),
-        (Mixture("natural", max_tokens=20), {"web": 100}, "max_tokens is 20; "),
         (Mixture("explicit", shares={"web": -1}), {"web": 100}, "must not be negative"),
         (Mixture("explicit"), {"web": 100}, "explicit mixture has no tokens"),
         (Mixture("temperature", temperature=0), {"web": 100}, "temperature 0 must be above 0"),
