@@ -18,7 +18,7 @@ Array = np.ndarray
 MAX_MAP = 12000  # points of the exponent map; finer grids are thinned to this
 MAP_ROWS = 10_000  # rows that the map is made on: minima found on a random part are polished on all
 START_ROWS = 1_000  # of which a start is made
-REWEIGHTED, NARROW = 6, 1e-3  # rounds of least absolute errors, and the relative error below which they count as squares
+REWEIGHTED, NARROW = 5, 1e-3  # rounds of least absolute errors, and the relative error below which they count as squares
 ABSOLUTE = 8  # valleys of the map of absolute errors that a search starts from beside those of squares
 LEAST_SHARE = 1e-3  # a coefficient the map puts at zero starts at this share of the loss, where it still has a gradient
 
@@ -94,12 +94,11 @@ def _least_squares(columns_GTN: Array, weight_N: Array) -> tuple[Array, Array]:
 
 def _least_absolute(columns_GTN: Array, weight_N: Array) -> tuple[Array, Array]:
     """min sum w |c . columns - 1| over c >= 0, by least squares reweighted with the last residuals."""
-    weight_GN = weight_N
+    share_GT, _ = _least_squares(columns_GTN, weight_N)
     for _ in range(REWEIGHTED):
-        share_GT, _ = _least_squares(columns_GTN, weight_GN)
         size_GN = np.abs((share_GT[:, None] @ columns_GTN)[:, 0] - 1.0)
-        weight_GN = weight_N / np.maximum(size_GN, NARROW)
-    return share_GT, (weight_N * size_GN).sum(-1)
+        share_GT, _ = _least_squares(columns_GTN, weight_N / np.maximum(size_GN, NARROW))
+    return share_GT, (weight_N * np.abs((share_GT[:, None] @ columns_GTN)[:, 0] - 1.0)).sum(-1)
 
 
 def _non_negative(columns_GTN: Array, target: Array) -> tuple[Array, Array]:

@@ -1,6 +1,8 @@
 """The report step: everything the work directory knows reaches the page, and the page is written once."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,8 @@ from pipelines.outcomes.report import report
 from pipelines.study.study import load
 
 
-def test_facts_are_those_of_the_work_directory(study_folder):
+def test_facts_are_those_of_the_work_directory(finished_study, tmp_path):
+    study_folder = Path(shutil.copytree(finished_study, tmp_path / "study"))
     workdir = Workdir(str(study_folder / "work"))
     context = Context(workdir, InProcess(), Progress(workdir))
     study = load(study_folder / "study.yaml")

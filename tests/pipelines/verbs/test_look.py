@@ -20,11 +20,11 @@ runner = CliRunner()
 
 
 @pytest.fixture(scope="module")
-def curated(module_study_folder):
-    workdir = Workdir(str(module_study_folder / "work"))
+def curated(finished_study):
+    workdir = Workdir(str(finished_study / "work"))
     context = Context(workdir, InProcess(), Progress(None))
-    made = run_study.curate(context, load(module_study_folder / "study.yaml"), module_study_folder)
-    return module_study_folder, workdir, made
+    made = run_study.curate(context, load(finished_study / "study.yaml"), finished_study)
+    return finished_study, workdir, made
 
 
 def answer(folder: Path, *arguments: str):
@@ -116,7 +116,7 @@ def test_looking_writes_nothing(curated):
     answer(folder, "inspect", "clean", "--rule", "n_words", "-n", "1")
     answer(folder, "inspect")
     answer(folder, "diff", "raw", "top")
-    assert answer(folder, "run", "--dry-run")["to_be_made_from"]
+    assert answer(folder, "run", "--dry-run", "--set", "ladder.seeds=2")["to_be_made_from"]
     assert state() == before
 
 

@@ -30,88 +30,79 @@ def assay(*arguments: object, code: int = 0):
     return result
 
 
-@pytest.fixture(scope="module")
-def done(module_study_folder: Path) -> Path:
-    """A study run to its end by `assay run --json`; its answer lies in answer.json."""
-    result = assay("run", *study(module_study_folder), "--executor", "in-process", "--json")
-    (module_study_folder / "answer.json").write_text(result.stdout)
-    (module_study_folder / "told.txt").write_text(result.stderr)
-    return module_study_folder
-
-
 def study(folder: Path) -> list[str]:
     return [str(folder / "study.yaml"), "--workdir", str(folder / "work")]
 
 
-def test_run_tells_machines_the_verdict_and_where_the_report_is(done: Path):
-    answer = json.loads((done / "answer.json").read_text())
+def test_run_tells_machines_the_verdict_and_where_the_report_is(finished_study: Path):
+    answer = json.loads((finished_study / "answer.json").read_text())
     assert [level["level"] for level in answer["levels"]] == ["dedup", "clean", "top"]
     assert answer["choice"]
     assert Path(answer["report"]).exists()
-    told = (done / "told.txt").read_text()
+    told = (finished_study / "told.txt").read_text()
     assert "Where the pool went" in told, "a table after curation"
     assert "Loss at 4,096 tokens" in told, "and one after training"
 
 
-def test_a_second_look_says_the_same_to_people(done: Path):
-    answer = json.loads((done / "answer.json").read_text())
-    report = assay("report", *study(done))
+def test_a_second_look_says_the_same_to_people(finished_study: Path):
+    answer = json.loads((finished_study / "answer.json").read_text())
+    report = assay("report", *study(finished_study))
     assert answer["choice"][:30] in report.stdout
     assert "against raw on all held-out text" in report.stdout
     assert report.stdout.rstrip().endswith("report/index.html")
-    assert json.loads(assay("report", *study(done), "--json").stdout) == answer
+    assert json.loads(assay("report", *study(finished_study), "--json").stdout) == answer
 
 
-def test_the_plan_as_data(done: Path):
-    plan = json.loads(assay("run", *study(done), "--executor", "in-process", "--dry-run", "--json").stdout)
+def test_the_plan_as_data(finished_study: Path):
+    plan = json.loads(assay("run", *study(finished_study), "--executor", "in-process", "--dry-run", "--json").stdout)
     assert plan["to_be_made_from"] is None
     assert [row["shape"] for row in plan["ladder"]] == ["a", "b"]
     assert plan["flops"] == pytest.approx(sum(row["flops"] for row in plan["ladder"]))
-    more = assay("run", *study(done), "--executor", "in-process", "--dry-run", "--set", "ladder.seeds=2")
+    more = assay("run", *study(finished_study), "--executor", "in-process", "--dry-run", "--set", "ladder.seeds=2")
     assert "to be made: runs/" in more.stdout
 
 
-def test_the_plan_says_which_evaluation_sets_are_too_few_passages(done: Path):
+def test_the_plan_says_which_evaluation_sets_are_too_few_passages(finished_study: Path):
     """A third of the seeds' noise: 0.35 % over three by the root of one seed, and a passage scatters by 5 %."""
-    plan = json.loads(assay("run", *study(done), "--executor", "in-process", "--dry-run", "--json").stdout)
-    sets = json.loads(next((done / "work").glob("evaluation/*/manifest.json")).read_text())["summary"]
+    plan = json.loads(assay("run", *study(finished_study), "--executor", "in-process", "--dry-run", "--json").stdout)
+    sets = json.loads(next((finished_study / "work").glob("evaluation/*/manifest.json")).read_text())["summary"]
     assert {one["name"] for one in plan["evaluation"]} == {n for n, one in sets.items() if one["documents"] < (15 / 0.35) ** 2}
     for one in plan["evaluation"]:
         assert one["wanted"] == pytest.approx(sets[one["name"]]["tokens"] * (15 / 0.35) ** 2 / one["passages"], rel=0.01)
-    said = assay("run", *study(done), "--executor", "in-process", "--dry-run").stdout
+    said = assay("run", *study(finished_study), "--executor", "in-process", "--dry-run").stdout
     assert "sets are fewer passages than the seeds deserve" in " ".join(said.split())
 
 
-def test_a_design_of_a_finished_study_rests_on_what_it_measured(done: Path, monkeypatch):
+def test_a_design_of_a_finished_study_rests_on_what_it_measured(finished_study: Path, monkeypatch):
     monkeypatch.setattr(
         prices, "speeds", lambda study, candidates, seconds: {n: Speed(1e-4, 1e-6 * s.width) for n, s in candidates.items()}
     )
     text = ["--set", "ladder.batch_tokens=32"]
-    found = json.loads(assay("design", *study(done), *text, "--minutes", 60, "--json").stdout)
-    sets = json.loads(next((done / "work").glob("evaluation/*/manifest.json")).read_text())["summary"]
+    found = json.loads(assay("design", *study(finished_study), *text, "--minutes", 60, "--json").stdout)
+    sets = json.loads(next((finished_study / "work").glob("evaluation/*/manifest.json")).read_text())["summary"]
     assert found["known"]["evaluation_tokens"] == sum(one["tokens"] for name, one in sets.items() if name != "heldout")
     assert set(found["known"]["unique"]) == {"raw", "dedup", "clean", "top"}
     assert max(found["best"]["tokens"]) <= min(found["known"]["unique"].values())
 
 
-def test_curate_and_train_answer_in_json(done: Path):
-    made = json.loads(assay("curate", *study(done), "--executor", "in-process", "--json").stdout)
+def test_curate_and_train_answer_in_json(finished_study: Path):
+    made = json.loads(assay("curate", *study(finished_study), "--executor", "in-process", "--json").stdout)
     assert set(made["levels"]) == {"raw", "dedup", "clean", "top"}
     assert sum(row["documents"] for row in made["funnels"]["top"] if row["reason"] != "in") == 360
-    rows = json.loads(assay("train", *study(done), "--executor", "in-process", "--json").stdout)
-    table = pl.read_parquet(next((done / "work").rglob("observations.parquet")))
+    rows = json.loads(assay("train", *study(finished_study), "--executor", "in-process", "--json").stdout)
+    table = pl.read_parquet(next((finished_study / "work").rglob("observations.parquet")))
     for row in rows:
         same = table.filter(level=row["level"], shape=row["shape"], tokens=4096, eval_set="heldout")
         assert row["loss"] == pytest.approx(same["loss"].mean())
     assert len(rows) == 8
 
 
-def test_an_option_of_fit_overrides_a_key_of_the_study(done: Path):
-    fit = json.loads(assay("fit", *study(done), "--confidence", 0.8, "--baseline", "dedup", "--json").stdout)
+def test_an_option_of_fit_overrides_a_key_of_the_study(finished_study: Path):
+    fit = json.loads(assay("fit", *study(finished_study), "--confidence", 0.8, "--baseline", "dedup", "--json").stdout)
     assert fit["settings"]["confidence"] == 0.8
     assert fit["levels"][0] == "dedup"
-    assert "No such option" in assay("fit", *study(done), "--law", "data", code=2).output
-    faults = json.loads(assay("fit", *study(done), "--check", "--json", code=0).stdout)
+    assert "No such option" in assay("fit", *study(finished_study), "--law", "data", code=2).output
+    faults = json.loads(assay("fit", *study(finished_study), "--check", "--json", code=0).stdout)
     assert all(fault.keys() == {"severity", "name", "message"} for fault in faults)
 
 
