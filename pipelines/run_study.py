@@ -21,7 +21,7 @@ from pipelines.runs import checks, observations, train
 from pipelines.runs.trained import Trained
 from pipelines.runs.training_plan import TrainingData
 from pipelines.signals import classifiers, pool, signals, tokens
-from pipelines.study.study import Study
+from pipelines.study.study import Study, StudyError
 
 
 def curate(context: Context, study: Study, base: Path) -> Curated:
@@ -61,6 +61,9 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
 def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
     """The declared checks, the ladder on every level, and its observation table."""
     data = TrainingData.of(curated)
+    if study.fit.eval_set not in data.evaluation.summary:
+        sets = ", ".join(data.evaluation.summary)
+        raise StudyError(f"fit.eval_set: {study.fit.eval_set!r} is no evaluation set of this pool; there are {sets}")
     checked = checks.run_checks(context, study, data)
     runs = train.train(context, study, data)
     return Trained(checked, train.cells(study, data), runs, observations.gather(context, runs, curated.own))

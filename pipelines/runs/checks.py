@@ -57,6 +57,20 @@ def run_checks(context: Context, study: Study, data: TrainingData) -> Checks:
     )
 
 
+def require_runnable(study: Study) -> None:
+    """Needs no data. Raises StudyError for a ladder that cannot run and for a check outside of it."""
+    longest, declared = max(rungs(study)[0].tokens), study.checks
+    cells = [("noise.cells", shape, max(tokens)) for shape, tokens in (declared.noise.cells.items() if declared.noise else ())]
+    cells += [("learning_rate", declared.learning_rate.shape, declared.learning_rate.tokens)] if declared.learning_rate else []
+    cells += [("cosine", declared.cosine.shape, declared.cosine.tokens)] if declared.cosine else []
+    for key, shape, tokens in cells:
+        _rung(study, shape, f"checks.{key}")
+        if tokens > longest:
+            raise StudyError(
+                f"checks.{key}: D {tokens:,} is beyond the ladder's longest, {longest:,}; check a cell of the ladder"
+            )
+
+
 def measure_noise(context: Context, study: Study, declared: NoiseCheck, data: TrainingData) -> Manifest:
     """Every checked level at every cell of `declared`, over its seeds: one stack per shape. A copy of the table lies at the
     top of the work directory, where the fitter (`--noise`) and `assay power` read it."""

@@ -1,14 +1,16 @@
 """The study file: YAML in, a validated, frozen declaration out. Every check that needs no data is made here."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from curation.quality import axes
 from pipelines.study.curation import ClassifierSection, DuplicatesSection, LevelSection, MixtureSection, PoolSection, Source
+from pipelines.study.mistakes import mistakes
 from pipelines.study.section import Name, Section
 from pipelines.study.training import (
     ChecksSection,
@@ -93,6 +95,8 @@ class Study(Section):
         for key, value in (("mixture.to", self.mixture.to), ("fit.baseline", self.fit.baseline)):
             if value is not None and value not in self.levels:
                 raise ValueError(f"{key}: {value!r} is not a level (levels: {', '.join(self.levels)})")
+        if self.trains:
+            self._judged_on_what_there_is()
         if unknown := [name for name in self.checks.levels if name not in self.levels]:
             raise ValueError(f"checks.levels: {unknown[0]!r} is not a level (levels: {', '.join(self.levels)})")
         if clash := set(self.classifiers) & set(self.signal_params):
@@ -109,6 +113,19 @@ class Study(Section):
         if axis == axes.REFERENCE and all(source.role != "reference" for source in self.sources):
             raise ValueError(f"report.quality.axis: {axis!r} needs clean text; give a source `role: reference`")
         return self
+
+    def _judged_on_what_there_is(self) -> None:
+        """The evaluation set of the verdict, as far as it is known without data."""
+        references = [f"reference:{source.name}" for source in self.sources if source.role == "reference"]
+        sets = [*(["heldout"] if self.evaluation.heldout else []), *references]
+        if not sets:
+            raise ValueError("evaluation.heldout: it is 0 and no source has `role: reference`; runs are judged on one of these")
+        asked = self.fit.eval_set
+        if asked not in sets and not asked.startswith("domain:"):
+            close = difflib.get_close_matches(asked, sets, n=1)
+            guess = f"did you mean `{close[0]}`? " if close else ""
+            there = f"there are {', '.join(sets)} and domain:NAME for each domain"
+            raise ValueError(f"fit.eval_set: {asked!r} is no evaluation set; {guess}{there}")
 
     @property
     def trains(self) -> bool:
@@ -146,6 +163,9 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Study:
         raise StudyError(
             f"study file {str(path)!r} is not there; give a path to a YAML file such as configs/quickstart.yaml"
         ) from None
+    except IsADirectoryError:
+        inside = ", ".join(sorted(str(one) for one in path.glob("*.y*ml"))[:8])
+        raise StudyError(f"{path} is a folder; give a study file" + (f", such as {inside}" if inside else "")) from None
     except UnicodeDecodeError as error:
         raise StudyError(f"{path}: not UTF-8: {error}") from None
 
@@ -186,17 +206,5 @@ def parse(text: str, path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(body)
     except ValidationError as error:
-        raise StudyError(f"{path}: " + "; ".join(_problem(e) for e in error.errors())) from None
-
-
-def _problem(error: Any) -> str:
-    """One pydantic error as `place: what (value); fix`."""
-    place = ".".join(str(part) for part in error["loc"]) or "study"
-    if error["type"] == "extra_forbidden":
-        return f"{place}: unknown key; see docs/reference/study.md for the keys of this section, or remove it"
-    if error["type"] == "missing":
-        return f"{place}: is missing; add it"
-    message = error["msg"].removeprefix("Value error, ")
-    given = error.get("input")
-    shown = "" if isinstance(given, (dict, BaseModel)) or place == "study" else f" (given: {given!r})"
-    return f"{place}: {message}{shown}"
+        tree = yaml.compose(text, yaml.SafeLoader)
+        raise StudyError(f"{path}: {mistakes(error.errors(), Study, tree)}") from None

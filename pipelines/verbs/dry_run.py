@@ -1,4 +1,4 @@
-"""What `assay run --dry-run` shows: levels, runs, FLOPs, and what of it all is cached."""
+"""What `--dry-run` shows: levels, a sample gone through them, runs, FLOPs, and what of it all is cached."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +13,7 @@ from pipelines.engine.workdir import JsonObject
 from pipelines.runs.designs import ASSUMED
 from pipelines.runs.ladder import rungs
 from pipelines.study.study import Study
+from pipelines.verbs.rehearsal import rehearse
 from scaling_fit.levels.resolution import SHARE
 from scaling_fit.wording import eval_words
 
@@ -22,18 +23,21 @@ range from 0.01 to 0.25 (docs/log.md)."""
 
 
 def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
-    """Levels, runs, tokens, FLOPs, and what of it all is cached, without computing anything."""
-    reading = context.only_reading("assay run")
+    """Levels, runs, tokens, FLOPs, what of it all is cached, and a sample of each source gone through the whole way; nothing is
+    written. Raises StudyError for what would stop the study later."""
+    sampled, dropped = rehearse(study, base)
+    reading = context.only_reading("assay run" if study.trains else "assay curate")
     missing, sets = "", {}
     try:
         curated = run_study.curate(reading, study, base)
         sets = curated.evaluation.summary if curated.evaluation else {}
-        trained = run_study.train_levels(reading, study, curated)
-        run_study.fit_observations(reading, study, curated, trained)
+        if study.trains:
+            trained = run_study.train_levels(reading, study, curated)
+            run_study.fit_observations(reading, study, curated, trained)
     except StepMissingError as error:
         missing = error.step.name
     ladder = []
-    for rung in rungs(study):
+    for rung in rungs(study) if study.trains else []:
         runs = len(study.levels) * study.ladder.seeds
         tokens = runs * rung.trained_tokens(study)
         ladder.append(
@@ -48,6 +52,7 @@ def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
     return {
         "study": study.name, "workdir": context.workdir.root, "levels": levels, "ladder": ladder,
         "flops": sum(row["flops"] for row in ladder), "cached": reading.progress.cached_steps,
+        "sample": [asdict(one) for one in sampled], "sample_drops": [asdict(one) for one in dropped],
         "to_be_made_from": missing or None, "evaluation": [asdict(one) for one in coarse_sets(study, sets)],
     }  # fmt: skip
 
@@ -84,6 +89,25 @@ def show(console: Console, found: JsonObject) -> None:
         console.print(
             f"  {name:<16} " + (", ".join(f"{k}: {v}" for k, v in declared.items()) or "the whole pool"), markup=False
         )
+    for one in found["sample"]:
+        size = f"{one['documents']} documents of {one['mean_bytes'] / 1e3:,.1f} KB, of {one['stored_megabytes']:,.1f} MB stored"
+        bad = f"; {one['malformed']} records cannot be read: {one['reason']}" if one["malformed"] else ""
+        console.print(f"sample of {one['source']}: {size}{bad}", markup=False, soft_wrap=True)
+        if one["lacking"]:
+            console.print(f"[yellow]caution[/] none of them has {', '.join(one['lacking'])}: are the source's `fields` right?")
+    for one in found["sample_drops"]:
+        if one["failed"]:
+            share = f"{one['failed']} of the {one['documents']} fail its rules, {one['by_rule']} of them {one['rule']}"
+            console.print(f"sample in {one['level']}: {share}", markup=False, soft_wrap=True)
+    if found["ladder"]:
+        _show_ladder(console, found)
+    console.print(f"cached: {', '.join(found['cached']) or 'nothing'}")
+    missing = found["to_be_made_from"]
+    console.print(f"to be made: {f'{missing} and what follows from it' if missing else 'nothing'}")
+
+
+def _show_ladder(console: Console, found: JsonObject) -> None:
+    """The runs and what they cost, and evaluation sets that are too small for them."""
     table = Table(box=None, header_style="bold")
     for column in ("shape", "body", "head", "lr", "batch", "longest D", "runs", "tokens trained", "FLOPs"):
         table.add_column(column, justify="left" if column == "shape" else "right")
@@ -102,6 +126,3 @@ def show(console: Console, found: JsonObject) -> None:
             f"evaluation.tokens_per_set of {worst['wanted']:,} would do",
             soft_wrap=True,
         )
-    console.print(f"cached: {', '.join(found['cached']) or 'nothing'}")
-    missing = found["to_be_made_from"]
-    console.print(f"to be made: {f'{missing} and what follows from it' if missing else 'nothing'}")

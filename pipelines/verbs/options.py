@@ -14,7 +14,7 @@ Address = Annotated[
 Workers = Annotated[int | None, typer.Option(help="CPU slots of the local Ray (default: all cores).", min=1)]
 ExecutorOption = Annotated[str, typer.Option("--executor", help="`ray`, or `in-process` for debugging.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the plan (levels, runs, tokens, FLOPs, what is cached) and stop.")
+    bool, typer.Option("--dry-run", help="Try a sample of each source, print the plan (runs, FLOPs, what is cached) and stop.")
 ]
 NoSamples = Annotated[bool, typer.Option("--no-samples", help="Leave all corpus text out of the report.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -36,19 +36,14 @@ def run(
     Example: `assay run configs/quickstart.yaml --set ladder.seeds=3`
     """
     with opened(study_file, overrides, workdir, address, workers, executor, writes=not dry_run) as (context, study, base):
-        from rich.console import Console
-
         from pipelines import run_study
         from pipelines.outcomes import outcome, overview
-        from pipelines.runs.ladder import rungs
+        from pipelines.runs.checks import require_runnable
 
         if dry_run:
-            from pipelines.verbs import dry_run as rehearsal
-
-            planned = rehearsal.dry_run(context, study, base)
-            print_json(planned) if as_json else rehearsal.show(Console(highlight=False), planned)
+            _plan(context, study, base, as_json)
             return
-        rungs(study)  # a ladder that cannot run is said before curation
+        require_runnable(study)  # said before curation
         curated = run_study.curate(context, study, base)
         overview.funnel(context, study, curated, str(study_file))
         trained = run_study.train_levels(context, study, curated)
@@ -59,7 +54,7 @@ def run(
 
 def curate(
     study_file: StudyFile, overrides: Set = [], workdir: WorkdirOption = "", address: Address = "", workers: Workers = None,
-    executor: ExecutorOption = "ray", as_json: AsJson = False,
+    executor: ExecutorOption = "ray", dry_run: DryRun = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make the levels: signals, duplicates, token shards.
 
@@ -67,16 +62,28 @@ def curate(
 
     Example: `assay curate study.yaml --workdir s3://bucket/study --address auto`
     """
-    with opened(study_file, overrides, workdir, address, workers, executor) as (context, study, base):
+    with opened(study_file, overrides, workdir, address, workers, executor, writes=not dry_run) as (context, study, base):
         from pipelines import run_study
         from pipelines.outcomes import overview
 
+        if dry_run:
+            _plan(context, study, base, as_json)
+            return
         curated = run_study.curate(context, study, base)
         overview.funnel(context, study, curated, str(study_file))
         if as_json:
             funnels = {name: ledgers.summary["funnel"] for name, ledgers in curated.ledgers.items()}
             levels = {name: manifest.summary for name, manifest in curated.levels.items()}
             print_json({"sources": curated.pool.documents.summary["sources"], "levels": levels, "funnels": funnels})
+
+
+def _plan(context: "Context", study: "Study", base: Path, as_json: bool) -> None:
+    from rich.console import Console
+
+    from pipelines.verbs import dry_run
+
+    planned = dry_run.dry_run(context, study, base)
+    print_json(planned) if as_json else dry_run.show(Console(highlight=False), planned)
 
 
 def report(

@@ -80,6 +80,12 @@ def test_overrides_are_yaml_values_at_dotted_places(study_file):
         ("sources=[{kind: jsonl, name: a, path: x, role: reference}]", "none has `role: pool`"),
         ("sources=[{kind: magic, name: a}]", r"sources\.0: .*magic"),
         ("ladder.tokens=[]", "ladder: it has shapes alone; runs need `shapes` and `tokens`"),
+        (
+            "fit.eval_set=holdout",
+            r"fit\.eval_set: 'holdout' is no evaluation set; did you mean `heldout`\? there are heldout and",
+        ),
+        ("fit.eval_set=own:top", r"fit\.eval_set: 'own:top' is no evaluation set"),
+        ("evaluation.heldout=0", r"evaluation\.heldout: it is 0 and no source has `role: reference`"),
         ("seeds", "write it as section.key=value"),
         ("report.quality.axis=zst", r"report\.quality\.axis: 'zst' is no quality axis of this study; the closest are zstd"),
         ("report.quality.axis=overlap:heldout", "is no quality axis of this study"),
@@ -110,3 +116,40 @@ def test_the_json_schema_lists_every_section():
 def test_a_key_given_twice_is_an_error_with_its_line():
     with pytest.raises(StudyError, match=r"the key 'levels' is given twice\n.* line 3, column 1"):
         parse("levels: {raw: {}}\nname: x\nlevels: {other: {}}\n", Path("study.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("sede: 3", "line 2: sede: unknown key; did you mean `seed`?"),
+        ("levels: {raw: {}, a: {\n  extend: raw}}", "line 3: levels.a.extend: unknown key; did you mean `extends`?"),
+        (
+            "sources:\n- {kind: jsonl, name: s, path: x,\n   feilds: {}}",
+            "line 4: sources.0.feilds: unknown key; did you mean `fields`?",
+        ),
+        (
+            "sources:\n- {kind: jsonl, name: s,\n   path: x, fields: {url: 'a..b'}}",
+            "line 4: sources.0.fields: 'a..b' is no path to a field",
+        ),
+        (
+            "ladder:\n  tokens: [1]\n  shapes:\n    nano: {width: 8, depht: 1, heads: 1}",
+            "line 5: ladder.shapes.nano.depht: unknown key; did you mean `depth`?",
+        ),
+        ("ladder:\n  tokens: [1]\n  shapes:\n    nano: 3", "line 5: ladder.shapes.nano: Input should be a valid dictionary"),
+        ("levels:\n  raw: {}\n  b: {extends: rwa}", "line 4: levels.b.extends: 'rwa' is not a level declared above it"),
+    ],
+)  # fmt: skip
+def test_a_mistake_has_its_line_and_what_was_meant(wrong, told):
+    rest = {"sources": "sources: [{kind: jsonl, name: s, path: x}]", "levels": "levels: {raw: {}}"}
+    text = "\n".join(["name: x", wrong, *(line for key, line in rest.items() if not wrong.startswith(key))])
+    with pytest.raises(StudyError) as error:
+        parse(text, Path("study.yaml"))
+    assert told in str(error.value)
+    assert "[" not in str(error.value).partition(told)[0], "no type of pydantic's is named"
+    assert "constrained" not in str(error.value)
+
+
+def test_a_folder_is_no_study(tmp_path):
+    (tmp_path / "a.yaml").write_text("name: a")
+    with pytest.raises(StudyError, match=r"is a folder; give a study file, such as .*a\.yaml"):
+        load(tmp_path)
