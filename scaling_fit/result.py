@@ -25,6 +25,7 @@ from scaling_fit.levels.companions import (
     SeedSummary,
     SizeExponent,
 )
+from scaling_fit.levels.draws import DrawLuck
 from scaling_fit.levels.identify import Identifiability, Sensitivity
 from scaling_fit.levels.outlook import Budget, Curve, Extrapolation, ShapeCrossing
 from scaling_fit.levels.over_quality import OverQuality, QualityWords
@@ -115,13 +116,15 @@ class SetFit:
 @dataclass(frozen=True)
 class SetResult:
     """One evaluation set. `fit` is None where no law could be fitted, and `reason` then says why; `resolution`: what it
-    can tell apart, None where nothing is compared."""
+    can tell apart, None where nothing is compared; `draws`: the luck of a level's documents, None where nothing was
+    drawn twice."""
 
     points: tuple[Point, ...]
     fit: SetFit | None
     reason: str
     answer: Answer
     resolution: Resolution | None
+    draws: DrawLuck | None
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,20 @@ def _epochs(level: str, name: str, mixture: Mixture) -> Fraction:
     return Fraction(str(epochs))
 
 
+def as_composed(
+    tokens: Mapping[str, int], composition: Mapping[str, int], pinned: Mapping[str, int], min_share: float
+) -> dict[str, float]:
+    """`tokens` by domain, with what falls on the domains that a pinned mixture counts as one laid out as in `composition`.
+
+    A pinned mixture holds the joint share of the small domains, and not the share of each: a control with a strict level's
+    tokens of each would differ from its parent in what they are."""
+    small = {name for name, group in _groups(pinned, min_share).items() if group == OTHER and composition.get(name)}
+    together, whole = sum(tokens.get(name, 0) for name in small), sum(composition[name] for name in small)
+    return {name: float(n) for name, n in tokens.items()} | {
+        name: together * composition[name] / whole for name in sorted(small)
+    }
+
+
 def _groups(pinned: Mapping[str, int], min_share: float) -> dict[str, str]:
     """Each domain's group: itself, or `OTHER` where it is small."""
     least = min_share * sum(pinned.values())

@@ -10,9 +10,11 @@ from functools import cache, partial
 
 import polars as pl
 
+from curation.hashing import stream
 from curation.levels import explain, select
 from curation.levels.heldout import WITHHELD
 from curation.levels.level import Declaration, Level, Random, Top, build_level
+from curation.levels.mixture import as_composed
 from curation.signals.registry import RULES
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
@@ -40,7 +42,7 @@ def build(study: Study, name: str, known: Mapping[str, pl.DataType], kept: Mappi
     for other, declared in study.levels.items():
         control = None
         if declared.random is not None:
-            control = Random(kept.get(declared.random, {}), study.seed, declared.random)
+            control = Random(_tokens_of_control(study, other, kept), draw_seed(study.seed, declared.draw), declared.random)
         top = Top(declared.top.fraction, declared.top.by, declared.top.within) if declared.top else None
         declarations.append(Declaration(other, declared.extends, tuple(declared.drop), tuple(declared.keep), top, control))
     try:
@@ -53,6 +55,24 @@ def build(study: Study, name: str, known: Mapping[str, pl.DataType], kept: Mappi
     except ValueError as error:
         raise StudyError(f"levels.{name}: {error}") from None
     return level
+
+
+def draw_seed(seed: int, draw: int) -> int:
+    """Of a control's draw: the first is that of the study's own seed."""
+    return stream(seed, "random control") + draw if draw > 1 else seed
+
+
+def _tokens_of_control(study: Study, name: str, kept: Mapping[str, Mapping[str, int]]) -> Mapping[str, float]:
+    """Tokens by domain of a random control: those of the level it is like, composed like its parent where domains are pooled by
+    a level above it."""
+    declared, above = study.levels[name], list(study.levels)[: list(study.levels).index(name)]
+    mixture = declared.mixture or study.mixture
+    like, parent = kept.get(declared.random or "", {}), kept.get(declared.extends or "", {})
+    to = mixture.to or above[0]
+    pinned = kept.get(to, {}) if to in above else {}
+    if mixture.kind != "pinned" or not parent or not pinned:
+        return like
+    return as_composed(like, parent, pinned, mixture.min_share)
 
 
 def select_levels(context: Context, study: Study, pool: AnnotatedPool) -> dict[str, Manifest]:
@@ -87,8 +107,9 @@ def _inputs(pool: AnnotatedPool, columns: Sequence[str]) -> dict[str, Manifest]:
 def _select(context: Context, study: Study, pool: AnnotatedPool, level: Level) -> Manifest:
     """The selection of one level: thresholds first, then every document's fate."""
     columns, rules = columns_of(level), [rule.reason for rule in level.rules]
-    config: JsonObject = {"rules": rules, "seed": study.seed}
-    if study.levels[level.name].random is not None:
+    declared = study.levels[level.name]
+    config: JsonObject = {"rules": rules, "seed": study.seed} | ({"draw": declared.draw} if declared.draw > 1 else {})
+    if declared.random is not None:
         config["tokens"] = {rule.random.like: dict(rule.random.tokens) for rule in level.rules if rule.random}
 
     @cache

@@ -31,8 +31,18 @@ def settings(study: Study) -> Settings:
         test_replicates=declared.test_replicates,
         seed=declared.seed,
         roles={name: level.kind for name, level in others.items() if level.kind != "level"},
+        draws=draws(study),
         random_parts=tuple(name for name, level in others.items() if level.random and level.extends in (None, baseline)),
     )
+
+
+def draws(study: Study) -> tuple[tuple[str, ...], ...]:
+    """Controls that are draws of the same thing: declared alike but for `draw`."""
+    alike: dict[str, list[str]] = {}
+    for name, level in study.levels.items():
+        if level.random:
+            alike.setdefault(level.model_copy(update={"draw": 1}).model_dump_json(), []).append(name)
+    return tuple(tuple(names) for names in alike.values() if len(names) > 1)
 
 
 def fit(context: Context, study: Study, observations: Manifest, noise: Manifest | None, quality: Manifest) -> Manifest:

@@ -211,6 +211,11 @@ class LevelSection(Section):
         description="Edits of what is kept, before tokens: c4_lines_tfds, c4_lines_datatrove, c4_lines_fineweb, pii, unicode.",
     )
     random: str | None = Field(default=None, description="Control: drop documents at random down to the tokens of this level.")
+    draw: int = Field(
+        default=1,
+        ge=1,
+        description="Which draw of `random`: controls that differ in nothing else show how far luck of documents reaches.",
+    )
     duplicate: Fraction | None = Field(default=None, description="Control: add copies of this share of the tokens.")
     duplicate_noise: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="Control: make the copies near ones, by replacing this share of each one's words."
@@ -232,6 +237,12 @@ class LevelSection(Section):
     def kind(self) -> Literal["level", "control", "arm"]:
         """What a level is for: a control is never recommended, an arm has another mixture than the main arm."""
         return "control" if self.random or self.duplicate else "arm" if self.mixture else "level"
+
+    @model_validator(mode="after")
+    def _draws_are_of_controls(self) -> "LevelSection":
+        if self.draw > 1 and self.random is None:
+            raise ValueError("`draw` is of the control `random`; give that too")
+        return self
 
     @model_validator(mode="after")
     def _noise_is_of_copies(self) -> "LevelSection":

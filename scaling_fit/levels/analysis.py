@@ -8,10 +8,10 @@ from scaling_fit.checks import Fault, check
 from scaling_fit.instrument.repeats import trunk_noise
 from scaling_fit.law.adequacy import checks as form_checks
 from scaling_fit.law.robust import WILD
-from scaling_fit.levels import doubts
+from scaling_fit.levels import doubts, draws
 from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, not_shown, recommended
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
-from scaling_fit.levels.gap import gap
+from scaling_fit.levels.draws import DrawLuck, gaps_of
 from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.resolution import Resolution, resolution, sampled
 from scaling_fit.levels.saving import saving
@@ -69,7 +69,7 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
     measured = trunk_noise(noise) if noise is not None else {}
     fits: dict[str, SetFit] = {}
     verdicts: dict[str, dict[str, Verdict]] = {}
-    runs, reasons, wild = {}, {}, {}
+    runs, reasons, wild, drawn = {}, {}, {}, {}
     for name in settings.eval_sets:
         try:
             whole = prepared.joint_fit(name, measured.get(name))
@@ -79,7 +79,7 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
         if len(whole.wild):
             wild[name] = _without(prepared, whole, name)
         fits[name] = set_fit(whole, name, settings, prepared.axes)
-        verdicts[name] = _verdicts(whole, fits[name], settings)
+        verdicts[name], drawn[name] = _verdicts(whole, fits[name], settings)
         runs[name] = points(data, name, whole)
     resolutions = {name: _resolution(prepared, name, fits[name], one) for name, one in verdicts.items()}
     enough = sampled(resolutions)
@@ -91,10 +91,14 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
             told = _wild_runs(wild[name], verdicts[name]) if name in wild else ()
             luck = doubts.luck(fits[name].noise, name in measured)
             more = (enough,) if enough and name == settings.eval_set else ()
+            if (documents := drawn[name]) is not None:
+                more = (draws.told(documents), *more)
             answer = replace(answer, checks=(luck, *answer.checks, *more), warnings=(*told, *answer.warnings))
         else:
             answer = no_answer("No verdict: the law could not be fitted.", f"{reasons[name]}.")
-        sets[name] = SetResult(runs[name], fits.get(name), reasons.get(name, ""), answer, resolutions.get(name))
+        sets[name] = SetResult(
+            runs[name], fits.get(name), reasons.get(name, ""), answer, resolutions.get(name), drawn.get(name)
+        )
     shapes = {(float(N), shape) for shape, N in zip(data.shape, data.N, strict=True)}
     return Result(
         settings,
@@ -145,14 +149,14 @@ def prepare(table: object, settings: Settings, quality: Axes | None = None) -> P
     return Prepared(data, fresh, settings, axes, faults, tuple(notes))
 
 
-def _verdicts(whole: Comparison, fit: SetFit, settings: Settings) -> dict[str, Verdict]:
-    out = {}
+def _verdicts(whole: Comparison, fit: SetFit, settings: Settings) -> tuple[dict[str, Verdict], DrawLuck | None]:
+    out, (gaps, luck) = {}, gaps_of(whole, settings)
     for level, test in fit.tests.items():
-        verdict = judge(whole, level, test, gap(whole, level, settings.confidence), settings)
+        verdict = judge(whole, level, test, gaps[level], settings)
         fitted = fit.against[level].fitted
         saved = saving(whole, level, settings.confidence)
         out[level] = replace(verdict, worth=fitted[-1] if fitted else None, saving=saved)
-    return out
+    return out, luck
 
 
 def _resolution(prepared: Prepared, eval_set: str, fit: SetFit, verdicts: dict[str, Verdict]) -> Resolution | None:
@@ -170,9 +174,8 @@ def _without(prepared: Prepared, whole: Comparison, eval_set: str) -> tuple[list
     except ValueError:
         return rows, {}
     tests = adjusted({level: shift(other, level, settings, 0) for level in other.levels[1:]})
-    judged = {
-        level: judge(other, level, test, gap(other, level, settings.confidence), settings) for level, test in tests.items()
-    }
+    gaps, _ = gaps_of(other, settings)
+    judged = {level: judge(other, level, test, gaps[level], settings) for level, test in tests.items()}
     return rows, judged
 
 

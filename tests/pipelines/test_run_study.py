@@ -12,6 +12,7 @@ from pipelines.engine.executor import InProcess, OnRay
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context, StepMissingError, run_job
 from pipelines.engine.workdir import Workdir
+from pipelines.outcomes.fit import settings
 from pipelines.study.study import StudyError, load
 
 
@@ -181,6 +182,7 @@ def test_controls_and_edits_are_levels_too(quiet, tmp_path):
     counting = Counting()
     overrides = [
         "levels.random={extends: raw, random: top}",
+        "levels.again={extends: raw, random: top, draw: 2}",
         "levels.copied={extends: dedup, duplicate: 0.5}",
         "levels.edited={extends: dedup, edit: c4_lines_tfds}",
         "levels.natural={extends: clean, mixture: {kind: natural}}",
@@ -190,6 +192,9 @@ def test_controls_and_edits_are_levels_too(quiet, tmp_path):
     assert not {"annotate_shard", "read_slice", "train", "fit"} & set(counting.units)
     top, random = (made.selections[name].summary["tokens"] for name in ("top", "random"))
     assert random == pytest.approx(top, rel=0.25)  # to within a document in each domain
+    assert made.selections["again"].summary["tokens"] == pytest.approx(top, rel=0.25)
+    assert made.selections["again"].digest != made.selections["random"].digest, "another draw, other documents"
+    assert settings(load(folder / "study.yaml", overrides)).draws == (("random", "again"),)
     funnels = {name: {row["reason"]: row for row in made.ledgers[name].summary["funnel"]} for name in made.ledgers}
     added = funnels["copied"]["added: copies"]
     assert added["tokens"] == pytest.approx(0.5 * sum(made.selections["dedup"].summary["tokens"].values()), rel=0.25)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.levels.mixture import OTHER, Mixture, budget
+from curation.levels.mixture import OTHER, Mixture, as_composed, budget
 
 AVAILABLE = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 10**12), min_size=1)
 
@@ -92,3 +92,19 @@ def test_a_domain_that_the_pinned_level_lacks_gets_nothing():
 def test_shortages_and_mistakes_are_told_by_name(mixture, available, says):
     with pytest.raises(ValueError, match=says):
         budget("best", mixture, available, {"web": 900, "code": 100}, wanted=50)
+
+
+def test_small_domains_of_a_control_are_composed_like_its_parent():
+    """web is large in the pinned level; code and forum are pooled, and forum all but gone there."""
+    strict, parent = {"web": 9_000, "code": 60, "forum": 35}, {"web": 20_000, "code": 1_000, "forum": 4_000}
+    found = as_composed(strict, parent, strict, 0.01)
+    assert found == pytest.approx({"web": 9_000, "code": 95 / 5, "forum": 95 * 4 / 5})
+    assert as_composed(strict, parent, strict, 0.0) == pytest.approx(strict)
+
+
+@given(AVAILABLE, AVAILABLE, st.floats(0, 0.5))
+def test_a_control_has_as_many_tokens_in_all_however_they_are_composed(tokens, parent, min_share):
+    parent = {name: max(n, parent.get(name, 0)) for name, n in tokens.items()}
+    found = as_composed(tokens, parent, tokens, min_share)
+    assert sum(found.values()) == pytest.approx(sum(tokens.values()))
+    assert all(found[name] <= parent[name] * (1 + 1e-9) for name in found)

@@ -1,0 +1,86 @@
+"""The luck of which documents a level got: several draws of one control, set by set.
+
+The seeds of a level read the same documents, so their spread knows nothing of which ones the draw kept. Levels that are draws
+of the same thing differ by that luck and by their seeds' noise; the first is what is left of the variance between them. It
+is a component of every level's gap to the baseline, since a level of that size is one draw of the text that it stands for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from scaling_fit.intervals import Interval
+from scaling_fit.levels.compare import Comparison
+from scaling_fit.levels.gap import Gap, gap
+from scaling_fit.settings import Settings
+from scaling_fit.wording import Check, listed
+
+
+@dataclass(frozen=True)
+class DrawLuck:
+    """`between`: variance of the mean gap between draws (percent of loss, squared), `df` behind it; `seeds`: how much of it the
+    seeds' noise explains; `levels` that were compared."""
+
+    between: float
+    seeds: float
+    df: int
+    levels: tuple[str, ...]
+
+    @property
+    def variance(self) -> float:
+        """Of one draw, beyond the seeds' noise."""
+        return max(self.between - self.seeds, 0.0)
+
+
+def gaps_of(whole: Comparison, settings: Settings) -> tuple[dict[str, Gap], DrawLuck | None]:
+    """Every level's gap to the baseline, with the luck of a draw in it where there are draws to measure it by."""
+    plain = {level: gap(whole, level, settings.confidence) for level in whole.levels[1:]}
+    luck = draw_luck(plain, settings.draws, settings.confidence)
+    if luck is None:
+        return plain, None
+    return {level: widened(one, luck, settings.confidence) for level, one in plain.items()}, luck
+
+
+def draw_luck(gaps: Mapping[str, Gap], draws: Sequence[Sequence[str]], confidence: float) -> DrawLuck | None:
+    """From the gaps of levels that are draws of the same thing, pooled over groups; None without two draws of anything."""
+    groups = [[level for level in group if level in gaps] for group in draws]
+    groups = [group for group in groups if len(group) > 1]
+    if not groups:
+        return None
+    df = sum(len(group) - 1 for group in groups)
+    means = [np.array([gaps[level].mean.value for level in group]) for group in groups]
+    named = tuple(level for group in groups for level in group)
+    # the baseline's own noise is common to all draws, so half the variance of a difference is a draw's
+    errors = [_error(gaps[level].mean, confidence) for level in named]
+    squares = sum(float(((mean - mean.mean()) ** 2).sum()) for mean in means)
+    return DrawLuck(squares / df, float(np.mean(np.square(errors)) / 2), df, named)
+
+
+def widened(gap: Gap, luck: DrawLuck, confidence: float) -> Gap:
+    """The gap with the luck of one draw in its intervals over the tested range; what lies beyond it gets the same."""
+    reach = stdtrit(luck.df, (1 + confidence) / 2) * luck.variance**0.5
+
+    def wider(span: Interval) -> Interval:
+        low, high = np.hypot(span.value - span.low, reach), np.hypot(span.high - span.value, reach)
+        return Interval(span.value, float(span.value - low), float(span.value + high))
+
+    return replace(gap, mean=wider(gap.mean), first=wider(gap.first), last=wider(gap.last), beyond=wider(gap.beyond))
+
+
+def told(luck: DrawLuck) -> Check:
+    sd = luck.variance**0.5
+    meaning = "Every interval of a difference contains it."
+    if not sd:
+        meaning = "No more than seeds explain, so no interval was made wider."
+    return Check(
+        "Luck of which documents a level got",
+        f"{sd:.2f}% of the loss between {listed(list(luck.levels))} ({luck.df} degrees of freedom)",
+        meaning,
+    )
+
+
+def _error(span: Interval, confidence: float) -> float:
+    """Standard error from the width of a symmetric interval."""
+    return float((span.high - span.low) / (2 * ndtri((1 + confidence) / 2)))
