@@ -2,10 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import vl_convert
 
 from pipelines.report.frames import Rows
 from pipelines.report.palette import CHART_CONFIG, resolved
@@ -73,11 +70,3 @@ def _name_levels(spec: object) -> None:
             colour["legend"] = {"title": None}
     for part in spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ():
         _name_levels(part)
-
-
-def write_figure(chart: Chart, eval_set: str | None, folder: Path) -> None:
-    """The chart as `folder`/ID.svg and ID.png."""
-    folder.mkdir(parents=True, exist_ok=True)
-    spec = standalone(chart, eval_set)
-    (folder / f"{chart.id}.svg").write_text(vl_convert.vegalite_to_svg(spec), "utf-8")
-    (folder / f"{chart.id}.png").write_bytes(vl_convert.vegalite_to_png(spec, scale=2))

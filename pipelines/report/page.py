@@ -6,6 +6,7 @@ text from the corpus could not run even if it were not escaped.
 
 import json
 import re
+import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cache
@@ -33,8 +34,9 @@ from pipelines.report import (
     verdict,
     wording,
 )
-from pipelines.report.chart import Chart, write_figure
+from pipelines.report.chart import Chart
 from pipelines.report.facts import Facts
+from pipelines.report.figures import write_figures
 from pipelines.report.frames import JsonObject, Rows
 from pipelines.report.payload import columns, inert_json, packed, policy, vega
 from scaling_fit import Fault
@@ -191,8 +193,8 @@ def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
     page.write_text(_render(facts, made), "utf-8")
     (folder / "report.json").write_text(data(facts, made), "utf-8")
     (folder / "report.md").write_text(markdown.render(facts), "utf-8")
-    for chart in made.charts:
-        write_figure(chart, next(iter(facts.fit.fits), None), folder / "figures")
+    if failed := write_figures(made.charts, next(iter(facts.fit.fits), None), folder / "figures"):
+        warnings.warn(f"figures {', '.join(failed)} could not be drawn as files; the page shows them", stacklevel=2)
     return page
 
 

@@ -102,16 +102,15 @@ def fit_table(
 def _write_charts(result: "Fit | Result", out: Path) -> list[str]:
     """Draw one law, or levels compared; the names of the figures."""
     from pipelines.report import fit_chart, law_charts, shift_charts
-    from pipelines.report.chart import write_figure
+    from pipelines.report.figures import write_figures
     from scaling_fit import Fit
 
     if isinstance(result, Fit):
         charts = [fit_chart.fitted(result)]
     else:
         charts = [chart(result, list(result.levels)) for chart in (law_charts.curves, shift_charts.shifts) if result.fits]
-    for chart in charts:
-        write_figure(chart, None, out)
-    return [chart.id for chart in charts]
+    failed = write_figures(charts, None, out)
+    return [chart.id for chart in charts if chart.id not in failed]
 
 
 def _law_for(data: "Observations") -> str:
