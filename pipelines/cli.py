@@ -38,7 +38,12 @@ VERBS = {
         Verb("fit", "fit_study", STUDY, "Fit the scaling law of a trained study (or of a table of runs)."),
         Verb("report", "study", STUDY, "Write the report of a study that is trained and fitted."),
         Verb("export", "export", STUDY, "Write the levels as a Hugging Face dataset folder with a card."),
-        Verb("inspect", "look", LOOK, "Show the documents nearest to each rule's threshold."),
+        Verb(
+            "inspect",
+            "look",
+            LOOK,
+            "Show the levels' quality, and documents at each rule's threshold.",
+        ),
         Verb("explain", "look", LOOK, "Show one document's life through all levels."),
         Verb("diff", "look", LOOK, "Show where the documents of one level are in another."),
         Verb("verify", "verify", LOOK, "Read every file of a study against the digest in its manifest."),

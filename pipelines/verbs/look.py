@@ -23,9 +23,10 @@ def inspect(
     overrides: Set = [],
     workdir: WorkdirOption = "",
 ) -> None:
-    """Show the quality of the levels, or of one, with the documents nearest to each rule's threshold.
+    """Show the levels' quality, and documents at each rule's threshold.
 
-    For each rule of the level, some that it drops and some that it keeps. Without a level: every quality axis of all levels.
+    Of one level: its quality, and for each rule some documents that it drops and some that it keeps. Without a level: every
+    quality axis of all levels.
 
     Example: `assay inspect configs/quickstart.yaml filtered --rule mean_word_length`
     """
