@@ -44,8 +44,9 @@ class Settings:
     effective data by about 1.3x over two decades. multiplier_margin: the same for the worth of a token, as a share.
     replicates: simulated refits for intervals; test_replicates: simulated null tables per test (0: F distribution only).
     roles: what each level is for where it is no plain level: a control (shows how far luck and size reach) or an arm (another
-    mixture of domains). random_parts: levels that are a random part of the baseline, so that they must be as good as it. draws:
-    groups of levels that are draws of the same thing, whose differences are the luck of their documents.
+    mixture of domains). random_parts: levels that are a random part of the baseline, so that they must be as good as it.
+    same_floor: levels that share the baseline's floor by construction (a random part, added copies); no other is fitted.
+    draws: groups of levels that are draws of the same thing, whose differences are the luck of their documents.
     """
 
     baseline: str = ""
@@ -62,6 +63,7 @@ class Settings:
     seed: int = 0
     roles: dict[str, Role] = field(default_factory=dict)
     random_parts: tuple[str, ...] = ()
+    same_floor: tuple[str, ...] = ()
     draws: tuple[tuple[str, ...], ...] = ()
 
     def role(self, level: str) -> Role:

@@ -12,6 +12,7 @@ from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import Workdir
 from pipelines.levels.quality import TABLE
 from pipelines.runs.observations import FILE
+from pipelines.study.curation import LevelSection
 from pipelines.study.study import Study, StudyError
 from scaling_fit import Axes, Settings, analyse, summary
 from scaling_fit.encoding import encode
@@ -32,8 +33,15 @@ def settings(study: Study) -> Settings:
         seed=declared.seed,
         roles={name: level.kind for name, level in others.items() if level.kind != "level"},
         draws=draws(study),
+        same_floor=tuple(name for name, level in others.items() if same_text(study, level)),
         random_parts=tuple(name for name, level in others.items() if level.random and level.extends in (None, baseline)),
     )
+
+
+def same_text(study: Study, level: LevelSection) -> bool:
+    """Whether a control is the baseline's own documents but for chance or copies: at infinite data, one text."""
+    chosen = level.drop or level.keep or level.top or level.edit or level.mixture
+    return level.kind == "control" and level.extends in (None, study.baseline) and not chosen
 
 
 def draws(study: Study) -> tuple[tuple[str, ...], ...]:

@@ -10,12 +10,13 @@ reverse order would find exponents everywhere.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
-from scipy.special import chdtrc, fdtrc
+from scipy.special import chdtrc, fdtrc, stdtrit
 
 from scaling_fit.encoding import open_as
-from scaling_fit.intervals import Interval, holm, percentile, tost
+from scaling_fit.intervals import UNKNOWN, Interval, holm, percentile, tost
 from scaling_fit.law.estimate import Estimate
 from scaling_fit.law.groups import Grouped, Part, hold
 from scaling_fit.law.profile import profile
@@ -25,6 +26,9 @@ from scaling_fit.levels.parameters import hull
 from scaling_fit.settings import Settings
 
 Array = np.ndarray
+FLOOR_SPREAD = 0.05
+"""Standard deviation of the difference of two levels' log floors, as a prior: floors of parts of one pool, on one text, lie
+within some 5 % of each other. It is named wherever it is used, and no verdict rests on it."""
 DATA_SIDE = {
     "same law": (),
     "multiplier": ("B",),
@@ -102,16 +106,20 @@ class Equivalence:
 @dataclass(frozen=True)
 class ShiftTest:
     """The tests of one level against the baseline. `multiplier`: baseline tokens that one token is worth, exponents equal.
-    `identified`: the exponent has a standard error; `df`: of the variance that all tests share."""
+    `identified`: the exponent has a standard error; `df`: of the variance that all tests share. `floors`: what verdicts rest
+    on; "equal": the level shares its floor with the baseline by construction, and no hypothesis moves it.
+    `delta_beta_floor_pooled`: floors drawn together by the prior of `FLOOR_SPREAD`."""
 
     hypotheses: tuple[Hypothesis, ...]
     contrasts: Contrasts
     delta_beta: Interval
     delta_beta_floor_shared: Interval
+    delta_beta_floor_pooled: Interval
     multiplier: Interval
     equivalence: Equivalence
     df: float
     identified: bool
+    floors: Literal["free", "equal"]
     delta_beta_se: float = open_as(np.inf)
 
     def chi2(self, hypothesis: str) -> float:
@@ -134,13 +142,16 @@ class _Pair:
         return Estimate(self.grouped.problem, self.theta[hypothesis], self.masks[hypothesis], self.sigma2, self.df)
 
 
-def _pair(whole: Comparison, level: str, law: str) -> _Pair:
+def _pair(whole: Comparison, level: str, law: str, floor_held: bool) -> _Pair:
+    """`floor_held`: no hypothesis frees the difference of the floor, so those that differ in nothing else are the same."""
     table = whole.table.where((whole.table.level == whole.baseline) | (whole.table.level == level))
     laid, _, _ = lay_out(table, whole.baseline, whole.noise.ratio, whole.grouped.pivot, law)
     names = laid.law.names
     hypotheses = {k: v for k, v in DATA_SIDE.items() if set(v) <= set(names)} | {"all": names}
     hypotheses["all but exponent"] = tuple(n for n in names if n != "beta")
     hypotheses["all but floor"] = tuple(n for n in names if n != "E")
+    if floor_held:
+        hypotheses = {name: tuple(one for one in free if one != "E") for name, free in hypotheses.items()}
     masks = {name: hold(laid, free) for name, free in hypotheses.items()}
     everything = np.array([whole.grouped.columns.index(column) for column in laid.columns])
     start_P = whole.theta_P[everything]
@@ -175,7 +186,8 @@ DECISIVE = ("any_shift", "beyond_multiplier", "exponent", "floor")  # these get 
 
 def shift(whole: Comparison, level: str, settings: Settings, replicates: int) -> ShiftTest:
     """Test one level against the baseline of a comparison. `replicates` 0 skips the simulated p-values."""
-    pair = _pair(whole, level, settings.law)
+    equal = level in settings.same_floor
+    pair = _pair(whole, level, settings.law, equal)
     rng = np.random.default_rng(settings.seed)
     contrasts = {name: _contrast(whole, pair, name, replicates, rng) for name in CONTRASTS}
     column, confidences = _difference(pair.grouped, "beta", level), (settings.confidence, 0.9)
@@ -184,7 +196,7 @@ def shift(whole: Comparison, level: str, settings: Settings, replicates: int) ->
     profiled = profile(pair.estimate("all"), column, confidences)
     k = _difference(whole.grouped, "beta", level)
     drawn = [percentile(float(whole.theta_P[k]), whole.theta_RP[:, k], c, corrected=False) for c in confidences]
-    beta, beta_90 = (hull(one, other) for one, other in zip(profiled, drawn, strict=True))
+    beta, beta_90 = profiled if equal else (hull(one, other) for one, other in zip(profiled, drawn, strict=True))
     (shared,) = profile(pair.estimate("exponent"), column, confidences[:1])
     multiplier, multiplier_90 = _multiplier(whole, pair, level, confidences, rng)
     margin, margin_multiplier = settings.margin, settings.multiplier_margin
@@ -196,9 +208,26 @@ def shift(whole: Comparison, level: str, settings: Settings, replicates: int) ->
         margin_multiplier,
         1.0 / (1.0 + margin_multiplier) < multiplier_90.low and multiplier_90.high < 1.0 + margin_multiplier,
     )
+    pooled = beta if equal else _pooled(pair, column, settings.confidence)
     return ShiftTest(
-        _hypotheses(pair), Contrasts(**contrasts), beta, shared, multiplier, equivalence, whole.df, identified, se
+        _hypotheses(pair), Contrasts(**contrasts), beta, shared, pooled, multiplier, equivalence, whole.df, identified,
+        "equal" if equal else "free", se,
     )  # fmt: skip
+
+
+def _pooled(pair: _Pair, column: int, confidence: float) -> Interval:
+    """The difference of beta where log floors differ by a normal prior of standard deviation `FLOOR_SPREAD`: the estimate with
+    floors free, updated by the prior as by one more measurement of each difference (generalised least squares)."""
+    estimate = pair.estimate("all")
+    cov_PP, identified = estimate.covariance()
+    if not identified:
+        return UNKNOWN
+    floors = [k for k, (name, part) in enumerate(pair.grouped.columns) if name == "E" and part.kind == "difference"]
+    prior_FF = FLOOR_SPREAD**2 * np.eye(len(floors))
+    gain_F = np.linalg.solve(cov_PP[np.ix_(floors, floors)] + prior_FF, cov_PP[floors, column])
+    value = float(estimate.theta_P[column] - gain_F @ estimate.theta_P[floors])
+    reach = stdtrit(pair.df, (1 + confidence) / 2) * np.sqrt(cov_PP[column, column] - gain_F @ cov_PP[floors, column])
+    return Interval(value, float(value - reach), float(value + reach))
 
 
 def adjusted(tests: dict[str, ShiftTest]) -> dict[str, ShiftTest]:
@@ -217,6 +246,8 @@ def _contrast(whole: Comparison, pair: _Pair, name: str, replicates: int, rng: n
     null, alternative = CONTRASTS[name]
     n_pair = len(pair.grouped.problem.loss_N)
     q = int(pair.masks[alternative].sum() - pair.masks[null].sum())
+    if not q:  # the floor alone, where it is held
+        return Contrast(null, alternative, 0.0, 0, whole.df, 1.0, 0.0, 1.0, None, None)
     F = max(pair.rss[null] - pair.rss[alternative], 0.0) / q / pair.sigma2
     lr = float(max(n_pair * np.log(pair.rss[null] / pair.rss[alternative]), 0.0))
     p_sim = p_wild = None
@@ -237,7 +268,8 @@ def _hypotheses(pair: _Pair) -> tuple[Hypothesis, ...]:
         aicc, bic = deviance + 2 * k + 2 * k * (k + 1) / max(n - k - 1, 1), deviance + k * np.log(n)
         rows.append(Hypothesis(name, k - 1, rss, rss / pair.sigma2, float(aicc), float(bic), 0.0, None))
     lowest = min(row.aicc for row in rows)
-    likelihood = {row.name: float(np.exp(-0.5 * (row.aicc - lowest))) for row in rows if not row.name.startswith("all but")}
+    distinct = {mask.tobytes(): name for name, mask in reversed(pair.masks.items()) if not name.startswith("all but")}
+    likelihood = {row.name: float(np.exp(-0.5 * (row.aicc - lowest))) for row in rows if row.name in distinct.values()}
     total = sum(likelihood.values())
     return tuple(
         replace(row, delta_aicc=row.aicc - lowest, weight=likelihood[row.name] / total if row.name in likelihood else None)

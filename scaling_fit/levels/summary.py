@@ -26,7 +26,7 @@ def summary(result: Result) -> str:
     lines = [" ".join(filter(None, [answer.choice, answer.moved])), ""]
     for level, words in answer.words.items():
         role = f" ({words.role})" if words.role else ""
-        lines.append(f"- **{level}{role}: {words.loss}, {words.badge}.** {words.finding} {words.reading}")
+        lines.append(f"- **{level}{role}: {words.loss}, {words.badge}.** {words.finding} {words.reading} {words.floors}")
     lines += _quality(result)
     lines += _resolutions(result)
     if fit is not None:

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from scaling_fit.levels.outlook import BEYOND, Budget
-from scaling_fit.levels.shift import ShiftTest
+from scaling_fit.levels.shift import FLOOR_SPREAD, ShiftTest
 from scaling_fit.levels.verdict import Verdict
 from scaling_fit.wording import count, interval, probability, span, times
 
@@ -36,7 +36,8 @@ class Words:
     """All that a reader is told of one level. `badge`: what moved, in a few words; `loss`: the direction in words; `finding`:
     what moved, with interval and test; `reading`: what that means in practice; `worth` and `worth_of`: baseline tokens per
     token at the most data tested, and what the number is ("" where it cannot be told); `saving`: the tokens with which it makes
-    the baseline's loss ("" likewise, or where they may be as many)."""
+    the baseline's loss ("" likewise, or where they may be as many); `floors`: the exponent's shift with floors free,
+    pooled and equal, and which of them the verdict rests on."""
 
     role: str
     badge: str
@@ -46,6 +47,7 @@ class Words:
     worth: str
     worth_of: str
     saving: str
+    floors: str
 
 
 def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> Words:
@@ -62,6 +64,23 @@ def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> W
         worth,
         worth_of,
         _saving(verdict, baseline),
+        _floors(test),
+    )
+
+
+def _floors(test: ShiftTest) -> str:
+    """The answers that rest on what is assumed of floors, side by side."""
+    if test.floors == "equal":
+        return (
+            f"Its floor is the baseline's by construction, so the shift of the exponent, {interval(test.delta_beta, '%+.3f')}, "
+            "rests on equal floors."
+        )
+    free, pooled, equal = (
+        interval(one, "%+.3f") for one in (test.delta_beta, test.delta_beta_floor_pooled, test.delta_beta_floor_shared)
+    )
+    return (
+        f"Shift of the exponent: {free} with floors free, on which the verdict rests; {pooled} if floors lie within some "
+        f"{100 * FLOOR_SPREAD:.0f} % of each other; {equal} if they are equal."
     )
 
 
@@ -76,7 +95,8 @@ def _finding(verdict: Verdict, test: ShiftTest, baseline: str) -> str:
     within = f"the exponents agree to within {test.equivalence.margin_beta:g}"
     match verdict.kind:
         case "exponent":
-            return f"The exponent moved by {beta}, with the floor left free ({p_beta})."
+            floor_was = "left free" if test.floors == "free" else "shared, as it is by construction"
+            return f"The exponent moved by {beta}, with the floor {floor_was} ({p_beta})."
         case "floor":
             return f"The floor moved by {floor} nats/token ({p_floor}); {within}."
         case "exponent and floor":

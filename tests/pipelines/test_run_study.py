@@ -194,7 +194,9 @@ def test_controls_and_edits_are_levels_too(quiet, tmp_path):
     assert random == pytest.approx(top, rel=0.25)  # to within a document in each domain
     assert made.selections["again"].summary["tokens"] == pytest.approx(top, rel=0.25)
     assert made.selections["again"].digest != made.selections["random"].digest, "another draw, other documents"
-    assert settings(load(folder / "study.yaml", overrides)).draws == (("random", "again"),)
+    asked = settings(load(folder / "study.yaml", overrides))
+    assert asked.draws == (("random", "again"),)
+    assert asked.same_floor == ("random", "again"), "of raw itself; `copied` is of a filtered level"
     funnels = {name: {row["reason"]: row for row in made.ledgers[name].summary["funnel"]} for name in made.ledgers}
     added = funnels["copied"]["added: copies"]
     assert added["tokens"] == pytest.approx(0.5 * sum(made.selections["dedup"].summary["tokens"].values()), rel=0.25)

@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 from scipy.stats import f as f_distribution
 
 from scaling_fit.levels.compare import compare
 from scaling_fit.levels.design import TRUTH, Grid, assess, shifted, table_of
 from scaling_fit.levels.parameters import level_intervals
-from scaling_fit.levels.shift import shift
+from scaling_fit.levels.shift import FLOOR_SPREAD, _pair, shift
 from scaling_fit.settings import Settings
 
 
@@ -133,3 +134,60 @@ def test_power_is_what_assess_promised() -> None:
     delta = promised.detectable(power=0.7)
     found = rejections(grid, delta, 400, 13)
     assert found["exponent"] == pytest.approx(promised.power(delta), abs=0.05)
+
+
+def planted_floors(spread: float, row: float, seed: int, seeds: int = 3):
+    """raw and a level of the same exponent whose floor differs by `spread` (in logs), one size."""
+    grid = Grid((2e7,), tuple(np.geomspace(2e8, 2e10, 6)), seeds=seeds, row=row)
+    floor = TRUTH["E"] + TRUTH["A"] * 2e7 ** -TRUTH["alpha"]
+    law = TRUTH | {"A": 1e-9, "E": floor}
+    truths = {"raw": law, "level": law | {"E": floor * float(np.exp(spread))}}
+    return compare(table_of(grid, truths, np.random.default_rng(seed)), "raw", replicates=2, objective="least-squares")
+
+
+def test_a_prior_of_floors_is_one_more_measurement_of_their_difference() -> None:
+    """Between free and equal floors; by brute force, a row of weight 1 / FLOOR_SPREAD on the difference in least squares."""
+    whole = planted_floors(0.02, 0.002, 0)
+    one = shift(whole, "level", Settings(), 0)
+    half = {
+        name: 0.5 * (span.high - span.low)
+        for name, span in vars(one).items()
+        if name in ("delta_beta_floor_pooled", "delta_beta_floor_shared")
+    }
+    assert half["delta_beta_floor_shared"] < half["delta_beta_floor_pooled"] < stdtrit(one.df, 0.975) * one.delta_beta_se
+    laid = _pair(whole, "level", "auto", floor_held=False).estimate("all")
+    columns = _pair(whole, "level", "auto", floor_held=False).grouped.columns
+    floor = next(k for k, (name, part) in enumerate(columns) if name == "E" and part.kind == "difference")
+    beta = next(k for k, (name, part) in enumerate(columns) if name == "beta" and part.kind == "difference")
+    row = np.zeros(len(columns))
+    row[floor] = np.sqrt(laid.sigma2) / FLOOR_SPREAD
+    J = np.vstack([laid.jacobian(), row])
+    target = np.concatenate([np.zeros(len(J) - 1), [-row[floor] * laid.theta_P[floor]]])
+    update = np.linalg.lstsq(J, target, rcond=None)[0]
+    assert one.delta_beta_floor_pooled.value == pytest.approx(laid.theta_P[beta] + update[beta], rel=1e-4)
+    error = np.sqrt(laid.sigma2 * np.linalg.inv(J.T @ J)[beta, beta])
+    assert half["delta_beta_floor_pooled"] == pytest.approx(stdtrit(one.df, 0.975) * error, rel=1e-3)
+
+
+def test_the_pooled_interval_covers_where_floors_are_drawn_from_the_prior() -> None:
+    rng, covers = np.random.default_rng(3), []
+    for seed in range(60):
+        one = shift(planted_floors(FLOOR_SPREAD * rng.standard_normal(), 0.002, seed), "level", Settings(), 0)
+        covers.append(one.delta_beta_floor_pooled.low < 0 < one.delta_beta_floor_pooled.high)
+    assert np.mean(covers) >= 0.87
+
+
+def test_a_level_of_the_same_floor_is_judged_with_it() -> None:
+    """A random part of the baseline: with the floor held the shift is known far better, and the floor is never what moved."""
+    whole = planted_floors(0.0, 0.005, 1)
+    free, held = (shift(whole, "level", Settings(same_floor=same), 0) for same in ((), ("level",)))
+    assert (free.floors, held.floors) == ("free", "equal")
+    assert held.delta_beta_se < free.delta_beta_se / 2
+    assert held.delta_beta == held.delta_beta_floor_pooled
+    assert held.delta_beta.value == pytest.approx(held.delta_beta_floor_shared.value)
+    assert held.contrasts.floor.p == 1.0
+    assert pytest.approx(free.contrasts.exponent_floor_shared.F, rel=1e-6) == held.contrasts.exponent.F
+    assert held.equivalence.beta_equivalent
+    assert not free.equivalence.beta_equivalent
+    weights = [row.weight for row in held.hypotheses if row.weight is not None]
+    assert sum(weights) == pytest.approx(1)

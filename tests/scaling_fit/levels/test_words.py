@@ -68,3 +68,14 @@ def test_a_control_is_no_choice(found: Result) -> None:
     fit = found.fits["loss"]
     control = words(replace(found.answer.verdicts["worth"], role="control"), fit.tests["worth"], fit.budget, "raw")
     assert (control.role, control.reading) == ("control", "A control says how far luck and size reach; it is no choice.")
+
+
+def test_answers_that_rest_on_floors_stand_side_by_side(found: Result) -> None:
+    fit, verdict = found.fits["loss"], found.answer.verdicts["worth"]
+    test = fit.tests["worth"]
+    said = words(verdict, test, fit.budget, "raw").floors
+    for span in (test.delta_beta, test.delta_beta_floor_pooled, test.delta_beta_floor_shared):
+        assert f"{span.value:+.3f}" in said
+    assert "with floors free, on which the verdict rests" in said
+    equal = words(verdict, replace(test, floors="equal"), fit.budget, "raw").floors
+    assert equal.startswith("Its floor is the baseline's by construction")
