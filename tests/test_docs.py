@@ -298,6 +298,11 @@ def test_ray_up_reads_the_cluster(name: str):
     body = yaml.safe_load((ROOT / f"configs/cluster/{name}.yaml").read_text())
     jsonschema.validate(body, json.loads((Path(ray.__file__).parent / "autoscaler/ray-schema.json").read_text()))
     validate_config(prepare_config(body))
+    starts = [
+        line for key in ("head_start_ray_commands", "worker_start_ray_commands") for line in body[key] if "ray start" in line
+    ]
+    assert len(starts) == 2
+    assert all("RAY_AUTH_MODE=token" in line and "0.0.0.0" not in line for line in starts)
 
 
 @pytest.mark.parametrize("name", ["kuberay-job", "kuberay-cluster"])
@@ -307,6 +312,7 @@ def test_kuberay_manifest_is_whole(name: str, tmp_path: Path):
     main = documents[-1]
     assert main["apiVersion"] == "ray.io/v1"
     spec = main["spec"]["rayClusterSpec"] if main["kind"] == "RayJob" else main["spec"]
+    assert spec["authOptions"] == {"mode": "token"}
     for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
         assert isinstance(group["rayStartParams"], dict)
         assert all(isinstance(value, str) for value in group["rayStartParams"].values())

@@ -1,5 +1,10 @@
 """Both executors run the same units; an application's error arrives as itself."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from pipelines.engine.executor import InProcess, OnRay
@@ -50,3 +55,24 @@ def test_nothing_to_do_starts_nothing():
     executor = OnRay()
     assert list(executor.map(square, [])) == []
     assert executor._ray is None
+
+
+@pytest.mark.slow
+def test_a_cluster_with_a_token_serves_who_has_it_and_its_workers_take_one_thread(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("r")
+    ray = str(Path(sys.executable).with_name("ray"))
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 2}
+    head = [ray, "start", "--head", "--port=6391", "--num-cpus=1", "--include-dashboard=false", f"--temp-dir={folder}"]
+    code = "import os; from pipelines.engine.executor import OnRay; "
+    code += "print(dict(OnRay('127.0.0.1:6391').map(os.getenv, [('POLARS_MAX_THREADS',)])))"
+
+    def ask(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=90)
+
+    try:
+        subprocess.run(head, env={**os.environ, **token}, check=True, capture_output=True, timeout=90)
+        assert "{0: '1'}" in ask(token).stdout
+        assert ask({"RAY_AUTH_MODE": "disabled"}).returncode != 0
+    finally:
+        subprocess.run(["pkill", "-f", str(folder)])
