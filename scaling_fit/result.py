@@ -144,7 +144,7 @@ class Result:
     notes: tuple[str, ...]
     faults: tuple[Fault, ...]
     sets: dict[str, SetResult]
-    quality: Axes | None
+    quality: Axes | None = None
     version: int = VERSION
 
     @property

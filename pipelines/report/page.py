@@ -42,6 +42,7 @@ from pipelines.report.payload import columns, inert_json, packed, policy, vega
 from scaling_fit import Fault
 from scaling_fit import wording as fit_wording
 from scaling_fit.encoding import encode
+from scaling_fit.levels.summary import RESOLUTION, resolution_rows
 
 HERE = Path(__file__).parent
 SAMPLE_CHARACTERS = 700
@@ -70,7 +71,7 @@ def make(facts: Facts) -> Made:
     sections: dict[str, list[Chart]] = {}
     fit, levels = facts.fit, [level["name"] for level in facts.levels]
     fitted, compared = bool(fit.fits), len(fit.levels) > 1
-    sections["quality"] = quality_charts.over_quality(facts) if fit.quality else []
+    sections["quality"] = quality_charts.over_quality(fit, levels, facts.quality)
     if fitted:
         sections["curves"] = [law_charts.curves(fit, levels), law_charts.residuals(fit, levels)]
         sections["exponents"] = shift_charts.exponents(fit, levels)
@@ -157,6 +158,7 @@ def words(facts: Facts) -> JsonObject:
         "settings": facts.fit.settings,
         "cost": _cost(facts),
         "not_shown": answer.not_shown,
+        "resolution": {"headings": RESOLUTION, "rows": resolution_rows(facts.fit)},
         "quality": [(name, quality_tables.told(facts.fit, name, facts.quality)) for name in sets if fits[name].quality],
         "faults": _faults(facts),
         "law": fits[sets[0]].law if sets else None,

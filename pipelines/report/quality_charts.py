@@ -5,20 +5,21 @@ import altair as alt
 from pipelines.report import grammar as draw
 from pipelines.report import law_tables, quality_tables
 from pipelines.report.chart import Chart
-from pipelines.report.facts import Facts
 from pipelines.report.frames import JsonObject, Rows, limits, log_ticks
 from scaling_fit.result import Result
 
 CHOSEN = f"{draw.CHOSEN} && datum.axis == axis && datum.response == response"
 
 
-def over_quality(facts: Facts) -> list[Chart]:
-    """Each level's exponent (or worth, data term, floor, loss) over its quality, and the line through them."""
-    result, names = facts.fit, draw.level_names(facts)
+def over_quality(result: Result, names: list[str], leading: str = "") -> list[Chart]:
+    """Each level's exponent (or worth, data term, floor, loss) over its quality, and the line through them; `leading`: the axis
+    that it starts with ("": the first). None without a level that can be drawn."""
+    if result.quality is None or not result.fits:
+        return []
     levels, lines = quality_tables.levels(result), quality_tables.lines(result)
     if not levels:
         return []
-    axes, responses = quality_tables.axes(result, facts.quality), quality_tables.responses(result)
+    axes, responses = quality_tables.axes(result, leading), quality_tables.responses(result)
     x_frame, x_domain = _frame("frame_quality_x", "axis", _x_ranges(levels, axes))
     y_frame, y_domain = _frame("frame_quality_y", "eval_set + '|' + response", _y_ranges(levels))
     x = alt.X("quality:Q", scale=draw.scale(x_domain), axis=alt.Axis(title=None, tickCount=6, format="~g"))

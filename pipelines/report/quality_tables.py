@@ -46,6 +46,11 @@ def _worded(response: Response, form: str) -> str:
     return form.format(D=count(response.D or 0), shape=response.shape)
 
 
+def title(result: Result, kind: Kind) -> str:
+    """What stands at the axis of the first response of a kind."""
+    return next(_worded(one, TITLES[kind][1]) for one in _first(result).responses if one.kind == kind)
+
+
 def responses(result: Result) -> dict[str, str]:
     return {one.key: _worded(one, TITLES[one.kind][0]) for one in _first(result).responses}
 

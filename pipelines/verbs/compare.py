@@ -13,6 +13,7 @@ from pipelines.verbs.terminal import plain_errors, print_json
 
 if TYPE_CHECKING:
     from pipelines.report.compare import Comparison
+    from pipelines.report.facts import Facts
 
 HEADINGS = {
     "settings": "Declared differently",
@@ -27,11 +28,12 @@ ReportPath = Annotated[Path, typer.Argument(metavar="REPORT", help="A report fol
 def compare(
     report_a: ReportPath,
     report_b: ReportPath,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the figure of both, as SVG and PNG.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what differs between two reports.
 
-    Their settings, levels, results, software and machines.
+    Their settings, levels, results, software and machines; `--out` draws the levels of both over quality in one figure.
 
     Example: `assay compare work/monday/report work/tuesday/report`
     """
@@ -39,11 +41,26 @@ def compare(
         from pipelines.report import compare as reports
         from pipelines.report.facts import read
 
-        comparison = reports.compare(read(report_a), read(report_b))
+        first, second = read(report_a), read(report_b)
+        comparison = reports.compare(first, second)
+        if out is not None:
+            _draw(first, second, out)
     if as_json:
         print_json(comparison.to_dict())
     else:
         show(comparison, Console(highlight=False))
+
+
+def _draw(first: "Facts", second: "Facts", out: Path) -> None:
+    from pipelines.report import compare_charts
+    from pipelines.report.chart import write_figure
+
+    charts = compare_charts.over_quality(first, second)
+    if not charts:
+        raise ValueError("the two reports share no quality axis and evaluation set, so there is no figure; leave --out away")
+    for chart in charts:
+        write_figure(chart, None, out)
+        typer.secho(f"wrote {out}/{chart.id}.svg and .png", fg="green", err=True)
 
 
 def show(comparison: "Comparison", console: Console) -> None:

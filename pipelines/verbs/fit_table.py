@@ -101,14 +101,16 @@ def fit_table(
 
 def _write_charts(result: "Fit | Result", out: Path) -> list[str]:
     """Draw one law, or levels compared; the names of the figures."""
-    from pipelines.report import fit_chart, law_charts, shift_charts
+    from pipelines.report import fit_chart, law_charts, quality_charts, shift_charts
     from pipelines.report.figures import write_figures
     from scaling_fit import Fit
 
     if isinstance(result, Fit):
         charts = [fit_chart.fitted(result)]
     else:
-        charts = [chart(result, list(result.levels)) for chart in (law_charts.curves, shift_charts.shifts) if result.fits]
+        levels = list(result.levels)
+        charts = [chart(result, levels) for chart in (law_charts.curves, shift_charts.shifts) if result.fits]
+        charts += quality_charts.over_quality(result, levels)
     failed = write_figures(charts, None, out)
     return [chart.id for chart in charts if chart.id not in failed]
 

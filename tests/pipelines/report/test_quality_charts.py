@@ -12,7 +12,7 @@ from pipelines.report.facts import Facts
 
 
 def test_levels_controls_and_arms_are_drawn_apart(marked: Facts):
-    (chart,) = quality_charts.over_quality(marked)
+    (chart,) = quality_charts.over_quality(marked.fit, list(marked.fit.levels))
     rows = chart.tables["quality_levels"]
     roles = {row["level"]: row["role"] for row in rows}
     assert roles == {"raw": "level", "deduplicated": "level", "filtered": "arm", "top": "control"}
@@ -22,7 +22,7 @@ def test_levels_controls_and_arms_are_drawn_apart(marked: Facts):
 
 
 def test_every_mark_is_inside_its_frame(facts: Facts):
-    (chart,) = quality_charts.over_quality(facts)
+    (chart,) = quality_charts.over_quality(facts.fit, list(facts.fit.levels))
     frames = {param["name"]: param["value"] for param in chart.params}
     for row in chart.tables["quality_levels"]:
         low, high = frames["frame_quality_x"][row["axis"]]
@@ -32,7 +32,7 @@ def test_every_mark_is_inside_its_frame(facts: Facts):
 
 
 def test_the_study_says_which_axis_leads(facts: Facts):
-    (chart,) = quality_charts.over_quality(replace(facts, quality="zstd"))
+    (chart,) = quality_charts.over_quality(facts.fit, list(facts.fit.levels), "zstd")
     assert next(param["value"] for param in chart.params if param["name"] == "axis") == "zstd"
     assert list(chart.choices["axis"][1]) == ["zstd", "kept", "quality.score"]
     assert page.words(replace(facts, quality="zstd"))["quality"][0][1][0][0] == "zstd"

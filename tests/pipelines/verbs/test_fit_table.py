@@ -8,6 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipelines.verbs.tables import TableOptions, read_quality
+from scaling_fit import read_axes
+
 HEAVY = ("torch", "ray", "polars", "pandas", "pyarrow", "matplotlib", "altair", "numba", "training", "curation")
 
 
@@ -92,9 +95,11 @@ def test_the_library_is_light() -> None:
 
 def test_levels_are_set_against_their_quality(assay, tables: Path, tmp_path: Path) -> None:
     (tmp_path / "quality.csv").write_text("level,kept\nraw,1\ndedup,0.7\n")
-    result = assay("fit", tables / "two.csv", "--quality", tmp_path / "quality.csv", "--replicates", 20)
+    drawn = ["--out", tmp_path / "out"]
+    result = assay("fit", tables / "two.csv", "--quality", tmp_path / "quality.csv", "--replicates", 20, *drawn)
+    assert "data exponent" in (tmp_path / "out" / "quality.svg").read_text("utf-8")
     assert "Does better data change the exponent?** Of these two levels" in result.output
     kept = pl.when(pl.col("level") == "raw").then(1.0).otherwise(0.7)
     pl.read_csv(tables / "two.csv").with_columns(kept.alias("quality:kept")).write_csv(tmp_path / "runs.csv")
-    carried = assay("fit", tmp_path / "runs.csv", "--replicates", 20)
-    assert carried.stdout == result.stdout
+    carried = read_quality(None, tmp_path / "runs.csv", TableOptions([], "auto", "", [], []))
+    assert carried == read_axes(tmp_path / "quality.csv")
