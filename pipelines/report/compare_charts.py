@@ -19,7 +19,7 @@ def over_quality(first: Facts, second: Facts) -> list[Chart]:
     both = {f"A: {first.title}": first.fit, f"B: {second.title}": second.fit}
     eval_set, other = first.fit.primary, second.fit.quality
     drawn = [one.fits[eval_set].quality for one in both.values() if eval_set in one.fits]
-    axes = quality_tables.axes(first.fit, first.quality) if first.fit.quality and other else {}
+    axes = quality_tables.axes(first.fit) if first.fit.quality and other else {}
     axis = next((axis for axis in axes if other and other.values.get(axis)), None)
     if axis is None or len(drawn) < 2 or None in drawn:
         return []

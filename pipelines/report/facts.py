@@ -163,8 +163,7 @@ class Facts:
     `fit` is what scaling_fit concluded; `observations` the rows of observations.parquet. `shapes` maps a name to
     width, depth, heads, ff, params. `quarantine` has records, share and reasons. `near` says how near duplicates were looked
     for: bands, rows, verify, threshold, documents, candidates, tested, joined, and `curve` as (similarity, probability) pairs.
-    `spreads`, `optima`, `gaps` come from the checks of the instrument. `quality` is the axis that the page starts with ("": the
-    first).
+    `spreads`, `optima`, `gaps` come from the checks of the instrument.
     """
 
     name: str
@@ -190,7 +189,6 @@ class Facts:
     optima: list[Optimum] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     quarantine: JsonObject = field(default_factory=dict)
-    quality: str = ""
     schema: int = SCHEMA
 
     @property

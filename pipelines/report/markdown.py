@@ -9,7 +9,7 @@ def render(facts: Facts) -> str:
     """Verdict, one row per level, the doubts, and how to make it again."""
     answer = facts.fit.answer
     lines = [f"## {_plain(facts.title)}", "", f"**{answer.choice}** {answer.moved}", ""]
-    over = facts.fit.over_quality(facts.quality)
+    over = facts.fit.over_quality()
     lines += [f"**Does better data change the exponent?** {_plain(over.answer)}", ""] if over else []
     rows = verdict.rows(facts.fit, facts.fit.primary, [level["name"] for level in facts.levels])
     if rows:

@@ -71,7 +71,7 @@ def make(facts: Facts) -> Made:
     sections: dict[str, list[Chart]] = {}
     fit, levels = facts.fit, [level["name"] for level in facts.levels]
     fitted, compared = bool(fit.fits), len(fit.levels) > 1
-    sections["quality"] = quality_charts.over_quality(fit, levels, facts.quality)
+    sections["quality"] = quality_charts.over_quality(fit, levels)
     if fitted:
         sections["curves"] = [law_charts.curves(fit, levels), law_charts.residuals(fit, levels)]
         sections["exponents"] = shift_charts.exponents(fit, levels)
@@ -159,7 +159,7 @@ def words(facts: Facts) -> JsonObject:
         "cost": _cost(facts),
         "not_shown": answer.not_shown,
         "resolution": {"headings": RESOLUTION, "rows": resolution_rows(facts.fit)},
-        "quality": [(name, quality_tables.told(facts.fit, name, facts.quality)) for name in sets if fits[name].quality],
+        "quality": [(name, quality_tables.told(facts.fit, name)) for name in sets if fits[name].quality],
         "faults": _faults(facts),
         "law": fits[sets[0]].law if sets else None,
         "mixed": any((row["reason"] or "").startswith("mixture:") for row in facts.funnel),

@@ -11,15 +11,15 @@ from scaling_fit.result import Result
 CHOSEN = f"{draw.CHOSEN} && datum.axis == axis && datum.response == response"
 
 
-def over_quality(result: Result, names: list[str], leading: str = "") -> list[Chart]:
-    """Each level's exponent (or worth, data term, floor, loss) over its quality, and the line through them; `leading`: the axis
-    that it starts with ("": the first). None without a level that can be drawn."""
+def over_quality(result: Result, names: list[str]) -> list[Chart]:
+    """Each level's exponent (or worth, data term, floor, loss) over its quality, and the line through them.
+    None without a level that can be drawn."""
     if result.quality is None or not result.fits:
         return []
     levels, lines = quality_tables.levels(result), quality_tables.lines(result)
     if not levels:
         return []
-    axes, responses = quality_tables.axes(result, leading), quality_tables.responses(result)
+    axes, responses = quality_tables.axes(result), quality_tables.responses(result)
     x_frame, x_domain = _frame("frame_quality_x", "axis", _x_ranges(levels, axes))
     y_frame, y_domain = _frame("frame_quality_y", "eval_set + '|' + response", _y_ranges(levels))
     x = alt.X("quality:Q", scale=draw.scale(x_domain), axis=alt.Axis(title=None, tickCount=6, format="~g"))

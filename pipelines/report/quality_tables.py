@@ -25,20 +25,19 @@ def _first(result: Result) -> OverQuality:
     return next(iter(_fits(result).values()))
 
 
-def axes(result: Result, leading: str = "") -> dict[str, str]:
+def axes(result: Result) -> dict[str, str]:
     """The axes on which some level can be drawn, the leading one first."""
     assert result.quality is not None
-    there = [axis for axis, of_level in result.quality.values.items() if of_level]
-    return {axis: axis for axis in sorted(there, key=lambda axis: axis != leading)}
+    return {axis: axis for axis, of_level in result.quality.values.items() if of_level}
 
 
-def told(result: Result, eval_set: str, leading: str = "") -> list[tuple[str, QualityWords, list[tuple[str, str]]]]:
-    """By axis, the leading one first: what is said of it, and of each response."""
+def told(result: Result, eval_set: str) -> list[tuple[str, QualityWords, list[tuple[str, str]]]]:
+    """By axis: what is said of it, and of each response."""
     found = result.fits[eval_set].quality
     assert found is not None
     keys = [one.key for one in found.responses]
     return [
-        (axis, found.words[axis], list(zip(keys, found.words[axis].said, strict=True))) for axis in axes(result, leading)
+        (axis, found.words[axis], list(zip(keys, found.words[axis].said, strict=True))) for axis in axes(result)
     ]  # fmt: skip
 
 

@@ -53,13 +53,13 @@ def compare(
 
 def _draw(first: "Facts", second: "Facts", out: Path) -> None:
     from pipelines.report import compare_charts
-    from pipelines.report.chart import write_figure
+    from pipelines.report.figures import write_figures
 
     charts = compare_charts.over_quality(first, second)
     if not charts:
         raise ValueError("the two reports share no quality axis and evaluation set, so there is no figure; leave --out away")
     for chart in charts:
-        write_figure(chart, None, out)
+        write_figures([chart], None, out)
         typer.secho(f"wrote {out}/{chart.id}.svg and .png", fg="green", err=True)
 
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.report import compare_charts
-from pipelines.report.chart import write_figure
 from pipelines.report.facts import Facts
+from pipelines.report.figures import write_figures
 
 
 def test_both_studies_stand_in_one_figure(facts: Facts, marked: Facts, tmp_path: Path):
@@ -11,7 +11,7 @@ def test_both_studies_stand_in_one_figure(facts: Facts, marked: Facts, tmp_path:
     assert {row["study"] for row in chart.tables["levels"]} == {f"A: {facts.title}", "B: another"}
     assert {row["axis"] for row in chart.tables["levels"]} == {"kept"}
     assert len(chart.panels) == 3
-    write_figure(chart, None, tmp_path)
+    assert write_figures([chart], None, tmp_path) == []
     assert "B: another" in (tmp_path / "over_quality.svg").read_text("utf-8")
 
 

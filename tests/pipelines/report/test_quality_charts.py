@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,13 +28,6 @@ def test_every_mark_is_inside_its_frame(facts: Facts):
         assert low < row["quality"] < high
         low, high = frames["frame_quality_y"][f"{row['eval_set']}|{row['response']}"]
         assert low < row["value"] < high
-
-
-def test_the_study_says_which_axis_leads(facts: Facts):
-    (chart,) = quality_charts.over_quality(facts.fit, list(facts.fit.levels), "zstd")
-    assert next(param["value"] for param in chart.params if param["name"] == "axis") == "zstd"
-    assert list(chart.choices["axis"][1]) == ["zstd", "kept", "quality.score"]
-    assert page.words(replace(facts, quality="zstd"))["quality"][0][1][0][0] == "zstd"
 
 
 def test_the_pool_is_drawn_from_what_the_fit_says(facts: Facts):
