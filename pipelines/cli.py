@@ -44,6 +44,8 @@ VERBS = {
             LOOK,
             "Show the levels' quality, and documents at each rule's threshold.",
         ),
+        Verb("status", "status", LOOK, "Show which steps of a study are there, what runs, and what went wrong last."),
+        Verb("inspect", "look", LOOK, "Show the documents nearest to each rule's threshold."),
         Verb("explain", "look", LOOK, "Show one document's life through all levels."),
         Verb("diff", "look", LOOK, "Show where the documents of one level are in another."),
         Verb("verify", "verify", LOOK, "Read every file of a study against the digest in its manifest."),

@@ -98,6 +98,7 @@ class OnRay:
 
     address: str | None = None
     workers: int | None = None
+    say: Callable[[str], None] = lambda text: None
     _ray: Any = field(default=None, repr=False)
     _started: bool = field(default=False, repr=False)
 
@@ -116,6 +117,7 @@ class OnRay:
             if not ray.is_initialized():
                 stopping = signal.getsignal(signal.SIGTERM)
                 address = self.address or os.environ.get("RAY_ADDRESS")
+                self.say(f"joining the Ray cluster at {address}" if address else "starting Ray on this machine")
                 quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
                 if address:
                     ray.init(address=address, runtime_env={"env_vars": ONE_THREAD}, **quiet)
@@ -214,8 +216,10 @@ def _in_ranks(function: Compute, arguments: Unit, needed: Resources) -> None:
             raise cause or error from None
 
 
-def open_executor(kind: str, address: str | None = None, workers: int | None = None) -> AbstractContextManager[Executor]:
-    """An executor by name: `ray` or `in-process`, closed at the end of the block."""
+def open_executor(
+    kind: str, address: str | None = None, workers: int | None = None, say: Callable[[str], None] = lambda text: None
+) -> AbstractContextManager[Executor]:
+    """An executor by name: `ray` or `in-process`, closed at the end of the block. `say` is told what takes seconds to start."""
     from contextlib import closing
 
-    return closing(InProcess() if kind == "in-process" else OnRay(address, workers))
+    return closing(InProcess() if kind == "in-process" else OnRay(address, workers, say))

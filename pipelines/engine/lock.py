@@ -40,6 +40,20 @@ def locked(workdir: Workdir) -> Iterator[None]:
             file.truncate(0)
 
 
+def holder(workdir: Workdir) -> dict[str, str] | None:
+    """Who holds the work directory now (host, pid, since); None where nobody does, and on object stores."""
+    path = Path(workdir.full(FILE))
+    if not workdir.is_local or not path.exists():
+        return None
+    with path.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = file.read()
+            return json.loads(text) if text.strip() else None
+    return None
+
+
 def _refusal(workdir: Workdir, text: str) -> str:
     holder = json.loads(text) if text.strip() else {}
     who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}" if holder else "another process"

@@ -9,12 +9,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 
 from pipelines.engine.workdir import Workdir
 
-HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0  # before a log's first line of a step; each further one waits twice as long
+LONGEST_SECONDS = 60.0
+EVENT_SECONDS = 10.0  # between two events that say how far a step is
+SOON = 5.0  # seconds, and `ENOUGH` of the whole, before an estimate means something
+ENOUGH = 0.02
+NARROW = 100  # columns: a narrower terminal shows numbers and no bar
 
 
 @dataclass
@@ -27,13 +33,15 @@ class Bar:
     show: Callable[["Bar"], None]
     done: float = 0.0
     resumed: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-    last: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
+    first: tuple[float, float] | None = None  # when this session's first part was done, and how far the bar was then
     note: str = ""
 
     def advance(self, amount: float, *, resumed: bool = False) -> None:
         self.done += amount
         self.resumed += amount if resumed else 0.0
+        if self.first is None and self.done > self.resumed:
+            self.first = time.monotonic(), self.done
         self.show(self)
 
     def say(self, note: str) -> None:
@@ -49,9 +57,31 @@ class Bar:
 
     @property
     def eta(self) -> float | None:
-        """Seconds left at this session's rate; None before anything was done."""
-        fresh, elapsed = self.done - self.resumed, time.monotonic() - self.started
-        return None if fresh <= 0 else elapsed / fresh * (self.total - self.done)
+        """Seconds left at the rate since this session's first part: what came before it was starting up. None until enough was
+        done to tell."""
+        if self.first is None:
+            return None
+        since, before = self.first
+        fresh, elapsed = self.done - before, time.monotonic() - since
+        if fresh <= 0 or elapsed < SOON or fresh < ENOUGH * self.total:
+            return None
+        return elapsed / fresh * (self.total - self.done)
+
+    @property
+    def numbers(self) -> str:
+        """How far it is, how fast, and how long it will take, in the words of a log line."""
+        digits = 0 if self.total >= 10 else 1
+        left = "" if self.eta is None else f"about {clock(self.eta)} left"
+        amount = f"{self.done:,.{digits}f}/{self.total:,.{digits}f} {self.unit}"
+        return ", ".join(filter(None, [amount, self.note or self.rate, left]))
+
+
+def clock(seconds: float) -> str:
+    """47 s, 5 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class Progress:
@@ -86,36 +116,45 @@ class Progress:
     def timed(self, label: str, seconds: float) -> None:
         """Say that something took its time (what was instant needs no line)."""
         if seconds >= 0.5:
-            self.console.print(f"[green]done[/] {label:<28} {seconds:7.1f} s")
+            self.console.print(f"[green]done[/] {label:<28} {seconds:7.1f} s", soft_wrap=True)
 
     def say(self, text: str) -> None:
-        self.console.print(text)
+        self.console.print(text, soft_wrap=True)  # a log's lines are as long as what they say
 
     @contextmanager
     def bar(self, label: str, total: float, unit: str) -> Iterator[Bar]:
+        """A bar for the block: on a terminal it lives, in a log it leaves a line now and then."""
         self.event("started", step=label, total=total, unit=unit)
-        if self.console.is_terminal:
-            columns = (
-                SpinnerColumn(), TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(),
-                TextColumn("{task.fields[unit]}"), TimeElapsedColumn(), TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}"),
-            )  # fmt: skip
-            with RichProgress(*columns, console=self.console, transient=True) as live:
-                task = live.add_task(label, total=round(total), unit=unit, note="")
-
-                def show(bar: Bar) -> None:
-                    live.update(task, completed=round(bar.done), note=bar.note or bar.rate)
-
-                yield Bar(label, total, unit, show)
-        else:
-            yield Bar(label, total, unit, self._heartbeat)
-
-    def _heartbeat(self, bar: Bar) -> None:
-        now = time.monotonic()
-        if now - bar.last < HEARTBEAT_SECONDS or bar.done >= bar.total:
+        if not self.console.is_terminal:
+            yield Bar(label, total, unit, _Now(self))
             return
-        bar.last = now
-        eta = "" if bar.eta is None else f", about {bar.eta:.0f} s left"
-        line = f"     {bar.label:<28} {bar.done:,.0f}/{bar.total:,.0f} {bar.unit}{eta}, {bar.note or bar.rate}"
-        self.console.print(line.rstrip(", "), soft_wrap=True)
-        sys.stderr.flush()
+        told = TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True))
+        graph = [BarColumn(20)] if self.console.width >= NARROW else []
+        name = TextColumn("{task.description}", table_column=Column(no_wrap=True, ratio=1, overflow="ellipsis"))
+        columns = (SpinnerColumn(), name, *graph, told, TimeElapsedColumn())
+        with RichProgress(*columns, console=self.console, transient=True, expand=True) as live:
+            task = live.add_task(label, total=round(total), numbers="")
+            yield Bar(label, total, unit, _Now(self, lambda bar: live.update(task, completed=bar.done, numbers=bar.numbers)))
+
+
+@dataclass
+class _Now:
+    """Tells how a bar stands: to `live` each time, to the log and the events now and then."""
+
+    progress: Progress
+    live: Callable[[Bar], None] | None = None
+    told: float = field(default_factory=lambda: time.monotonic())
+    recorded: float = field(default_factory=lambda: time.monotonic())
+    wait: float = HEARTBEAT_SECONDS
+
+    def __call__(self, bar: Bar) -> None:
+        now = time.monotonic()
+        if self.live is not None:
+            self.live(bar)
+        elif now - self.told >= self.wait and bar.done < bar.total:
+            self.told, self.wait = now, min(2 * self.wait, LONGEST_SECONDS)
+            self.progress.console.print(f"     {bar.label:<28} {bar.numbers}", soft_wrap=True)
+            sys.stderr.flush()
+        if now - self.recorded >= EVENT_SECONDS:
+            self.recorded = now
+            self.progress.event("progress", step=bar.label, done=bar.done, total=bar.total, unit=bar.unit, left=bar.eta)

@@ -9,6 +9,7 @@ from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest
 from pipelines.engine.workdir import JsonObject
 from pipelines.report import verdict as layout
+from pipelines.runs.ladder import rungs
 from pipelines.runs.trained import Trained
 from pipelines.study.study import Study
 from scaling_fit import Result
@@ -18,23 +19,32 @@ from scaling_fit.wording import eval_words
 
 
 def losses(context: Context, study: Study, trained: Trained) -> list[JsonObject]:
-    """Per shape and level: the mean loss over seeds at the longest D, on the set that the verdict is read from."""
+    """Per shape and level: the mean loss over seeds at the longest D, on the set that the verdict is read from.
+
+    `asked_tokens` is the D of the study, `tokens` the one that was trained: whole batches of the shape."""
     table = pl.DataFrame(context.workdir.read_table(trained.observations.files(".parquet")[0]))
-    longest = table.filter((pl.col("eval_set") == study.fit.eval_set) & (pl.col("tokens") == max(study.ladder.tokens)))
-    mean = longest.group_by("shape", "level", "tokens", maintain_order=True).agg(pl.col("loss").mean(), seeds=pl.len())
-    return mean.to_dicts()
+    asked = max(study.ladder.tokens)
+    longest = pl.DataFrame(
+        [(rung.name, rung.reached(asked), asked) for rung in rungs(study)],
+        {"shape": pl.String, "tokens": pl.Int64, "asked_tokens": pl.Int64}, orient="row",
+    )  # fmt: skip
+    rows = table.filter(eval_set=study.fit.eval_set).join(longest, on=["shape", "tokens"], maintain_order="left")
+    mean = rows.group_by("shape", "level", "tokens", "asked_tokens", maintain_order=True)
+    return mean.agg(pl.col("loss").mean(), seeds=pl.len()).to_dicts()
 
 
 def show_losses(console: Console, study: Study, rows: list[JsonObject]) -> None:
     """One row per level, one column per shape."""
-    shapes = list(study.ladder.shapes)
+    shapes, asked = list(dict.fromkeys(row["shape"] for row in rows)), max(study.ladder.tokens)
     table = Table(box=None, header_style="bold")
     for column in ("level", *shapes):
         table.add_column(column, justify="left" if column == "level" else "right")
     found = {(row["level"], row["shape"]): f"{row['loss']:.4f}" for row in rows}
     for level in study.levels:
         table.add_row(level, *(found.get((level, shape), "") for shape in shapes))
-    console.print(f"[italic]Loss at {max(study.ladder.tokens):,} tokens[/] (nats/token, mean over seeds)")
+    reached = {row["shape"]: row["tokens"] for row in rows if row["tokens"] != asked}
+    whole = "; in whole batches " + ", ".join(f"{shape} {n:,}" for shape, n in reached.items()) if reached else ""
+    console.print(f"[italic]Loss at {asked:,} tokens[/] (nats/token, mean over seeds{whole})")
     console.print(table)
 
 

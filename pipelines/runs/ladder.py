@@ -32,6 +32,10 @@ class Rung:
         """The runs of this shape as one stack of a training plan."""
         return Stack(stack_id, self.name, tuple(runs), self.tokens, self.batch_tokens, self.lr, self.warmup_tokens)
 
+    def reached(self, tokens: int) -> int:
+        """The D that is trained where `tokens` is asked for: whole batches, as `training.plan` rounds them."""
+        return round(tokens / self.batch_tokens) * self.batch_tokens
+
     def trained_tokens(self, study: Study) -> int:
         """Tokens that one trunk and its branches go through: what a run costs, in place of the sum of its D."""
         if study.schedule.kind == "cosine":

@@ -50,14 +50,16 @@ class _Followed:
 
     def fresh_tokens(self) -> int:
         """Tokens trained since the last call; a branch starts back at its trunk."""
-        if not self.path.exists():
+        try:
+            with self.path.open("rb") as file:
+                there = os.fstat(file.fileno())
+                if there.st_ino != self.file or there.st_size < self.offset:
+                    self.file, self.offset = there.st_ino, 0
+                file.seek(self.offset)
+                text = file.read()
+        except FileNotFoundError:  # not begun, or done and cleared away
             self.speed = 0.0
             return 0
-        with self.path.open("rb") as file:
-            if (opened := os.fstat(file.fileno()).st_ino) != self.file:
-                self.file, self.offset = opened, 0
-            file.seek(self.offset)
-            text = file.read()
         text = text[: text.rfind(b"\n") + 1]
         again = self.offset == 0
         self.offset += len(text)

@@ -1,7 +1,7 @@
 """The study opened in its work directory, for every verb over a study."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,5 +37,11 @@ def opened(
             place = Workdir(str(Path(place.full("")).resolve()))
         progress = Progress(place, Console(stderr=True, highlight=False))
         lock = locked(place) if writes else nullcontext()
-        with lock, open_executor(executor, address or None, workers) as runner:
-            yield Context(place, runner, progress), study, study_file.resolve().parent
+        with lock, open_executor(executor, address or None, workers, progress.say) as runner:
+            try:
+                yield Context(place, runner, progress), study, study_file.resolve().parent
+            except (Exception, KeyboardInterrupt) as error:
+                if writes:
+                    with suppress(OSError):  # a full disk has no room for this either
+                        progress.event("failed", error=str(error) or type(error).__name__)
+                raise

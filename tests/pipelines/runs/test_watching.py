@@ -44,3 +44,17 @@ def test_a_resumed_stack_is_followed_on(tmp_path: Path):
     log(metrics, "trunk", 600)
     assert followed.fresh_tokens() == 100, "trained again and counted again; the bar stops at its total"
     assert len([json.loads(line) for line in metrics.path.read_text().splitlines()]) == 7
+
+
+def test_a_file_that_shrank_in_its_place_is_read_anew(tmp_path: Path):
+    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl", runs=1)
+    log(metrics, "trunk", 100, 200, 300)
+    assert followed.fresh_tokens() == 300
+    lines = metrics.path.read_bytes().splitlines(keepends=True)
+    with metrics.path.open("r+b") as file:
+        file.truncate(len(lines[0]))
+    assert followed.fresh_tokens() == 0
+    log(metrics, "trunk", 200, 300, 400)
+    assert followed.fresh_tokens() == 300, "trained again and counted again"
+    metrics.path.unlink()
+    assert followed.fresh_tokens() == 0
