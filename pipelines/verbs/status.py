@@ -11,7 +11,7 @@ from pipelines.verbs.terminal import print_json
 
 
 def status(study_file: StudyFile, overrides: Set = [], workdir: WorkdirOption = "", as_json: AsJson = False) -> None:
-    """Show which steps of a study are there, what runs, and what went wrong last.
+    """Show what of a study is there, what runs, and the last error.
 
     It reads the work directory and changes nothing, also while a run is at work there.
 
