@@ -27,6 +27,7 @@ from scaling_fit.levels.companions import (
 )
 from scaling_fit.levels.draws import DrawLuck
 from scaling_fit.levels.identify import Identifiability, Sensitivity
+from scaling_fit.levels.influence import Influence
 from scaling_fit.levels.outlook import Budget, Curve, Extrapolation, ShapeCrossing
 from scaling_fit.levels.over_quality import OverQuality, QualityWords
 from scaling_fit.levels.quality import Axes
@@ -99,7 +100,8 @@ class AgainstBaseline:
 @dataclass(frozen=True)
 class SetFit:
     """The joint fit of all levels on one evaluation set; mappings are keyed by level, the baseline's own fit among `levels`.
-    `quality`: the levels set against their quality, None where none was measured."""
+    `quality`: the levels set against their quality, None where none was measured; `influence`: of every rung
+    left out."""
 
     law: LawChoice
     noise: Noise
@@ -111,6 +113,7 @@ class SetFit:
     extrapolation: Extrapolation
     budget: Budget
     quality: OverQuality | None
+    influence: tuple[Influence, ...]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pipelines.verbs.rehearsal import rehearse
 from scaling_fit.levels.resolution import SHARE
 from scaling_fit.wording import eval_words
 
+FEW_WARMUPS = 4  # a quarter of a run's tokens at a rising rate; the recipe takes a fifth at most
 PASSAGE_SCATTER = 0.05
 """Of the difference between two levels over passages, as a share of the loss: the median of the first web study's sets, which
 range from 0.01 to 0.25 (docs/log.md)."""
@@ -46,6 +47,7 @@ def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
                 "params_head": rung.shape.params_head(study.tokenizer.vocab_size), "lr": rung.lr,
                 "batch_tokens": rung.batch_tokens, "longest": rung.tokens[-1], "runs": runs, "tokens": tokens,
                 "flops": tokens * rung.flops_per_token(study),
+                "warmups_to_the_first": rung.tokens[0] / rung.warmup_tokens if rung.warmup_tokens else None,
             }
         )  # fmt: skip
     levels = {name: level.model_dump(mode="json", exclude_defaults=True) for name, level in study.levels.items()}
@@ -117,6 +119,13 @@ def _show_ladder(console: Console, found: JsonObject) -> None:
         table.add_row(row["shape"], *counts, f"{row['lr']:g}", *sizes, f"{row['flops']:.2e}")
     console.print(table)
     console.print(f"training: {found['flops']:.2e} FLOPs in all")
+    for row in found["ladder"]:
+        if (warmups := row["warmups_to_the_first"]) is not None and warmups < FEW_WARMUPS:
+            console.print(
+                f"ladder: {row['shape']}'s first D is {warmups:.1f} warm-ups long; below {FEW_WARMUPS} its loss is that of the "
+                "warm-up: begin later, or shorten ladder.warmup_tokens",
+                soft_wrap=True,
+            )
     if coarse := found["evaluation"]:
         worst = max(coarse, key=lambda one: one["sampling"])
         console.print(

@@ -12,6 +12,7 @@ from scaling_fit.levels import doubts, draws
 from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, not_shown, recommended
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
 from scaling_fit.levels.draws import DrawLuck, gaps_of
+from scaling_fit.levels.influence import carried
 from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.resolution import Resolution, resolution, sampled
 from scaling_fit.levels.saving import saving
@@ -91,6 +92,8 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
             told = _wild_runs(wild[name], verdicts[name]) if name in wild else ()
             luck = doubts.luck(fits[name].noise, name in measured)
             more = (enough,) if enough and name == settings.eval_set else ()
+            if (rung := carried(fits[name].influence)) is not None:
+                more = (rung, *more)
             if (documents := drawn[name]) is not None:
                 more = (draws.told(documents), *more)
             answer = replace(answer, checks=(luck, *answer.checks, *more), warnings=(*told, *answer.warnings))

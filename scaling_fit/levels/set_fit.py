@@ -8,6 +8,7 @@ from scaling_fit.levels.calibrate import calibrate
 from scaling_fit.levels.companions import fitted_multiplier, matched_beta, multiplier_curve, paired_differences
 from scaling_fit.levels.compare import Comparison
 from scaling_fit.levels.identify import certificates, identifiability, sensitivity
+from scaling_fit.levels.influence import influence
 from scaling_fit.levels.outlook import Extrapolation, curves, plan_budgets, shape_crossing
 from scaling_fit.levels.over_quality import over_quality
 from scaling_fit.levels.parameters import level_intervals
@@ -35,6 +36,7 @@ def set_fit(whole: Comparison, eval_set: str, settings: Settings, axes: Axes | N
         extrapolation=decode(Extrapolation, encode(calibration.to_dict()), "extrapolation"),
         budget=plan_budgets(whole, calibration, settings),
         quality=over_quality(whole, parameters, axes, eval_set, settings) if axes and others else None,
+        influence=influence(whole),
     )
 
 

@@ -73,6 +73,13 @@ def test_the_plan_says_which_evaluation_sets_are_too_few_passages(finished_study
     assert "sets are fewer passages than the seeds deserve" in " ".join(said.split())
 
 
+def test_the_plan_says_where_a_run_is_mostly_warm_up(finished_study: Path):
+    plan = ("run", *study(finished_study), "--executor", "in-process", "--dry-run")
+    assert "warm-ups long" not in assay(*plan).stdout, "1,024 tokens after 256"
+    said = assay(*plan, "--set", "ladder.warmup_tokens=512").stdout
+    assert "a's first D is 2.0 warm-ups long" in said
+
+
 def test_a_design_of_a_finished_study_rests_on_what_it_measured(finished_study: Path, monkeypatch):
     monkeypatch.setattr(
         prices, "speeds", lambda study, candidates, seconds: {n: Speed(1e-4, 1e-6 * s.width) for n, s in candidates.items()}
