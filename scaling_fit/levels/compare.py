@@ -184,10 +184,26 @@ def compare(
     rng = np.random.default_rng(seed)
     assert laid.problem.trunks is not None
     target_RN = laid.problem.predict(theta_P[None]) + noise.simulate(rng, replicates, laid.problem.trunks)
-    start_RP = np.repeat(theta_P[None], replicates, 0)
-    theta_RP = solve(laid.problem, start_RP, target_RN=target_RN, tolerance=1e-7, max_iterations=60).theta_RP
+    theta_RP = _refitted(laid, ordered, theta_P, target_RN, noise.ratio)
     df = max(len(table) - laid.problem.n_parameters, 1)
     return Comparison(ordered, baseline, laid, theta_P, noise, rss, df, theta_RP, by_shape, why, wild)
+
+
+def _refitted(laid: Grouped[Cell], ordered: Observations, theta_P: Array, target_RN: Array, ratio: float) -> Array:
+    """The joint fit of every simulated table, theta_RP. Everything is free, so levels share no parameter, and each is solved
+    alone: steps of [P, P] algebra become those of one level's few parameters."""
+    phi_RQ: dict[Cell, Array] = {}
+    for level in dict.fromkeys(group.level for group in laid.groups):
+        rows = np.flatnonzero(ordered.level == level)
+        alone, _, _ = lay_out(ordered.where(rows), level, ratio, laid.pivot, laid.law.name)
+        M_GP = np.concatenate([block.M_QP for block in alone.problem.blocks])
+        phi_G = np.concatenate([laid.phi(theta_P[None], group)[0] for group in alone.groups])
+        start_RP = np.repeat(np.linalg.lstsq(M_GP, phi_G, rcond=None)[0][None], len(target_RN), 0)
+        target_RL = target_RN[:, rows[alone.rows]]
+        fits = solve(alone.problem, start_RP, target_RN=target_RL, tolerance=1e-7)
+        phi_RQ |= {group: alone.phi(fits.theta_RP, group) for group in alone.groups}
+    M_GP = np.concatenate([block.M_QP for block in laid.problem.blocks])
+    return np.linalg.lstsq(M_GP, np.concatenate([phi_RQ[group] for group in laid.groups], axis=1).T, rcond=None)[0].T
 
 
 def half_width(objective: str) -> float | None:
