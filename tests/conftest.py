@@ -1,11 +1,41 @@
-"""Fixtures that several test folders share."""
+"""Fixtures that several test folders share, and the option that counts processor seconds."""
 
 import json
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+SECONDS = pytest.StashKey[dict[str, float]]()
 SAMPLE = Path(__file__).with_name("data") / "sample.jsonl"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cpu", action="store_true", help="processor seconds: of all tests, and of the 20 that take most")
+
+
+def _processor_seconds() -> float:
+    """Of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    before = _processor_seconds()
+    done = yield
+    item.config.stash.setdefault(SECONDS, {})[item.nodeid] = _processor_seconds() - before
+    return done
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Wall time says little on a machine that others use too."""
+    if config.getoption("--cpu"):
+        seconds = config.stash.get(SECONDS, {})
+        terminalreporter.write_line(f"{sum(seconds.values()):.0f} processor seconds in {len(seconds)} tests")
+        for name, one in sorted(seconds.items(), key=lambda pair: -pair[1])[:20]:
+            terminalreporter.write_line(f"{one:7.1f}  {name}")
 
 
 @pytest.fixture(scope="session")

@@ -338,6 +338,12 @@ def edit() -> Callable[..., Facts]:
     return edited
 
 
+@pytest.fixture(autouse=True)
+def _page_without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take most of a page's time; `written`, made before this, has them, and no other test looks at any."""
+    monkeypatch.setattr("pipelines.report.page.write_figure", lambda chart, eval_set, folder: None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Headless Chromium of the system, without its own traffic."""
