@@ -41,8 +41,8 @@ def test_a_prefactor_moves_with_its_exponent(whole) -> None:
 
 
 def test_a_spurious_floor_is_not_believed() -> None:
-    """No floor, one decade, 1 % noise. Refits simulated around a spurious floor covered the exponent in 65 % of tables
-    where 95 % were claimed; with the profile 93 % are (60 tables; 15 here)."""
+    """No floor, one decade, 1 % noise. Refits that stopped short of their minima covered the exponent in 65 % of tables where
+    95 % were claimed; solved to the end 95 % do, with the profile or without (60 tables; 15 here)."""
     grid = Grid((1e7, 1e8), tuple(np.geomspace(1e8, 1e9, 6)), seeds=2, row=0.01)
     truth = TRUTH | {"E": 1e-6, "A": 1e-6, "B": 50.0, "beta": 0.15}
     covered, alone = [], []
@@ -52,8 +52,8 @@ def test_a_spurious_floor_is_not_believed() -> None:
         simulated = percentile(one.value, whole.parameters("a", whole.theta_RP)["beta"], 0.95)
         covered.append(one.low < 0.15 < one.high)
         alone.append(simulated.low < 0.15 < simulated.high)
-    assert np.mean(covered) >= 0.8
-    assert np.mean(covered) > np.mean(alone)
+    assert np.mean(alone) >= 0.8
+    assert np.mean(covered) >= np.mean(alone)
 
 
 def test_what_runs_along_a_ray_do_not_identify_is_open() -> None:
