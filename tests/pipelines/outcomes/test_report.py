@@ -45,7 +45,7 @@ def test_facts_are_those_of_the_work_directory(finished_study, tmp_path, monkeyp
     written = index.stat().st_mtime_ns
     report(context, study, curated, trained, fitted, "assay run study.yaml", True)
     assert index.stat().st_mtime_ns == written
-    monkeypatch.setattr("pipelines.report.page.write_figure", lambda *given: None)
+    monkeypatch.setattr("pipelines.report.page.write_figures", lambda *given: [])
     report(context, study, curated, trained, fitted, "assay run study.yaml", False)
     assert index.stat().st_mtime_ns > written
     assert json.loads((index.parent / "report.json").read_text())["samples"] == []

@@ -341,7 +341,7 @@ def edit() -> Callable[..., Facts]:
 @pytest.fixture(autouse=True)
 def _page_without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take most of a page's time; `written`, made before this, has them, and no other test looks at any."""
-    monkeypatch.setattr("pipelines.report.page.write_figure", lambda chart, eval_set, folder: None)
+    monkeypatch.setattr("pipelines.report.page.write_figures", lambda charts, eval_set, folder: [])
 
 
 @pytest.fixture(scope="session")
