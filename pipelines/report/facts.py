@@ -202,7 +202,7 @@ class Facts:
     def to_dict(self) -> JsonObject:
         """Plain data that `read` takes back. The observations stand by column, a third of their size as rows."""
         rows = self.observations
-        columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
+        columns = {key: [encode(row[key]) for row in rows] for key in (rows[0] if rows else ())}
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
         return {name: encode(value) for name, value in plain.items()} | {"observations": columns}
 

@@ -1,5 +1,6 @@
 """Studies with little to say still make a page that says so."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.report import page
-from pipelines.report.facts import Facts
+from pipelines.report.facts import Facts, read
 from scaling_fit import Settings, analyse
 
 
@@ -59,3 +60,9 @@ def test_intervals_without_bounds_do_not_break_the_page(facts: Facts, edit: Call
 
     opened = open_page(page.write(edit(facts, unbound), tmp_path))
     silent(opened)
+
+
+def test_an_error_of_one_document_that_nobody_knows_is_left_open(facts: Facts, tmp_path: Path):
+    rows = [{**row, "loss_se": math.nan} for row in facts.observations]
+    page.write(replace(facts, observations=rows), tmp_path)
+    assert {row["loss_se"] for row in read(tmp_path).observations} == {None}
