@@ -1,5 +1,6 @@
 """Read one slice of a source: records in the order of the file, and, for what cannot be read, why."""
 
+import base64
 import codecs
 import json
 from collections.abc import Iterator
@@ -124,7 +125,10 @@ def _from_json(line: bytes, offset: int, place: str, part: Part, source: Source)
         return Malformed(part.path, place, f"not JSON: {reason}", line[:200])
     if not isinstance(value, dict):
         return Malformed(part.path, place, f"a JSON {type(value).__name__}, not an object", line[:200])
-    return _record(part.path, offset, place, value, source, line[:200])
+    try:
+        return _record(part.path, offset, place, value, source, line[:200])
+    except RecursionError:  # read, and too deep to be written again
+        return Malformed(part.path, place, "not JSON: nested too deeply", line[:200])
 
 
 def _record(path: str, number: int, place: str, value: dict[str, object], source: Source, head: bytes) -> Record | Malformed:
@@ -168,9 +172,12 @@ def _meta(rest: dict[str, object]) -> str | None:
 
 
 def _plain(value: object) -> str:
-    """What JSON has no form for, as text: times, decimals, bytes, and what could not be read."""
+    """What JSON has no form for, as text: times, decimals, bytes (base64 where not UTF-8), and what could not be read."""
     if isinstance(value, bytes):
-        return value.decode(errors="backslashreplace")
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
     return value.shown if isinstance(value, Unreadable) else str(value)
 
 

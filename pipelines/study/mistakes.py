@@ -10,6 +10,13 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 UNION_BRANCH = re.compile(r"(dict|list|str)(?:\[.*\])?")  # how pydantic names the forms that a value may have
+PLAIN = {  # pydantic's words that a reader of YAML does not need
+    "string_pattern_mismatch": "a name has letters, digits, - and _, and begins with a letter",
+    "dict_type": "a mapping of keys is needed here",
+    "model_type": "a mapping of keys is needed here",
+    "list_type": "a list is needed here",
+    "string_type": "text is needed here",
+}
 NODES = {"dict": yaml.MappingNode, "list": yaml.SequenceNode, "str": yaml.ScalarNode}
 
 
@@ -32,7 +39,7 @@ def _told(error: ErrorDetails, model: type[BaseModel], tree: yaml.Node | None) -
         elif below is not None or not is_kind:
             place.append(str(part))
             node = below or node
-    message = error["msg"].removeprefix("Value error, ")
+    message = PLAIN.get(error["type"], error["msg"]).removeprefix("Value error, ")
     if not place and (named := re.match(r"([\w.-]+): ", message)):  # a rule over several sections names its place itself
         for part in named[1].split("."):
             node = _below(node, part) or node

@@ -110,7 +110,9 @@ def _measured(study: Study, documents: pa.Table, base: Path) -> pl.DataFrame:
     frame = pl.DataFrame(
         documents.select([name for name in SCHEMA.names if name in ("uid", "source", "domain", "url", "date")])
     )
-    for signal in signals.declared(nothing, study.signal_params, base):
+    near = Duplicates.of(study.duplicates)
+    needed = {**study.signal_params, **near.signals(), **({"url": {}} if "url" in study.duplicates.also else {})}
+    for signal in signals.declared(nothing, needed, base):
         name = signal.step.name.removeprefix("signals/")
         columns = pl.DataFrame(signal.compute(batch, **signal.params))
         frame = frame.hstack(columns.rename({column: f"{name}.{column}" for column in columns.columns}).get_columns())

@@ -135,7 +135,7 @@ def test_a_key_given_twice_is_an_error_with_its_line():
             "ladder:\n  tokens: [1]\n  shapes:\n    nano: {width: 8, depht: 1, heads: 1}",
             "line 5: ladder.shapes.nano.depht: unknown key; did you mean `depth`?",
         ),
-        ("ladder:\n  tokens: [1]\n  shapes:\n    nano: 3", "line 5: ladder.shapes.nano: Input should be a valid dictionary"),
+        ("ladder:\n  tokens: [1]\n  shapes:\n    nano: 3", "line 5: ladder.shapes.nano: a mapping of keys is needed here"),
         ("levels:\n  raw: {}\n  b: {extends: rwa}", "line 4: levels.b.extends: 'rwa' is not a level declared above it"),
     ],
 )  # fmt: skip

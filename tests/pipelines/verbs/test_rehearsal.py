@@ -33,6 +33,13 @@ def test_a_sample_goes_through_and_nothing_is_written(folder: Path, verb: str):
     assert sorted(folder.rglob("*")) == before
 
 
+def test_rules_over_signals_that_are_always_there_pass(folder: Path):
+    always = "levels.clean.keep=[minhash.n_shingles >= 5, tokens.n_tokens >= 3, duplicates.cluster_size < 9, not withheld.free == False]"
+    dry_run(
+        folder, always, "duplicates.also=[url, lines]", "levels.top.keep=[duplicates_url.survivor, lines.removed_share <= 0.5]"
+    )
+
+
 def test_people_see_the_sample(folder: Path):
     told = dry_run(
         folder, "sources=[{kind: jsonl, name: small, path: corpus/*.jsonl, fields: {date: meta.when}}]", as_json=False
