@@ -13,7 +13,7 @@ from pipelines.duplicates.duplicates import Duplicates, find_duplicates
 from pipelines.duplicates.earlier import earlier_pools
 from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest
-from pipelines.levels import evaluation, quality, streams, withheld
+from pipelines.levels import evaluation, judge, quality, streams, withheld
 from pipelines.levels.curated import Curated
 from pipelines.levels.selections import AnnotatedPool, select_levels
 from pipelines.outcomes import fit
@@ -49,13 +49,14 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     annotated = AnnotatedPool(documents, annotations, tokenizer)
     selections = select_levels(context, study, annotated)
     ledgers, levels = streams.lay_out_levels(context, study, annotated, selections)
-    held_out, own = None, {}
+    held_out, judged, own = None, None, {}
     if study.trains:
         held_out = evaluation.evaluation(context, study, annotated)
+        judged = judge.judge(context, annotated, held_out)
         if study.evaluation.own:
             own = {name: evaluation.own(context, name, held_out, s) for name, s in selections.items()}
     measured = quality.measure_levels(context, study, annotated, ledgers, levels, held_out)
-    return Curated(annotated, selections, ledgers, levels, held_out, own, measured)
+    return Curated(annotated, selections, ledgers, levels, held_out, judged, own, measured)
 
 
 def train_levels(context: Context, study: Study, curated: Curated) -> Trained:

@@ -11,12 +11,13 @@ from pipelines.levels.selections import AnnotatedPool
 @dataclass(frozen=True)
 class Curated:
     """The annotated pool, and per level what it selects, every document's fate, its tokens, its own evaluation set and its
-    quality; no evaluation where the study has no ladder."""
+    quality; no evaluation and no judge (what the sets are made of) where the study has no ladder."""
 
     pool: AnnotatedPool
     selections: Mapping[str, Manifest]
     ledgers: Mapping[str, Manifest]
     levels: Mapping[str, Manifest]
     evaluation: Manifest | None
+    judge: Manifest | None
     own: Mapping[str, Manifest]
     quality: Quality

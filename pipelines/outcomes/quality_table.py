@@ -1,6 +1,6 @@
-"""Quality as people see it: the axes of one level with their errors, or of all levels side by side."""
+"""What was measured, for the terminal and the card: the quality of one level or of all, and the evaluation sets."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
@@ -35,4 +35,15 @@ def of_all(records: Mapping[str, JsonObject]) -> Table:
     values = {level: {name: value for name, value, _, _ in rows(record)} for level, record in records.items()}
     for name in axes.in_order(name for of in values.values() for name in of):
         table.add_row(name, *(of.get(name, "") for of in values.values()))
+    return table
+
+
+def of_sets(sets: Sequence[JsonObject]) -> Table:
+    """The evaluation sets (`pipelines.levels.judge`) for the terminal."""
+    table = Table(title="What the levels are judged on", title_justify="left", box=None, header_style="bold")
+    for column in ("set", "documents", "tokens", "weight in all held-out text", "share of the pool"):
+        table.add_column(column, justify="left" if column == "set" else "right", overflow="fold")
+    for row in sets:
+        shares = ("" if row[name] is None else f"{row[name]:.1%}" for name in ("weight", "pool_share"))
+        table.add_row(row["set"], f"{row['documents']:,}", f"{row['tokens']:,}", *shares)
     return table

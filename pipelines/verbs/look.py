@@ -26,7 +26,7 @@ def inspect(
     """Show the levels' quality, and documents at each rule's threshold.
 
     Of one level: its quality, and for each rule some documents that it drops and some that it keeps. Without a level: every
-    quality axis of all levels.
+    quality axis of all levels, and what the evaluation sets are made of.
 
     Example: `assay inspect configs/quickstart.yaml filtered --rule mean_word_length`
     """
@@ -36,12 +36,15 @@ def inspect(
 
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
         records = {name: made.summary for name, made in curated.quality.levels.items()}
+        sets = curated.judge.summary["sets"] if curated.judge else []
         documents = list(looking.at_threshold(context, study, curated, level, rule, samples)) if level else []
     if as_json:
-        print_json(documents if level else records)
+        print_json(documents if level else {"levels": records, "evaluation_sets": sets})
         return
     console, last = Console(highlight=False), ""
     console.print(quality_table.of_level(records[level]) if level else quality_table.of_all(records))
+    if sets and not level:
+        console.print("", quality_table.of_sets(sets))
     for row in documents:
         if row["rule"] != last:
             last = row["rule"]

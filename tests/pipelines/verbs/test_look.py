@@ -63,12 +63,14 @@ def test_inspect_shows_the_documents_nearest_to_a_threshold(curated):
 
 def test_inspect_shows_the_quality_of_one_level_and_of_all(curated):
     folder, workdir, made = curated
-    records = answer(folder, "inspect")
+    found = answer(folder, "inspect")
+    records = found["levels"]
+    assert [row["set"] for row in found["evaluation_sets"]][:2] == ["heldout", "domain:essays"]
     assert records == {name: record.summary for name, record in made.quality.levels.items()}
     assert records["top"] == workdir.read_json(f"{made.levels['top'].step.path}/quality.json")
     for words, lines in (
         (("raw",), ["Quality of raw", "duplicates.near"]),
-        ((), ["Quality of the levels", "quality.score.p50"]),
+        ((), ["Quality of the levels", "quality.score.p50", "judged on"]),
     ):
         shown = runner.invoke(app, ["inspect", str(folder / "study.yaml"), *words, "-w", str(folder / "work")]).stdout
         assert all(line in shown for line in lines)
