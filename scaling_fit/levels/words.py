@@ -52,7 +52,8 @@ class Words:
 
 def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> Words:
     """What is said of one level against the baseline."""
-    reading = OF_ROLE.get(verdict.role) or " ".join(filter(None, [_reading(verdict, test, baseline), _gap(verdict, baseline)]))
+    parts = (_reading(verdict, test, baseline), _missed(verdict), _gap(verdict, baseline))
+    reading = OF_ROLE.get(verdict.role) or " ".join(filter(None, parts))
     crossing = "" if verdict.role == "control" else _crossing(verdict.level, budget, baseline)
     worth, worth_of = _worth(verdict, baseline)
     return Words(
@@ -132,6 +133,13 @@ def _reading(verdict: Verdict, test: ShiftTest, baseline: str) -> str:
     if verdict.kind == "not identifiable":
         return f"It is {verdict.direction} than {baseline} at budgets like those tested; do not extrapolate the gap."
     return ""
+
+
+def _missed(verdict: Verdict) -> str:
+    """Beside a null result, the shift that would have been seen."""
+    if verdict.kind not in ("none", "undetected", "not identifiable") or verdict.detectable_beta is None:
+        return ""
+    return f"A shift of the exponent of {verdict.detectable_beta:.2g} or more would have been found four times in five."
 
 
 def _saving(verdict: Verdict, baseline: str) -> str:

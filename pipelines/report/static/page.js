@@ -89,14 +89,27 @@ const assay = (() => {
     return svg.outerHTML.replace(/var\((--[a-z0-9-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
   }
 
+  // Twice the size on the screen, in the colours of the page as it stands.
+  async function savePng(panel, name) {
+    const svg = panel.querySelector("svg"), { width, height } = svg.getBoundingClientRect(), picture = new Image();
+    picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(resolvedSvg(panel))}`;
+    await picture.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width: 2 * width, height: 2 * height });
+    canvas.getContext("2d").drawImage(picture, 0, 0, 2 * width, 2 * height);
+    canvas.toBlob((blob) => save(name, "image/png", blob));
+  }
+
   function onClick(event) {
     const button = event.target.closest("button");
     if (!button) return;
-    const { csv: name, svg: id } = button.dataset;
+    const { csv: name, svg, png } = button.dataset, id = svg || png;
     if (name) save(`${name}.csv`, "text/csv", csv(tables[name]));
     if (id) {
-      document.querySelectorAll(`[data-chart="${CSS.escape(id)}"]`).forEach((panel, i, all) =>
-        save(`${id}${all.length > 1 ? `-${i + 1}` : ""}.svg`, "image/svg+xml", resolvedSvg(panel)));
+      document.querySelectorAll(`[data-chart="${CSS.escape(id)}"]`).forEach((panel, i, all) => {
+        const file = `${id}${all.length > 1 ? `-${i + 1}` : ""}`;
+        if (png) savePng(panel, `${file}.png`);
+        else save(`${file}.svg`, "image/svg+xml", resolvedSvg(panel));
+      });
     }
     if (button.id === "theme") {
       const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)").matches;

@@ -188,6 +188,11 @@ def test_selectors_and_downloads_work(written: Path, open_page):
     with tab.expect_download() as saved:
         tab.click("#clusters [data-svg]")
     assert "var(--" not in Path(saved.value.path()).read_text("utf-8")
+    with tab.expect_download() as saved:
+        tab.click("#clusters [data-png]")
+    picture = Path(saved.value.path()).read_bytes()
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert len(picture) > 5_000, "it is not blank"
     tab.click("#funnel summary")
     tab.wait_for_selector("#funnel details table")
     ground = "getComputedStyle(document.body).backgroundColor"
