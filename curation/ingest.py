@@ -1,5 +1,6 @@
 """Records into pool shards: Arrow tables in `document.SCHEMA`, and a quarantine table of what could not become a document."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -21,6 +22,8 @@ QUARANTINE = pa.schema(
         pa.field("lost", pa.int64(), nullable=False),  # stored bytes that were not read, beside the record itself
     ]
 )
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]+")
+"""What no name may hold: it ends lines of reports, and renderers refuse it."""
 MAX_SHARD_BYTES = 256_000_000  # of text; the declared size of a shard may not exceed it
 SHARDS_PER_SLICE = 1024
 MAX_REASON = 300  # characters
@@ -39,6 +42,7 @@ class Shard:
     quarantine: pa.Table
     then: Place | None
     lacking: dict[str, int]  # documents without a url, date or domain of their own
+    renamed: int  # documents whose domain had control characters, which are spaces now
 
 
 def shards(
@@ -119,9 +123,12 @@ class _Open:
     texts: list[bytes] = field(default_factory=list)
     malformed: list[Malformed] = field(default_factory=list)
     n_bytes: int = 0
+    renamed: int = 0
 
     def add(self, record: Record, text: bytes) -> None:
-        self.records.append(record._replace(text=""))
+        domain = CONTROL.sub(" ", record.domain or "").strip() or None
+        self.renamed += record.domain not in (None, domain)
+        self.records.append(record._replace(text="", domain=domain))
         self.texts.append(text)
         self.n_bytes += len(text) + len(record.meta or "")
 
@@ -153,4 +160,4 @@ class _Open:
             for bad in self.malformed
         ]
         lacking = {name: sum(not getattr(record, name) for record in self.records) for name in ("url", "date", "domain")}
-        return Shard(documents, pa.Table.from_pylist(rows, schema=QUARANTINE), then, lacking)
+        return Shard(documents, pa.Table.from_pylist(rows, schema=QUARANTINE), then, lacking, self.renamed)

@@ -55,6 +55,8 @@ def funnel(context: Context, study: Study, curated: Curated, study_file: str) ->
         for key in (key for key, share in shares.items() if share > MOST):
             lack = f"source {name}: {shares[key]:.0%} of its documents have no {key}; is `fields.{key}` right?"
             context.progress.say(f"[yellow]caution[/] {escape(lack)}")
+    if renamed := curated.pool.documents.summary["renamed"]:
+        context.progress.say(f"{renamed} documents have control characters in their domain: they are spaces now")
     malformed = sum(source["malformed"] for source in curated.pool.documents.summary["sources"].values())
     if malformed:
         context.progress.say(

@@ -51,7 +51,8 @@ def pool(context: Context, study: Study, base: Path) -> Manifest:
     step = Step(
         "pool", config, version=3, compute=read_slice,
         units=lambda: [(piece, index, shard_bytes) for index, piece in enumerate(slices)],
-        summarize=lambda parts: summarize(parts, names, study.pool.max_malformed) | lacking(parts, study) | {"unread": unread},
+        summarize=lambda parts: summarize(parts, names, study.pool.max_malformed) | lacking(parts, study)
+        | {"unread": unread, "renamed": sum(part["renamed"] for part in parts)},
         weight=weights.__getitem__, unit="MB stored",
     )  # fmt: skip
     return run_step(context, step)
@@ -81,7 +82,7 @@ def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> JsonO
         "lost_bytes": sum(row["lost"] for row in quarantined),
         "stored_bytes": piece.stored_bytes,
         "reasons": dict(reasons.most_common(20)), "domains": dict(sorted(domains.items())),
-        "lacking": dict(without), "others": made[0]["others"],
+        "lacking": dict(without), "others": made[0]["others"], "renamed": sum(shard["renamed"] for shard in made),
     }  # fmt: skip
 
 
@@ -99,6 +100,7 @@ def write_shard(out: Output, shard: ingest.Shard, number: int) -> JsonObject:
     quarantine = shard.quarantine.to_pylist()
     return facts | {
         "domains": domains, "lacking": shard.lacking, "others": others, "quarantine": quarantine, "then": shard.then,
+        "renamed": shard.renamed,
     }  # fmt: skip
 
 

@@ -91,6 +91,15 @@ def test_every_field_is_guarded(name: str) -> None:
     assert row["reason"] == f"half a surrogate pair in the {name}"
 
 
+def test_a_domain_has_no_control_characters_and_they_are_counted() -> None:
+    domains = ["plain", "two\nlines", "bell\x07 and \x1b[31m", "\x00\x85", None, "\u2028", "non\uffff", "caf\u00e9 \u4e2d"]
+    (shard,) = shards([Record("p", i, "text", domain) for i, domain in enumerate(domains)], SOURCE, first=0)
+    assert shard.documents["domain"].to_pylist() == [
+        "plain", "two lines", "bell  and  [31m", "web", "web", "web", "non", "caf\u00e9 \u4e2d",
+    ]  # fmt: skip
+    assert shard.renamed == 5
+
+
 def test_a_reason_may_quote_anything() -> None:
     (shard,) = made([Malformed("f", "line 1", "no field 'text'; it has \ud83d" + "x" * 10_000)])
     assert shard.quarantine["reason"].to_pylist() == ["no field 'text'; it has \\ud83d" + "x" * (MAX_REASON - 25)]

@@ -27,7 +27,7 @@ def test_what_the_parent_drops_alike_is_one_row() -> None:
     extends = {"raw": None, "dedup": "raw", "top": "dedup", "again": "top"}
     study: Any = SimpleNamespace(levels={name: SimpleNamespace(extends=parent, keep=[]) for name, parent in extends.items()})
     pool = SimpleNamespace(
-        documents=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": {}})
+        documents=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": {}, "renamed": 0})
     )
     ledgers = {name: SimpleNamespace(summary={"funnel": rows(name)}) for name in FUNNELS}
     curated: Any = SimpleNamespace(ledgers=ledgers, pool=pool)
@@ -71,7 +71,8 @@ def test_the_rule_that_drops_most_is_named_and_over_a_fifth_is_a_caution() -> No
     }
     extends = {"raw": None, "some": "raw", "hard": "some"}
     levels = {name: SimpleNamespace(extends=parent, keep=["x"]) for name, parent in extends.items()}
-    summary = {"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": {"web": {"url": 0.7, "date": 0.2}}}
+    lacking = {"web": {"url": 0.7, "date": 0.2}}
+    summary = {"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": lacking, "renamed": 3}
     ledgers = {
         name: SimpleNamespace(
             summary={"funnel": [{"reason": r, "documents": n, "bytes": n, "tokens": n} for r, n in funnel.items()]}
@@ -82,10 +83,13 @@ def test_the_rule_that_drops_most_is_named_and_over_a_fifth_is_a_caution() -> No
     context: Any = Context(SimpleNamespace(), SimpleNamespace(), Progress(None, console))  # pyright: ignore[reportArgumentType]
     study: Any = SimpleNamespace(levels=levels)
     overview.funnel(context, study, curated, "s.yaml")
-    told = [line.strip() for line in console.export_text().splitlines() if "level" in line or "source" in line][1:]
+    told = [
+        line.strip() for line in console.export_text().splitlines() if "level" in line or "source" in line or "domain" in line
+    ][1:]
     assert told == [
         "level some: not (a.c in [1]) drops most, 6 documents, 13% of those that reach it",
         "caution level hard: q.x < 2 drops most, 9 documents, 22% of those that reach it; look at what it drops: "
         "`assay inspect s.yaml hard --rule 'q.x'`",
         "caution source web: 70% of its documents have no url; is `fields.url` right?",
+        "3 documents have control characters in their domain: they are spaces now",
     ]
