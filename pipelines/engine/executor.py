@@ -36,6 +36,10 @@ ONE_THREAD = {"POLARS_MAX_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 """A worker owns one core, so the libraries inside it take one thread."""
 
 
+LOGS = f"{os.environ.get('RAY_TMPDIR', '/tmp')}/ray/session_latest/logs"
+"""Where Ray keeps the logs of workers, on every node."""
+
+
 class Executor(Protocol):
     """Runs units of work and yields (index, result) as they finish. `resources` are those of every unit, or one each.
 
@@ -158,6 +162,12 @@ class OnRay:
                         yield index, ray.get(reference)
                     except ray.exceptions.RayTaskError as error:
                         raise error.cause if isinstance(error.cause, Exception) else error from None
+                    except ray.exceptions.RayError as error:  # the worker is gone, and Ray's retries with it
+                        what = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+                        raise ValueError(
+                            f"a worker was lost ({what}); finished parts are kept. Its log lies in {LOGS} of its node; where "
+                            "memory ran out, use fewer --workers or smaller pool.shard_megabytes"
+                        ) from None
         finally:
             for reference in running:
                 ray.cancel(reference, force=False)

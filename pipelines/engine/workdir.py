@@ -99,14 +99,36 @@ class Workdir:
         return self.fs.cat_file(self.full(path))
 
     def read_json(self, path: str) -> Any:
-        return json.loads(self.read_bytes(path))
+        with self._readable(path, json.JSONDecodeError):
+            return json.loads(self.read_bytes(path))
 
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
-        return pq.read_table(self.full(path), columns=columns, filesystem=self.fs, use_threads=False)
+        with self._readable(path, pa.ArrowInvalid):
+            return pq.read_table(self.full(path), columns=columns, filesystem=self.fs, use_threads=False)
+
+    def schema(self, path: str) -> pa.Schema:
+        """The columns of one Parquet file."""
+        with self._readable(path, pa.ArrowInvalid):
+            return pq.read_schema(self.full(path), filesystem=self.fs)
+
+    @contextmanager
+    def _readable(self, path: str, damage: type[Exception]) -> Iterator[None]:
+        """Damage in a file that a step wrote is said with its place and its cure."""
+        try:
+            yield
+        except damage as error:
+            step = self.full(path).rpartition("/")[0]
+            raise ValueError(
+                f"{self.full(path)} cannot be read ({error}); remove {step} and run again, which makes that step anew"
+            ) from None
 
     def batches(self, path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The row groups of one Parquet file, one table at a time."""
-        with self.fs.open(self.full(path), "rb") as stream, pq.ParquetFile(stream) as file:
+        with (
+            self._readable(path, pa.ArrowInvalid),
+            self.fs.open(self.full(path), "rb") as stream,
+            pq.ParquetFile(stream) as file,
+        ):
             for group in range(file.num_row_groups):
                 yield file.read_row_group(group, columns=columns, use_threads=False)
 

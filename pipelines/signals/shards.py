@@ -65,12 +65,9 @@ def shards(workdir: Workdir, pool: Manifest, signals: Mapping[str, Manifest]) ->
 
 def known_columns(workdir: Workdir, pool: Manifest, signals: Mapping[str, Manifest]) -> dict[str, pl.DataType]:
     """Every column a level expression may name, with its type."""
-    import pyarrow.parquet as pq
-
     known: dict[str, pl.DataType] = {name: pl.String() for name in ("source", "domain", "url", "date")}
     for signal, manifest in signals.items():
-        path = manifest.files(".parquet")[0]
-        schema = pq.read_schema(workdir.full(path), filesystem=workdir.fs)
+        schema = workdir.schema(manifest.files(".parquet")[0])
         known |= {
             f"{signal}.{name}": dtype for name, dtype in pl.DataFrame(schema.empty_table()).schema.items() if name != "doc_id"
         }

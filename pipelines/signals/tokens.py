@@ -6,7 +6,6 @@ from functools import lru_cache
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from curation.document import Batch
 from curation.levels.search import Search
@@ -109,5 +108,4 @@ def _read(workdir: Workdir, path: str) -> str:
 
 def token_lists(workdir: Workdir, path: str) -> pa.ListArray:
     """The `tokens` column of one signal file as a single array."""
-    column = pq.read_table(workdir.full(path), columns=["tokens"], filesystem=workdir.fs, use_threads=False)["tokens"]
-    return column.combine_chunks()
+    return workdir.read_table(path, ["tokens"])["tokens"].combine_chunks()

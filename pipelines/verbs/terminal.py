@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -26,11 +27,18 @@ def plain_errors() -> Iterator[None]:
     except (ValueError, OSError) as error:
         if os.environ.get("ASSAY_TRACEBACK"):
             raise
-        text = system_fault(error) if isinstance(error, OSError) else str(error)
-        console.print(f"[red]error[/]: {escape(text)}", soft_wrap=True)
-        raise typer.Exit(2) from None
+        _tell(console, system_fault(error) if isinstance(error, OSError) else str(error))
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in STORES or os.environ.get("ASSAY_TRACEBACK"):
+            raise
+        _tell(console, f"{error}; see docs/reference/sources.md for where credentials and servers are looked for")
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _tell(console: Console, text: str) -> NoReturn:
+    console.print(f"[red]error[/]: {escape(text)}", soft_wrap=True)
+    raise typer.Exit(2) from None
 
 
 def system_fault(error: OSError) -> str:
@@ -40,6 +48,9 @@ def system_fault(error: OSError) -> str:
         return f"{error}; set TMPDIR to a shorter path"
     return f"{place}{reason}; {FIXES.get(error.errno or 0, 'mend it, and run the same command again: finished parts are kept')}"
 
+
+STORES = ("aiobotocore", "aiohttp", "botocore", "httpx", "httpx2", "huggingface_hub", "requests")
+"""Packages whose exceptions are about a store that does not answer as it should, and of no type that Python knows."""
 
 FIXES = {
     errno.ENOSPC: "free some space, and run the same command again: finished parts are kept",

@@ -34,7 +34,8 @@ def test_a_sample_goes_through_and_nothing_is_written(folder: Path, verb: str):
 
 
 def test_rules_over_signals_that_are_always_there_pass(folder: Path):
-    always = "levels.clean.keep=[minhash.n_shingles >= 5, tokens.n_tokens >= 3, duplicates.cluster_size < 9, not withheld.free == False]"
+    rules = "minhash.n_shingles >= 5, tokens.n_tokens >= 3, duplicates.cluster_size < 9, not withheld.free == False"
+    always = f"levels.clean.keep=[{rules}]"
     dry_run(
         folder, always, "duplicates.also=[url, lines]", "levels.top.keep=[duplicates_url.survivor, lines.removed_share <= 0.5]"
     )

@@ -1,10 +1,13 @@
-"""`assay status` says what is there, what runs and what went wrong, and changes nothing."""
+"""What is there, what runs and what went wrong: `assay status`, and faults outside of the study in one sentence each."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from pipelines.engine.executor import OnRay
 from pipelines.engine.lock import locked
 from pipelines.engine.progress import Progress
 from pipelines.engine.workdir import Workdir
@@ -60,3 +63,47 @@ def test_the_last_error_is_kept(folder: Path, assay):
     assert "keeps no document" in found["failed"]["error"]
     assay("curate", *study(folder), "--executor", "in-process")
     assert json.loads(assay("status", *study(folder), "--json").stdout)["failed"] is None
+
+
+def test_a_damaged_file_is_said_with_its_step_and_how_to_remake_it(folder: Path, assay):
+    (path,) = folder.glob("work/signals/gopher_quality/*/shard-00000.parquet")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    said = " ".join(assay("inspect", *study(folder)[:1], "clean", *study(folder)[1:], code=2).stderr.split())
+    assert f"{path} cannot be read" in said
+    assert f"remove {path.parent} and run again, which makes that step anew" in said
+    path.write_bytes(whole)
+
+
+def test_a_damaged_manifest_is_named(folder: Path, assay):
+    (path,) = folder.glob("work/pool/*/manifest.json")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:50])
+    said = " ".join(assay("curate", *study(folder), "--executor", "in-process", code=2).stderr.split())
+    assert f"{path} cannot be read" in said
+    path.write_bytes(whole)
+
+
+def test_a_store_without_credentials_is_a_sentence(folder: Path, assay, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    words = [*study(folder), "--executor", "in-process", "--to", "s3://bucket/x"]
+    said = " ".join(assay("export", *words, code=2).stderr.split())
+    assert "error: Unable to locate credentials" in said
+    assert "Traceback" not in said
+
+
+def end(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.slow
+def test_a_lost_worker_is_said_with_its_log():
+    executor = OnRay(workers=1)
+    with pytest.raises(
+        ValueError, match=r"a worker was lost \(WorkerCrashedError.*finished parts are kept. Its log lies in .*/logs"
+    ):
+        list(executor.map(end, [(int(signal.SIGKILL),)]))
+    executor.close()
