@@ -44,6 +44,11 @@ def test_scores_are_weighted_by_tokens_whatever_the_shards(rows, cut):
         assert found[f"quality.score.{label}"] == pytest.approx(exact, rel=2**-12, abs=1e-37)
 
 
+def test_half_of_the_tokens_is_reached_by_the_document_that_has_them():
+    bins = composition.score_bins("quality", np.array([0.25, 0.75], np.float32), np.array([10, 10]))
+    assert composition.scores(bins)["quality.score.p50"].value == pytest.approx(0.25, rel=2**-12)
+
+
 def test_a_missing_score_has_no_weight():
     bins = composition.score_bins("quality", np.array([0.5, np.nan], np.float32), np.array([1, 1000]))
     assert composition.scores(bins)["quality.score"].value == 0.5
