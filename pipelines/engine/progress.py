@@ -70,7 +70,7 @@ class Bar:
     @property
     def numbers(self) -> str:
         """How far it is, how fast, and how long it will take, in the words of a log line."""
-        digits = 0 if self.total >= 10 else 1
+        digits = 0 if self.total >= 10 or self.total == int(self.total) else 1
         left = "" if self.eta is None else f"about {clock(self.eta)} left"
         amount = f"{self.done:,.{digits}f}/{self.total:,.{digits}f} {self.unit}"
         return ", ".join(filter(None, [amount, self.note or self.rate, left]))

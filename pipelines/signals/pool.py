@@ -125,6 +125,11 @@ def lacking(parts: list[JsonObject], study: Study) -> JsonObject:
     return {"lacking": shares}
 
 
+def hint(reasons: str) -> str:
+    """What mends the commonest mistake in a source: its text has another name."""
+    return "; name the field of the text in `fields: {text: ...}`" if "no field '" in reasons else ""
+
+
 def summarize(parts: list[JsonObject], names: list[str], max_malformed: float) -> JsonObject:
     """Totals by source and domain; refuses a source that gave nothing and a share of malformed records over the limit."""
     sources = {name: {"documents": 0, "malformed": 0} for name in names}
@@ -146,9 +151,8 @@ def summarize(parts: list[JsonObject], names: list[str], max_malformed: float) -
         }
         common = "; ".join(f"{reason} ({n})" for reason, n in reasons.most_common(3))
         if not counts["documents"]:
-            raise StudyError(
-                f"source {name!r}: no readable document ({counts['malformed']} malformed: {common or 'it is empty'})"
-            )
+            why = f"{counts['malformed']} malformed: {common or 'it is empty'}"
+            raise StudyError(f"source {name!r}: no readable document ({why}){hint(common)}")
         for loss, share in shares.items():
             if share > max_malformed:
                 raise StudyError(

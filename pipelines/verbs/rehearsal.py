@@ -20,6 +20,7 @@ from curation.levels import edits
 from curation.levels.expression import parse
 from curation.levels.level import Level
 from curation.sources import plan, readers
+from curation.sources.source import Slice
 from pipelines.duplicates.duplicates import SIGNAL, Duplicates
 from pipelines.engine.step import Manifest, Step
 from pipelines.levels.selections import build
@@ -31,6 +32,7 @@ from pipelines.study.study import Study, StudyError
 
 RECORDS = 200  # of each source, at most
 BYTES = 1_000_000
+FILES = 8  # spread over those of the source
 EXTRA = {  # columns of signals that are found over the whole pool
     "duplicates": pl.DataFrame(SIGNAL.empty_table()).schema,
     "duplicates_url": pl.DataFrame(SIGNAL.empty_table()).schema,
@@ -87,15 +89,18 @@ def rehearse(study: Study, base: Path) -> tuple[list[Sampled], list[Dropped]]:
 
 
 def _sample(study: Study, declared: object, base: Path) -> tuple[Sampled, pa.Table]:
-    """The first records of a source as the pool would hold them."""
+    """The first records of some files of a source as the pool would hold them."""
     source = pool.source_of(declared, study, base)
     slices, _ = plan.survey(source)
-    records = (record for piece in slices for record in readers.read(piece))
-    shard = next(ingest.shards(islice(records, RECORDS), source, 0, BYTES))
+    parts = [part for piece in slices for part in piece.parts]
+    chosen = [parts[i * len(parts) // min(FILES, len(parts))] for i in range(min(FILES, len(parts)))]
+    each = -(-RECORDS // len(chosen))
+    records = (record for part in chosen for record in islice(readers.read(Slice(source, 0, (part,))), each))
+    shard = next(ingest.shards(records, source, 0, BYTES))
     table, bad = shard.documents, shard.quarantine
     if not table.num_rows:
         why = f"{bad.num_rows} malformed: {bad['reason'][0].as_py()}" if bad.num_rows else "they are empty"
-        raise StudyError(f"source {source.name!r}: none of its first records gives a document ({why})")
+        raise StudyError(f"source {source.name!r}: none of its first records gives a document ({why}){pool.hint(why)}")
     named = set(declared.fields) - {"text"} if isinstance(declared, FileSource) else set()
     lacking = [key for key, n in shard.lacking.items() if key in named and n == table.num_rows]
     reason = bad["reason"][0].as_py() if bad.num_rows else ""

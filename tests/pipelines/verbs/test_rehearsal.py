@@ -26,9 +26,10 @@ def test_a_sample_goes_through_and_nothing_is_written(folder: Path, verb: str):
     before = sorted(folder.rglob("*"))
     planned = dry_run(folder, verb=verb)
     (sampled,) = planned["sample"]
-    assert (sampled["source"], sampled["documents"], sampled["malformed"], sampled["lacking"]) == ("small", 200, 0, [])
+    assert (sampled["source"], sampled["malformed"], sampled["lacking"]) == ("small", 0, [])
+    assert 150 < sampled["documents"] <= 200, "of both files"
     clean = {row["level"]: row for row in planned["sample_drops"]}["clean"]
-    assert 0 < clean["by_rule"] <= clean["failed"] < 200
+    assert 0 < clean["by_rule"] <= clean["failed"] < sampled["documents"]
     assert clean["rule"] in ("gopher_quality.n_words >= 60", "gopher_repetition.top_2_gram <= 0.3")
     assert sorted(folder.rglob("*")) == before
 
@@ -64,7 +65,10 @@ def test_without_a_ladder_there_is_no_table_of_runs(folder: Path):
         ("classifiers.quality.positives=langauge.score > 1", "unknown column 'langauge.score'"),
         ("duplicates.survivor=[quality.score]", "duplicates.survivor: there is no column 'quality.score'"),
         ("levels.clean.edit=[c4_lines]", "levels.clean.edit: edits: 'c4_lines' is not one of"),
-        ("sources=[{kind: jsonl, name: small, path: corpus/*.jsonl, fields: {text: body}}]", "no field 'body'; it has"),
+        (
+            "sources=[{kind: jsonl, name: small, path: corpus/*.jsonl, fields: {text: body}}]",
+            "no field 'body'; it has domain, text, url); name the field of the text in `fields: {text: ...}`",
+        ),
         ("sources=[{kind: jsonl, name: small, path: nowhere/*.jsonl}]", "holds no file of kind jsonl"),
         ("signals={word_list: {path: nowhere.txt}}", "signals.word_list"),
         ("ladder.batch_tokens=100", "ladder.batch_tokens: 100 is not a multiple of ladder.context 32"),
