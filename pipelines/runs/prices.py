@@ -14,6 +14,7 @@ from training.recipe import MIN_STEPS
 from training.shapes import SHAPES
 
 SMALLEST_BATCH = 2  # windows to a step: with one, a batch is one document
+OTHERS = 2  # shapes of the table beside the study's own
 MEASURED_BATCHES = (SMALLEST_BATCH, 8)
 
 
@@ -38,12 +39,15 @@ class Speed:
 
 
 def shapes(study: Study) -> dict[str, ShapeSection]:
-    """The study's own shapes, and those of the table of shapes that are smaller than its smallest."""
+    """The study's own shapes, and two of the table of shapes: the next smaller than its smallest, else the next larger."""
     declared, made = study.ladder.shapes, rungs(study)
     own = declared if isinstance(declared, dict) else {name: _section(name) for name in declared}
-    size = min(rung.shape.params_body for rung in made)
-    smaller = [name for name, shape in SHAPES.items() if shape.params_body < size]
-    return {**{f"w{SHAPES[name].width}d{SHAPES[name].depth}": _section(name) for name in smaller[-3:]}, **own}
+    smallest, taken = min(rung.shape.params_body for rung in made), {rung.shape for rung in made}
+    others = [name for name, shape in SHAPES.items() if shape not in taken]
+    smaller = [name for name in others if SHAPES[name].params_body < smallest][-OTHERS:]
+    larger = [name for name in others if SHAPES[name].params_body >= smallest][: OTHERS - len(smaller)]
+    named = {f"w{SHAPES[name].width}d{SHAPES[name].depth}": _section(name) for name in [*smaller, *larger]}
+    return named | own
 
 
 def _section(name: str) -> ShapeSection:

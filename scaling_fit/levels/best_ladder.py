@@ -16,7 +16,7 @@ from scaling_fit.levels.design import Grid, Power, assess
 MOST_SHAPES = 3  # at one ladder; from three on the law over N has one floor
 MOST_SEEDS = 16
 FEWEST_SEEDS = 2  # with one, luck is assumed and not measured
-COUNTS = (5, 6, 7, 8, 10, 12)  # of D: at least two more than floor, prefactor and exponent, so that a lack of fit shows
+COUNTS = (5, 6, 8, 10)  # of D: at least two more than floor, prefactor and exponent, so that a lack of fit shows
 LEAST_RANGE = 4.0  # of the longest D to the first
 TOPS_PER_DECADE = 6
 FINENESS = 160  # token counts are whole multiples of the first over this: of its batch, by the recipe's least number of steps
