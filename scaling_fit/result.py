@@ -169,12 +169,17 @@ class Result:
         fits = {name: one.fit for name, one in self.sets.items() if one.fit is not None}
         return dict(sorted(fits.items(), key=lambda item: (item[0] != self.primary, item[0].startswith("own:"))))
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The quality axes on which plain levels differ, the leading one first."""
+        return self.quality.differing(self.settings.plain(self.levels)) if self.quality else ()
+
     def over_quality(self, axis: str = "") -> QualityWords | None:
-        """What is said of the levels over a quality axis ("": the first) on the primary set; None where none was measured."""
+        """What is said of the levels over a quality axis ("": the leading one) on the primary set; None where there is none."""
         fit = self.sets[self.primary].fit
-        if fit is None or fit.quality is None:
+        if fit is None or fit.quality is None or not self.axes:
             return None
-        return fit.quality.words.get(axis) or next(iter(fit.quality.words.values()))
+        return fit.quality.words[axis or self.axes[0]]
 
     def predict(self, level: str, shape: str, D: Array | float, eval_set: str = "") -> Array:
         """Predicted loss (nats/token) of a level and tested shape at D tokens, all of them fresh."""

@@ -69,6 +69,10 @@ class Settings:
     def role(self, level: str) -> Role:
         return self.roles.get(level, "level")
 
+    def plain(self, levels: Iterable[str]) -> tuple[str, ...]:
+        """Of `levels`, those that are no control and no other mixture, the baseline among them."""
+        return tuple(level for level in levels if level == self.baseline or self.role(level) == "level")
+
     def contenders(self, levels: Iterable[str]) -> tuple[str, ...]:
         """Of `levels`, those that may be recommended over the baseline: no control, and arms only where there is nothing
         else, since a difference to an arm is one of topics too."""

@@ -17,10 +17,9 @@ def over_quality(first: Facts, second: Facts) -> list[Chart]:
     """A panel each for exponent, worth of a token and floor on the first study's primary set. None where the two have no axis
     or not that evaluation set in common."""
     both = {f"A: {first.title}": first.fit, f"B: {second.title}": second.fit}
-    eval_set, other = first.fit.primary, second.fit.quality
+    eval_set = first.fit.primary
     drawn = [one.fits[eval_set].quality for one in both.values() if eval_set in one.fits]
-    axes = quality_tables.axes(first.fit) if first.fit.quality and other else {}
-    axis = next((axis for axis in axes if other and other.values.get(axis)), None)
+    axis = next((axis for axis in first.fit.axes if axis in second.fit.axes), None)
     if axis is None or len(drawn) < 2 or None in drawn:
         return []
     named = [

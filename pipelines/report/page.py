@@ -159,7 +159,7 @@ def words(facts: Facts) -> JsonObject:
         "cost": _cost(facts),
         "not_shown": answer.not_shown,
         "resolution": {"headings": RESOLUTION, "rows": resolution_rows(facts.fit)},
-        "quality": [(name, quality_tables.told(facts.fit, name)) for name in sets if fits[name].quality],
+        "quality": [(name, quality_tables.told(facts.fit, name)) for name in sets if fits[name].quality and facts.fit.axes],
         "faults": _faults(facts),
         "law": fits[sets[0]].law if sets else None,
         "mixed": any((row["reason"] or "").startswith("mixture:") for row in facts.funnel),

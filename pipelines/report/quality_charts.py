@@ -14,7 +14,7 @@ CHOSEN = f"{draw.CHOSEN} && datum.axis == axis && datum.response == response"
 def over_quality(result: Result, names: list[str]) -> list[Chart]:
     """Each level's exponent (or worth, data term, floor, loss) over its quality, and the line through them.
     None without a level that can be drawn."""
-    if result.quality is None or not result.fits:
+    if not result.axes or not result.fits:
         return []
     levels, lines = quality_tables.levels(result), quality_tables.lines(result)
     if not levels:

@@ -26,9 +26,8 @@ def _first(result: Result) -> OverQuality:
 
 
 def axes(result: Result) -> dict[str, str]:
-    """The axes on which some level can be drawn, the leading one first."""
-    assert result.quality is not None
-    return {axis: axis for axis, of_level in result.quality.values.items() if of_level}
+    """The axes on which levels differ, the leading one first."""
+    return {axis: axis for axis in result.axes}
 
 
 def told(result: Result, eval_set: str) -> list[tuple[str, QualityWords, list[tuple[str, str]]]]:
@@ -68,7 +67,7 @@ def levels(result: Result) -> Rows:
     rows: Rows = []
     for name, found in _fits(result).items():
         assert result.quality is not None
-        for axis, quality in result.quality.values.items():
+        for axis, quality in ((axis, result.quality.values[axis]) for axis in result.axes):
             for one, trend in zip(found.responses, found.trends[axis], strict=True):
                 rows += [
                     {
@@ -91,7 +90,7 @@ def lines(result: Result) -> Rows:
             "p": trend.p,
         }
         for name, found in _fits(result).items()
-        for axis, row in found.trends.items()
+        for axis, row in ((axis, found.trends[axis]) for axis in result.axes)
         for one, trend in zip(found.responses, row, strict=True)
         if trend is not None
         for place, value in trend.line

@@ -58,7 +58,7 @@ def saved(result: Result, levels: list[str]) -> list[Chart]:
         for side, sign in (("left", "<"), ("right", ">="))
     ]
     start = arrow.mark_text(align="right", dy=-12, fontWeight=600).encode(x=alt.X("D:Q"), y=y, text="of:N", **ink)
-    end = arrow.mark_text(align="left", dy=18, fontWeight=600).encode(x=alt.X("level_D:Q"), y=y, text="to:N", **ink)
+    end = arrow.mark_text(align="right", dy=18, fontWeight=600).encode(x=alt.X("level_D:Q"), y=y, text="to:N", **ink)
     view = alt.layer(lines, runs, bar, shaft, *heads, start, end)
     spoken = {row["level"]: row["label"] for row in found if row["eval_set"] == first}
     return [

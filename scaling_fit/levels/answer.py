@@ -97,14 +97,15 @@ def _needs(verdict: Verdict, base: str) -> str:
         return ""
     D, value, low, high = count(curve.D[-1]), curve.multiplier[-1], curve.low[-1], curve.high[-1]
     if value is None:
-        return f"By the fitted law {base} never reaches its loss at {D} tokens."
+        return f"By the fitted law {base} never reaches the loss of {verdict.level} at {D} tokens."
     if low is None or high is None:
         return ""
     if high < 1:
         return (
-            f"At {D} tokens {base} has caught up: it needs only {times(value)} [{low:.2f}, {high:.2f}] the tokens to match it."
+            f"At {D} tokens {base} has caught up: it needs only {times(value)} [{low:.2f}, {high:.2f}] the tokens to match "
+            f"{verdict.level}."
         )
-    return f"To match it at {D} tokens, {base} needs {times(value)} [{low:.2f}, {high:.2f}] as many."
+    return f"To match {verdict.level} at {D} tokens, {base} needs {times(value)} [{low:.2f}, {high:.2f}] as many."
 
 
 def _elsewhere(choices: dict[str, str | None], eval_set: str, base: str) -> str:

@@ -64,7 +64,7 @@ def words(
     )
     exponent = row[0]
     if exponent is None:
-        differ = len(set(axes.values[axis].values())) > 1
+        differ = axis in axes.differing(settings.plain(responses[0].estimates))
         reason = "the exponents of its levels are not identified" if differ else "fewer than two levels differ on it"
         return QualityWords("open", f"Cannot be told over {axis}: {reason}.", said, ())
     kind, answer = _answer(exponent, responses[0], _path(axis, axes, exponent), settings)

@@ -5,7 +5,7 @@ share of an evaluation set's text that the level covers. A table of runs may car
 `overlap:SET`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,6 +30,13 @@ class Axes:
     @property
     def levels(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(level for of_level in self.values.values() for level in of_level))
+
+    def differing(self, levels: Iterable[str]) -> tuple[str, ...]:
+        """The axes on which at least two of `levels` were measured and differ."""
+        there = set(levels)
+        return tuple(
+            axis for axis, row in self.values.items() if len({value for level, value in row.items() if level in there}) > 1
+        )
 
     def of(self, levels: tuple[str, ...]) -> "Axes":
         """Of these levels alone. Errors: ValueError where none of them was measured."""

@@ -37,14 +37,16 @@ def summary(result: Result) -> str:
 
 
 def _quality(result: Result) -> list[str]:
-    """The answer of the first axis in full, of the others in a sentence."""
-    fit = result.sets[result.primary].fit
-    if fit is None or fit.quality is None:
+    """The answer of the leading axis in full; of the others what is shown, and how many show nothing."""
+    fit, first = result.sets[result.primary].fit, result.over_quality()
+    if fit is None or fit.quality is None or first is None:
         return []
-    first, *others = fit.quality.words.values()
+    others = [fit.quality.words[axis] for axis in result.axes[1:]]
+    shown, open_ones = [one for one in others if one.kind != "open"], [one for one in others if one.kind == "open"]
     lines = ["", f"**Does better data change the exponent?** {first.answer}", ""]
     lines += [f"- {sentence}" for sentence in (*first.said[1:], *first.doubts, fit.quality.pool) if sentence]
-    return lines + [f"- {one.answer}" for one in others]
+    lines += [f"- {one.answer}" for one in shown]
+    return lines + ([f"- Over {len(open_ones)} other axes neither is shown."] if open_ones else [])
 
 
 def _resolutions(result: Result) -> list[str]:

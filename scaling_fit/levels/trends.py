@@ -161,7 +161,7 @@ def trends(
     whole: Comparison, made: list[Estimates], axes: Axes, eval_set: str, settings: Settings
 ) -> dict[str, tuple[Trend | None, ...]]:
     """Every response on every axis, in the order of `made`; None where fewer than two levels differ on the axis."""
-    plain = {level for level in whole.levels if level == whole.baseline or settings.role(level) == "level"}
+    plain = settings.plain(whole.levels)
     covered = axes.overlap.get(eval_set, {})
     out: dict[str, list[Trend | None]] = {}
     for axis, numbers in axes.values.items():

@@ -145,7 +145,7 @@ def _missed(verdict: Verdict) -> str:
 def _saving(verdict: Verdict, baseline: str) -> str:
     """With what share of its tokens the level makes the baseline's loss, where that is shown to be fewer or more."""
     saving = verdict.saving
-    if saving is None or not saving.share.bounded or saving.share.low <= 1 <= saving.share.high:
+    if verdict.role == "control" or saving is None or not saving.share.bounded or saving.share.low <= 1 <= saving.share.high:
         return ""
     share = f"{100 * saving.share.value:.0f} % [{100 * saving.share.low:.0f}, {100 * saving.share.high:.0f}] of the tokens"
     goal = f"{baseline}'s loss at {count(saving.D)} tokens"

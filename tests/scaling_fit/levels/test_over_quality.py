@@ -100,7 +100,8 @@ def test_the_whole_way_from_a_table(found: Result):
     assert quality.responses[0].estimates == {level: one.parameters["beta"] for level, one in found.fits["loss"].levels.items()}
     text = summary(found)
     assert f"**Does better data change the exponent?** {quality.words['score'].answer}" in text
-    assert "Cannot be told over one" in text
+    assert found.axes == ("score",), "on the other one level alone was measured"
+    assert "over one" not in text
 
 
 def test_levels_without_quality_are_noted(levels):

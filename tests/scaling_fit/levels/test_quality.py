@@ -37,6 +37,11 @@ def test_levels_that_were_not_run_are_left_out():
         AXES.of(("a",))
 
 
+def test_an_axis_differs_where_two_of_the_levels_do():
+    assert AXES.differing(("raw", "top")) == ("kept",)
+    assert AXES.differing(("raw",)) == ()
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [
