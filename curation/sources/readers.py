@@ -266,6 +266,10 @@ def _shown(scalar: pa.Scalar) -> str:
 def _columns(schema: pa.Schema, part: Part, source: Source) -> list[str] | None:
     """The columns to read, None for all. Raises ValueError where one that is named is not there, or the text is none."""
     wanted = source.fields
+    if doubled := [name for name in schema.names if schema.names.count(name) > 1]:
+        raise ValueError(
+            f"source {source.name!r}: {part.location} has the column {doubled[0]!r} twice; rename one, or one would be lost"
+        )
     named = {key: getattr(wanted, key) for key in ("text", "url", "domain", "date")}
     types = {key: fields.column_type(schema, path) for key, path in named.items()}
     for key, path in named.items():

@@ -126,8 +126,12 @@ def lacking(parts: list[JsonObject], study: Study) -> JsonObject:
 
 
 def hint(reasons: str) -> str:
-    """What mends the commonest mistake in a source: its text has another name."""
-    return "; name the field of the text in `fields: {text: ...}`" if "no field '" in reasons else ""
+    """What mends the commonest mistakes in a source: its text has another name, its file is one JSON list."""
+    if "no field '" in reasons:
+        return "; name the field of the text in `fields: {text: ...}`"
+    if "a JSON list, not an object" in reasons:
+        return "; kind jsonl reads an object a line, as `jq -c '.[]'` makes of a list"
+    return ""
 
 
 def summarize(parts: list[JsonObject], names: list[str], max_malformed: float) -> JsonObject:

@@ -49,6 +49,7 @@ def standing(context: Context, study: Study, base: Path) -> JsonObject:
         stage("classifiers", trained_here, _in("classifiers")),
         stage("tokenizer", ["tokenizer"], _in("tokenizer")),
         stage("levels", [f"levels/{name}" for name in levels], _in(*LEVELS)),
+        stage("quality", [f"quality/levels/{name}" for name in levels], _in("quality")),
     ]  # fmt: skip
     if study.trains:
         stages += [

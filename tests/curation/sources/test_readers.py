@@ -4,6 +4,7 @@ import gzip
 import json
 import lzma
 import random
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -347,6 +348,30 @@ def test_parquet_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
         records(path, "parquet", fields=Fields(text="content", url="meta.url"))
     with pytest.raises(ValueError, match=r"has no column 'body'; it has text, content; name the right one in `fields.text`"):
         records(path, "parquet", fields=Fields(text="body"))
+
+
+def test_a_parquet_column_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
+    for name in ("text", "x"):
+        table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["text", "x", name])
+        pq.write_table(table, tmp_path / "a.parquet")
+        with pytest.raises(ValueError, match=rf"a.parquet has the column '{name}' twice; rename one"):
+            records(tmp_path / "a.parquet", "parquet")
+
+
+@pytest.mark.parametrize("kind", ["decimal", "time", "duration", "null", "fixed", "date", "map", "infinite", "half", "large"])
+def test_any_type_of_column_has_a_form_in_meta(tmp_path: Path, kind: str) -> None:
+    columns = {
+        "decimal": (pa.array([Decimal("1.50")]), "1.50"), "time": (pa.array([3_723_000], pa.time32("ms")), "01:02:03"),
+        "duration": (pa.array([5], pa.duration("s")), "0:00:05"), "null": (pa.nulls(1), None),
+        "fixed": (pa.array([b"\xff\x00"], pa.binary(2)), "/wA="), "date": (pa.array([0], pa.date32()), "1970-01-01"),
+        "map": (pa.array([[(1, ["x"])]], pa.map_(pa.int32(), pa.list_(pa.string()))), {"1": ["x"]}),
+        "infinite": (pa.array([{"x": float("inf")}]), {"x": None}), "half": (pa.array([1.5], pa.float16()), 1.5),
+        "large": (pa.array([2**64 - 1], pa.uint64()), 2**64 - 1),
+    }  # fmt: skip
+    column, wanted = columns[kind]
+    pq.write_table(pa.table({"text": ["t"], "x": column}), tmp_path / "a.parquet")
+    (record,) = records(tmp_path / "a.parquet", "parquet", fields=Fields(meta=True))
+    assert json.loads(record[6]) == {"x": wanted}
 
 
 def test_parquet_that_is_broken_is_quarantined(tmp_path: Path) -> None:

@@ -42,6 +42,12 @@ def test_rules_over_signals_that_are_always_there_pass(folder: Path):
     )
 
 
+def test_a_file_that_is_one_json_list_says_what_makes_lines_of_it(folder: Path, tmp_path: Path):
+    (tmp_path / "all.json").write_text('[{"text": "a"}, {"text": "b"}]')
+    said = dry_run(folder, f"sources=[{{kind: jsonl, name: small, path: {tmp_path}/all.json}}]", code=2)
+    assert "a JSON list, not an object); kind jsonl reads an object a line, as `jq -c '.[]'` makes of a list" in said
+
+
 def test_people_see_the_sample(folder: Path):
     told = dry_run(
         folder, "sources=[{kind: jsonl, name: small, path: corpus/*.jsonl, fields: {date: meta.when}}]", as_json=False

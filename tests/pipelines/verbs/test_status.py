@@ -34,7 +34,7 @@ def test_what_curation_made_is_there_and_runs_are_counted(folder: Path, assay):
     before = {path: path.stat().st_mtime_ns for path in (folder / "work").rglob("*")}
     found = json.loads(assay("status", *study(folder), "--json").stdout)
     stages = {row["stage"]: row for row in found["stages"]}
-    for name in ("pool", "signals", "duplicates", "classifiers", "tokenizer", "levels", "evaluation"):
+    for name in ("pool", "signals", "duplicates", "classifiers", "tokenizer", "levels", "quality", "evaluation"):
         assert stages[name]["there"] == stages[name]["steps"] > 0, name
         assert stages[name]["bytes"] > 0
     assert (stages["runs"]["there"], stages["runs"]["steps"]) == (0, 8)
