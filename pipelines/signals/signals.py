@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.document import Batch
+from curation.document import SCHEMA, Batch
 from curation.signals.registry import SIGNALS, contents
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, Job, Pass, run_together
@@ -23,6 +23,7 @@ from pipelines.signals.shards import shard_file
 from pipelines.study.study import StudyError
 
 Compute = Callable[..., pa.Table]
+READ = [name for name in SCHEMA.names if name != "meta"]  # of documents: what a signal may read
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def annotate_shard(outputs: list[Output], shard: str, calls: list[tuple[Compute,
     """One pool shard's file of every signal, (function, parameters) each, row group by row group. Runs on a worker."""
     writers: list[pq.ParquetWriter] = []
     with ExitStack() as stack:
-        for documents in outputs[0].workdir.batches(shard):
+        for documents in outputs[0].workdir.batches(shard, READ):
             batch = Batch(documents)
             for i, (out, (compute, params)) in enumerate(zip(outputs, calls, strict=True)):
                 table = compute(batch, **params).add_column(0, "doc_id", documents["doc_id"])
