@@ -123,13 +123,13 @@ def _doubts(trend: Trend, axes: int, eval_set: str, settings: Settings) -> list[
     if trend.matching is not None:
         judged, correlation = eval_words(eval_set), trend.matching.correlation
         if abs(correlation) > TOGETHER:
-            out.append(f"Levels of higher quality also match {judged} more or less (correlation {correlation:+.2f}), so that "
-                       "quality and matching cannot be told apart.")  # fmt: skip
-        elif trend.matching.part is not None:
-            part = Interval(
-                *(100 * end for end in (trend.matching.part.value, trend.matching.part.low, trend.matching.part.high))
+            out.append(
+                f"Along this axis the levels also match {judged} more or less (correlation {correlation:+.2f}): quality and "
+                "matching cannot be told apart."
             )
-            out.append(f"Of that change, {interval(part, '%.0f')} % goes with how much of {judged} a level covers.")
+        elif trend.matching.part is not None:
+            part = interval(_percent(trend.matching.part), "%.0f")
+            out.append(f"Of that change, {part} % goes with how much of {judged} a level covers.")
         else:
             left = interval(trend.matching.left, "%+.3f")
             out.append(f"At equal coverage of {judged} the exponent changes by {left}.")
