@@ -38,8 +38,9 @@ def test_a_line_a_step_and_disorder_are_told_apart():
     line, tests = compared(20 * QUALITY)
     assert tests["constant", "linear"].p_simulated < 0.01 < tests["linear", "free"].p_simulated
     assert max(line, key=lambda name: line[name].weight) == "linear"
-    _, tests = compared(np.array([0.0, 0.0, 0.0, 20.0, 20.0]))
-    assert tests["linear", "free"].p_simulated < 0.01 < tests["monotone", "free"].p_simulated
+    for step in (np.array([0.0, 0.0, 0.0, 20.0, 20.0]), np.array([20.0, 20.0, 20.0, 0.0, 0.0])):
+        _, tests = compared(step)
+        assert tests["linear", "free"].p_simulated < 0.01 < tests["monotone", "free"].p_simulated
     _, tests = compared(np.array([0.0, 20.0, 0.0, 20.0, 0.0]))
     assert tests["monotone", "free"].p_simulated < 0.01
 

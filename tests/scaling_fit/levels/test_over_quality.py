@@ -41,6 +41,7 @@ PATH = "as score goes from 0.1 (raw) to 0.5 (top), the exponent changes by"
     ("ends", "kind", "answer"),
     [
         ((0.01, 0.05), "yes", f"Yes: {PATH} +0.030 [+0.010, +0.050] (p = 0.010)."),
+        ((-0.05, -0.01), "yes", f"Yes: {PATH} -0.030 [-0.050, -0.010] (p = 0.010)."),
         ((-0.016, 0.01), "no", f"No: {PATH} -0.003 [-0.016, +0.010], which is less than 0.02."),
         ((-0.03, 0.05), "open",
          f"Not shown: {PATH} +0.010 [-0.030, +0.050]. A change of more than 0.05 is ruled out."),
