@@ -80,9 +80,11 @@ def init(
             {"kind": kind, "name": f"source{number or ''}", "path": _from_file(place, path)}
             for number, (place, (kind, _)) in enumerate(zip(source, kinds, strict=True))
         ]
-        listed = "".join(
-            f"  - kind: {one['kind']}\n    name: {one['name']}\n    path: {json.dumps(one['path'])}\n" for one in sources
-        )
+        listed = ""
+        for place, one in zip(source, sources, strict=True):
+            listed += f"  - kind: {one['kind']}\n    name: {one['name']}\n    path: {json.dumps(one['path'])}\n"
+            if (field := _text_field(place, one["kind"])) != "text":
+                listed += f"    fields: {{ text: {field} }}\n"
         what = "Your own text, curated." if curate else "A study of your own text."
         verb = "curate" if curate else "run"
         given = {"name": name, "sources": listed, "what": what, "verb": verb, "minutes": minutes}
@@ -119,6 +121,26 @@ def _bytes(place: str) -> float:
     found = Path(place).rglob("*") if Path(place).is_dir() else map(Path, glob(place, recursive=True))  # noqa: PTH207
     files = [path for path in found if path.is_file()]
     return float(sum(path.stat().st_size * (3 if path.suffix in COMPRESSED else 1) for path in files))
+
+
+TEXT_FIELDS = ("text", "content", "body", "raw_content", "document", "article", "markdown")  # by how common they are
+
+
+def _text_field(place: str, kind: str) -> str:
+    """The field of the first record that looks like its text; "text" where none does or there is no record yet."""
+    from curation.sources import Fields, Malformed, Source, read, slices
+
+    if kind not in ("jsonl", "parquet") or "://" in place:  # what lies elsewhere is not fetched for a guess
+        return "text"
+    where = str(Path(place).absolute())
+    for name in TEXT_FIELDS:
+        try:
+            first = next(read(slices(Source("first", kind, (where,), Fields(text=name)))[0]), None)
+        except (ValueError, OSError):  # a column that is not there; or no file, which the study itself will say
+            continue
+        if first is not None and not isinstance(first, Malformed):
+            return name
+    return "text"
 
 
 def _from_file(place: str, study_file: Path) -> str:

@@ -43,6 +43,15 @@ def test_init_for_curation_alone_has_no_ladder_and_holds_nothing_out(tmp_path, m
     assert whole.levels == study.levels
 
 
+def test_init_finds_the_text_under_its_usual_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "content": "words"}\n')
+    (tmp_path / "b.jsonl").write_text('{"content": "other", "text": "words"}\n')
+    words = ["init", "--source", "a.jsonl", "--source", "b.jsonl", "--source", "none/*.jsonl", "--name", "x", "--curate"]
+    assert runner.invoke(app, words).exit_code == 0
+    assert [source.fields for source in load(tmp_path / "x.yaml").sources] == [{"text": "content"}, {}, {}]
+
+
 def test_init_takes_the_kind_that_a_folder_holds_most_of(tmp_path, monkeypatch):
     """A cloned dataset has a README.md beside its Parquet files."""
     monkeypatch.chdir(tmp_path)
