@@ -219,9 +219,13 @@ def read(path: Path) -> Facts:
         raise ValueError(
             f"{file} has report schema {known!r}, this version reads {SCHEMA}; run `assay report` again on its study"
         )
+    return of(body | {"fit": Result.from_dict(body["fit"])})
+
+
+def of(body: JsonObject) -> Facts:
+    """The facts of a report.json whose `fit` is a Result."""
     columns = body["observations"]
     body["observations"] = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    body["fit"] = Result.from_dict(body["fit"])
     for key, kind in (("spreads", Spread), ("optima", Optimum), ("gaps", Gap)):
         body[key] = [decode(kind, row, key) for row in body[key]]
     return Facts(**{key: body[key] for key in Facts.__dataclass_fields__ if key in body})

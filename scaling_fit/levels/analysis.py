@@ -1,5 +1,6 @@
 """One call from a table of runs to everything a report needs: `analyse("runs.csv", Settings(baseline="raw"))`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,13 +33,15 @@ FEW = 200  # replicates where no number of them could identify the law
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checked table and the settings with every default in place. `fresh`: the rows that are fitted."""
+    """A checked table and the settings with every default in place. `fresh`: the rows that are fitted; `closed`: why no law is
+    fitted on an evaluation set."""
 
     data: Observations
     fresh: Observations
     settings: Settings
     axes: Axes | None
     faults: tuple[Fault, ...]
+    closed: Mapping[str, str]
     notes: tuple[str, ...]
 
     def joint_fit(self, eval_set: str, measured: tuple[float, float] | None = None) -> Comparison:
@@ -73,6 +76,8 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
     runs, reasons, wild, drawn = {}, {}, {}, {}
     for name in settings.eval_sets:
         try:
+            if name in prepared.closed:
+                raise ValueError(prepared.closed[name])
             whole = prepared.joint_fit(name, measured.get(name))
         except ValueError as error:
             runs[name], reasons[name] = points(data, name, None), str(error)
@@ -118,11 +123,9 @@ def prepare(table: object, settings: Settings, quality: Axes | None = None) -> P
     """Check the table, and put the defaults of the settings in place. Errors: as `analyse`."""
     data = observations(table)
     faults = check(data)
-    fatal = [fault for fault in faults if fault.severity == "error"]
-    if fatal:
-        raise ValueError("; ".join(f"{fault.name}: {fault.message}" for fault in fatal))
     baseline = settings.baseline or ("raw" if "raw" in data.levels else data.levels[0])
     primary = settings.eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
+    closed = _closed(data, faults, primary)
     named = [(baseline, data.levels, "baseline"), (primary, data.eval_sets, "eval_set")]
     named += [(level, data.levels, "roles") for level in settings.roles]
     for value, known, what in named:
@@ -149,7 +152,22 @@ def prepare(table: object, settings: Settings, quality: Axes | None = None) -> P
     unmeasured = [level for level in data.levels if axes and level not in axes.levels]
     if unmeasured:
         notes.append(f"no quality is given of {listed(unmeasured)}, which the lines over quality leave out")
-    return Prepared(data, fresh, settings, axes, faults, tuple(notes))
+    return Prepared(data, fresh, settings, axes, faults, closed, tuple(notes))
+
+
+def _closed(data: Observations, faults: tuple[Fault, ...], primary: str) -> dict[str, str]:
+    """Evaluation sets on which no law can be fitted, and why: on text far from its own a level may get worse with every token.
+
+    Errors: ValueError where the primary set is one of them, or the fault is one of the whole table."""
+    set_of = dict(zip(data.row.tolist(), data.eval_set.tolist(), strict=True))
+    closed = {}
+    fatal = [fault for fault in faults if fault.severity == "error"]
+    for fault in fatal:
+        of = {set_of[row] for row in fault.rows}
+        if fault.name != "loss-rises" or primary in of:
+            raise ValueError("; ".join(f"{one.name}: {one.message}" for one in fatal))
+        closed |= dict.fromkeys(of, fault.message)
+    return closed
 
 
 def _verdicts(whole: Comparison, fit: SetFit, settings: Settings) -> tuple[dict[str, Verdict], DrawLuck | None]:

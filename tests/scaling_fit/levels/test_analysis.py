@@ -149,3 +149,15 @@ def test_refusals(quickstart: dict) -> None:
     with pytest.raises(ValueError, match="mixed-certificates"):
         analyse(mixed)
     assert {fault.name for fault in faults_of(observations(mixed))} >= {"mixed-certificates", "two-sizes", "repeated-data"}
+
+
+def test_a_set_on_which_a_level_gets_worse_is_closed_and_the_others_are_answered(quickstart: dict) -> None:
+    levels, sets, loss = (quickstart[key] for key in ("level", "eval_set", "loss"))
+    rising = [(a, b) == ("quality", "domain:web") for a, b in zip(levels, sets, strict=True)]
+    table = quickstart | {"loss": [9 - x if up else x for x, up in zip(loss, rising, strict=True)]}
+    result = analyse(table, QUICK)
+    assert result.sets["heldout"].fit is not None
+    assert result.sets["domain:web"].fit is None
+    assert "level quality, domain:web: loss rises" in result.sets["domain:web"].reason
+    with pytest.raises(ValueError, match="loss rises with tokens"):
+        analyse(table, replace(QUICK, eval_set="domain:web"))
