@@ -1,10 +1,13 @@
 """Pools whose scaling is known beforehand: what is planted, and how it is written.
 
-Facts (after Hutter 2021, arXiv:2102.04074, and Michaud et al. 2023, arXiv:2303.13506): fact k is a key and a value of chance,
-met with probability p_k ~ k^-(1+a). D tokens teach the facts up to rank K ~ D^(1/(1+a)), and on text of the same making the
-loss above the floor is that of the others, sum over k > K of p_k ~ K^-a: it falls as D^-beta with beta = a / (1 + a), whoever
-learns. That there is a last fact takes a constant from the loss, which is the floor's. Where a share of the text is something
-else there is less to learn from, and the exponent is the same.
+Copies by Zipf's law: pieces of real text are met with probability p_k ~ k^-(1+a), so that n of them hold some n^kappa different
+ones, kappa = 1 / (1 + a) (Heaps' law). A piece that was met often teaches nothing more, so D tokens are worth D^kappa, whoever
+learns: the exponent is kappa times that of the same text met once, and the floor is the same.
+
+Facts: a key and a value of chance, met with probability p_k ~ k^-(1+a). Where a line is replaced by letters of chance, the
+floor of text that is made alike moves by an amount that can be computed.
+
+Digits of chance in a share of the text leave the exponent, and the floor, and take that share of the tokens.
 """
 
 import json
@@ -37,12 +40,6 @@ def fact_words(seed: int) -> np.ndarray:
     return np.ascontiguousarray(text_KL).view("U3")[:, 0]
 
 
-def facts(words_K: np.ndarray, a: float, bytes_wanted: float, rng: np.random.Generator) -> Iterator[str]:
-    """Documents of facts met with p_k ~ k^-(1+a)."""
-    for text_L in _drawn(words_K, a, bytes_wanted, rng):
-        yield "\n".join(text_L)
-
-
 def noise(bytes_wanted: float, rng: np.random.Generator) -> Iterator[str]:
     """Documents with nothing to learn from: digits of chance."""
     for _ in range(int(bytes_wanted / 400)):
@@ -51,21 +48,17 @@ def noise(bytes_wanted: float, rng: np.random.Generator) -> Iterator[str]:
 
 def lines(words_K: np.ndarray, a: float, junk: float, bytes_wanted: float, rng: np.random.Generator) -> Iterator[str]:
     """Documents of facts in which a line is, with probability `junk`, '#' and letters of chance, as long as a fact is."""
-    for text_L in _drawn(words_K, a, bytes_wanted, rng):
+    p_K = np.arange(1, len(words_K) + 1.0) ** -(1 + a)
+    length = len(words_K[0])
+    documents = int(bytes_wanted / PER_DOCUMENT / (length + 1))
+    for text_L in words_K[rng.choice(len(words_K), (documents, PER_DOCUMENT), p=p_K / p_K.sum())]:
         for i in np.flatnonzero(rng.random(PER_DOCUMENT) < junk):
-            text_L[i] = "#" + "".join(LETTERS[rng.integers(0, 64, len(words_K[0]) - 1)])
+            text_L[i] = "#" + "".join(LETTERS[rng.integers(0, 64, length - 1)])
         yield "\n".join(text_L)
 
 
-def _drawn(words_K: np.ndarray, a: float, bytes_wanted: float, rng: np.random.Generator) -> np.ndarray:
-    """Lines of documents, shape [documents, lines]."""
-    p_K = np.arange(1, len(words_K) + 1.0) ** -(1 + a)
-    documents = int(bytes_wanted / PER_DOCUMENT / (len(words_K[0]) + 1))
-    return words_K[rng.choice(len(words_K), (documents, PER_DOCUMENT), p=p_K / p_K.sum())]
-
-
 def floor_with_junk(floor: float, junk: float, length: int) -> float:
-    """Nats per token (one letter each) of `lines` whose facts alone have this floor, with `length` letters a line, newline
+    """Nats per byte of `lines` whose facts alone have this floor, with `length` letters a line, newline
     included: whether a line is junk, and its letters."""
     which = -(junk * np.log(junk) + (1 - junk) * np.log(1 - junk))
     return float((1 - junk) * floor + (which + junk * (length - 2) * np.log(64)) / length)
@@ -82,3 +75,24 @@ def python_parts(megabytes: float, parts: int, rng: np.random.Generator) -> list
     ]
     dealt = rng.integers(0, parts, len(documents))
     return [[documents[i] for i in np.flatnonzero(dealt == part)] for part in range(parts)]
+
+
+def pieces(texts: Iterable[str], characters: int) -> list[str]:
+    """Texts cut into pieces of about as many characters, at line ends."""
+    out: list[str] = []
+    for text in texts:
+        piece = ""
+        for line in text.splitlines(keepends=True):
+            piece += line
+            if len(piece) >= characters:
+                out.append(piece)
+                piece = ""
+    return out
+
+
+def copies(texts: list[str], kappa: float, bytes_wanted: float, rng: np.random.Generator) -> Iterator[str]:
+    """Texts drawn again and again, so that n draws hold some n^kappa different ones."""
+    p_K = np.arange(1, len(texts) + 1.0) ** (-1 / kappa)
+    mean = float(np.mean([len(text) for text in texts]))
+    for k in rng.choice(len(texts), int(bytes_wanted / mean), p=p_K / p_K.sum()):
+        yield texts[k]

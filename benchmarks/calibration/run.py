@@ -10,21 +10,22 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pools
 import yaml
 
-from scaling_fit import Observations, Settings, analyse, observations
+from scaling_fit import Settings, analyse, fit
 from scaling_fit.levels.shift import ShiftTest
+from scaling_fit.settings import FitSettings
 
 SHAPE = {"atom": {"width": 32, "depth": 2, "heads": 2}}
 PARTS = 24
-FACTS = {"base": 0.6, "slow": 0.3, "fast": 1.2}  # the exponent a of p_k ~ k^-(1+a) of each level
+KAPPAS = {"copies70": 0.7, "copies85": 0.85}  # n pieces hold n^kappa different ones
+FACT = 0.6  # a of the facts' p_k ~ k^-(1+a)
 TOKENS = (65_536, 131_072, 262_144, 524_288, 1_048_576)
-COPIES = 0.5  # share of a level's tokens that are copies
 JUNK = {"clean": 0.0, "junk10": 0.1, "junk30": 0.3}
 
 
@@ -56,19 +57,23 @@ def halves(folder: Path) -> dict:
 
 
 def exponents(folder: Path) -> dict:
-    """Facts met with three exponents; the first also diluted by half with digits of chance, and half of it copies."""
-    rng, words_K = np.random.default_rng(2), pools.fact_words(0)
-    sources = {name: folder / f"{name}.jsonl" for name in (*FACTS, "digits")}
-    for name, a in FACTS.items():
-        pools.write(sources[name], pools.facts(words_K, a, 1.5e6, rng))
-    pools.write(sources["digits"], pools.noise(1e6, rng))
-    levels: dict[str, dict] = {name: {"keep": [f"source == '{name}'"]} for name in FACTS}
+    """Pieces of text met once, met by Zipf's law, and diluted by half with digits of chance."""
+    rng = np.random.default_rng(2)
+    (documents,) = pools.python_parts(24, 1, rng)
+    texts = pools.pieces((text for _, text in documents), 120)
+    texts = [texts[i] for i in rng.permutation(len(texts))]
+    half = len(texts) // 2
+    sources = {name: folder / f"{name}.jsonl" for name in ("once", *KAPPAS, "digits")}
+    pools.write(sources["once"], texts[:half])
+    for name, kappa in KAPPAS.items():
+        pools.write(sources[name], pools.copies(texts[half:], kappa, 5e6, rng))
+    pools.write(sources["digits"], pools.noise(2e6, rng))
+    levels: dict[str, dict] = {name: {"keep": [f"source == '{name}'"]} for name in ("once", *KAPPAS)}
     levels["diluted"] = {
-        "keep": ["source == 'base' or source == 'digits'"],
-        "mixture": {"kind": "explicit", "shares": {"base": 0.5, "digits": 0.5}},
+        "keep": ["source == 'once' or source == 'digits'"],
+        "mixture": {"kind": "explicit", "shares": {"once": 0.5, "digits": 0.5}},
     }
-    levels["copies"] = {"extends": "base", "duplicate": COPIES}
-    return study("exponents", sources, levels, TOKENS)
+    return study("exponents", sources, levels, TOKENS, tokenizer={"vocab_size": 512, "sample_megabytes": 4})
 
 
 def floors(folder: Path) -> dict:
@@ -76,16 +81,19 @@ def floors(folder: Path) -> dict:
     rng, words_K = np.random.default_rng(3), pools.fact_words(0)
     sources = {name: folder / f"{name}.jsonl" for name in JUNK}
     for name, junk in JUNK.items():
-        pools.write(sources[name], pools.lines(words_K, FACTS["base"], junk, 1.5e6, rng))
+        pools.write(sources[name], pools.lines(words_K, FACT, junk, 1.5e6, rng))
     levels = {name: {"keep": [f"source == '{name}'"]} for name in sources}
     return study("floors", sources, levels, TOKENS)
 
 
-def compared(table: Observations, base: str, level: str, eval_set: str) -> tuple[ShiftTest, tuple[float, float, float]]:
+def pair(table: pl.DataFrame, base: str, level: str, eval_set: str) -> pl.DataFrame:
+    return table.filter(pl.col("level").is_in([base, level]), pl.col("eval_set") == eval_set)
+
+
+def compared(table: pl.DataFrame, base: str, level: str, eval_set: str) -> tuple[ShiftTest, tuple[float, float, float]]:
     """The tests of two levels on one set, and the mean difference of their losses in percent, with its interval."""
-    rows = np.isin(table.level, [base, level]) & (table.eval_set == eval_set)
     settings = Settings(baseline=base, eval_set=eval_set, replicates=400, test_replicates=200)
-    one = analyse(table.where(rows), settings).sets[eval_set]
+    one = analyse(pair(table, base, level, eval_set), settings).sets[eval_set]
     assert one.fit is not None, one.reason
     mean = one.answer.verdicts[level].gap.mean
     return one.fit.tests[level], (mean.value, mean.low, mean.high)
@@ -95,7 +103,7 @@ def interval(value: float, low: float, high: float) -> str:
     return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def read_halves(table: Observations) -> list[str]:
+def read_halves(table: pl.DataFrame) -> list[str]:
     rows = ["| pair | loss, % | delta beta | floors shared | any shift, p |", "|---|---|---|---|---|"]
     covered = np.zeros((PARTS // 2, 4), bool)
     for i in range(PARTS // 2):
@@ -110,50 +118,52 @@ def read_halves(table: Observations) -> list[str]:
     return [*rows, f"| hold zero (p: at least 0.05), of {PARTS // 2} | " + " | ".join(map(str, counts)) + " |"]
 
 
-def own(table: Observations) -> Observations:
-    """Every level on held-out text of its own source alone, as one evaluation set, "own"."""
-    rows = table.where(table.eval_set == np.array([f"domain:{level}" for level in table.level]))
-    return replace(rows, eval_set=np.full(len(rows), "own", object))
+def beta_of(table: pl.DataFrame, base: str, level: str, eval_set: str) -> float:
+    """The exponent of `base` where both levels have one floor."""
+    asked = FitSettings("data", groups="level", sharing={"B": "free", "beta": "free"}, baseline=base, intervals="none")
+    return fit(pair(table, base, level, eval_set), asked).values(base)["beta"]
 
 
-def read_exponents(table: Observations) -> list[str]:
-    beta = {name: a / (1 + a) for name, a in FACTS.items()}
-    own_text = own(table)
+def read_exponents(table: pl.DataFrame) -> list[str]:
     rows = [
-        "| level against base | delta beta planted | found | floors shared | multiplier planted | found | exponent, p |",
+        "| level | delta beta planted | found, floors equal | floors free | multiplier planted | found | exponent, p |",
         "|---|---|---|---|---|---|---|",
     ]
-    for level in ("slow", "fast", "diluted", "copies"):
-        judged = own_text if level in FACTS else table
-        test, _ = compared(judged, "base", level, "own" if level in FACTS else "domain:base")
+    for level in (*KAPPAS, "diluted"):
+        test, _ = compared(table, "once", level, "domain:once")
+        beta = beta_of(table, "once", level, "domain:once")
         free, shared, worth = test.delta_beta, test.delta_beta_floor_shared, test.multiplier
         cells = [
             level,
-            f"{beta.get(level, beta['base']) - beta['base']:+.3f}",
-            interval(free.value, free.low, free.high),
+            f"{(KAPPAS.get(level, 1.0) - 1) * beta:+.3f}",
             interval(shared.value, shared.low, shared.high),
-            {"diluted": "0.5", "copies": "0.5 to 1"}.get(level, ""),
-            f"{worth.value:.2f} [{worth.low:.2f}, {worth.high:.2f}]",
-            f"{test.contrasts.exponent.p:.3f}",
+            interval(free.value, free.low, free.high),
+            "0.5" if level == "diluted" else "",
+            f"{worth.value:.2f} [{worth.low:.2f}, {worth.high:.2f}]" if level == "diluted" else "",
+            f"{test.contrasts.exponent_floor_shared.p:.3f}",
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 
-def read_floors(table: Observations) -> list[str]:
-    result = analyse(own(table), Settings(baseline="clean", eval_set="own", replicates=400, test_replicates=0))
+def read_floors(table: pl.DataFrame) -> list[str]:
+    # Nats per byte: merges of the tokeniser are of facts, and not of chance.
+    own = table.filter(pl.col("eval_set") == "domain:" + pl.col("level"))
+    own = own.with_columns(loss=pl.col("bits_per_byte") * np.log(2), eval_set=pl.lit("own"))
+    result = analyse(own, Settings(baseline="clean", eval_set="own", replicates=400, test_replicates=0))
     fit = result.sets["own"].fit
     assert fit is not None, result.sets["own"].reason
-    length, clean = len(pools.fact_words(0)[0]) + 1, fit.levels["clean"].parameters["E"].value
-    rows = ["| level | floor found, nats per token | from the clean floor and the share |", "|---|---|---|"]
+    floors = {level: one.parameters.get("E") or one.parameters["E[atom]"] for level, one in fit.levels.items()}
+    length = len(pools.fact_words(0)[0]) + 1
+    rows = ["| level | floor found, nats per byte | from the clean floor and the share |", "|---|---|---|"]
     for level, junk in JUNK.items():
-        E = fit.levels[level].parameters["E"]
-        known = f"{pools.floor_with_junk(clean, junk, length):.3f}" if junk else ""
+        E = floors[level]
+        known = f"{pools.floor_with_junk(floors['clean'].value, junk, length):.3f}" if junk else ""
         rows.append(f"| {level} | {E.value:.3f} [{E.low:.3f}, {E.high:.3f}] | {known} |")
     return rows
 
 
-EXPERIMENTS: dict[str, tuple[Callable[[Path], dict], Callable[[Observations], list[str]]]] = {
+EXPERIMENTS: dict[str, tuple[Callable[[Path], dict], Callable[[pl.DataFrame], list[str]]]] = {
     "halves": (halves, read_halves),
     "exponents": (exponents, read_exponents),
     "floors": (floors, read_floors),
@@ -175,7 +185,7 @@ def main() -> None:
             path.write_text(yaml.safe_dump(plant(folder), sort_keys=False), encoding="utf-8")
         command = [sys.executable, "-c", "from pipelines.cli import app; app()", "run", str(path)]
         subprocess.run([*command, "--workdir", str(folder / "work"), "--executor", "in-process"], check=True)
-        text += [f"## {name}", "", *read(observations(str(folder / "work" / "observations.parquet"))), ""]
+        text += [f"## {name}", "", *read(pl.read_parquet(folder / "work" / "observations.parquet")), ""]
         print("\n".join(text), flush=True)
     (asked.work / "calibration.md").write_text("\n".join(text), encoding="utf-8")
 
