@@ -4,8 +4,8 @@ Copies by Zipf's law: pieces of real text are met with probability p_k ~ k^-(1+a
 ones, kappa = 1 / (1 + a) (Heaps' law). A piece that was met often teaches nothing more, so D tokens are worth D^kappa, whoever
 learns: the exponent is kappa times that of the same text met once, and the floor is the same.
 
-Facts: a key and a value of chance, met with probability p_k ~ k^-(1+a). Where a line is replaced by letters of chance, the
-floor of text that is made alike moves by an amount that can be computed.
+Facts: a key and a value of chance, met with probability p_k ~ k^-(1+a), a line each. Where a line is replaced by letters of
+chance, the floor of text that is made alike moves by an amount that can be computed.
 
 Digits of chance in a share of the text leave the exponent, and the floor, and take that share of the tokens.
 """

@@ -1,6 +1,6 @@
 """Does the instrument find what was planted, and nothing where nothing was? The real pipeline, from sources to the fit.
 
-    python benchmarks/calibration/run.py [--work work/calibration] [--only halves,exponents,floors]
+    python benchmarks/calibration/run.py [--work work/calibration] [--only halves,exponents,multipliers,floors]
 
 Each experiment writes a pool (`pools.py`), a study over it, runs `assay run` in process (cut it off and run it again: it goes
 on), and reads the observations with `scaling_fit.analyse`. Tables are printed, and kept in WORK/calibration.md.
@@ -25,6 +25,7 @@ SHAPE = {"atom": {"width": 32, "depth": 2, "heads": 2}}
 PARTS = 24
 KAPPAS = {"copies70": 0.7, "copies85": 0.85}  # n pieces hold n^kappa different ones
 FACT = 0.6  # a of the facts' p_k ~ k^-(1+a)
+QUICK = {"replicates": 200, "test_replicates": 0}
 TOKENS = (65_536, 131_072, 262_144, 524_288, 1_048_576)
 JUNK = {"clean": 0.0, "junk10": 0.1, "junk30": 0.3}
 
@@ -40,7 +41,7 @@ def study(name: str, sources: dict[str, Path], levels: dict[str, dict], tokens: 
         "tokenizer": {"vocab_size": 260, "sample_megabytes": 1},
         "ladder": {"shapes": SHAPE, "tokens": list(tokens), "seeds": 3, "context": 64},
         "evaluation": {"heldout": 0.02, "tokens_per_set": 40_000},
-        "fit": {"replicates": 200, "test_replicates": 0},
+        "fit": QUICK,
         **more,
     }  # fmt: skip
 
@@ -57,23 +58,30 @@ def halves(folder: Path) -> dict:
 
 
 def exponents(folder: Path) -> dict:
-    """Pieces of text met once, met by Zipf's law, and diluted by half with digits of chance."""
+    """Pieces of text met once, and met by Zipf's law."""
     rng = np.random.default_rng(2)
     (documents,) = pools.python_parts(24, 1, rng)
     texts = pools.pieces((text for _, text in documents), 120)
     texts = [texts[i] for i in rng.permutation(len(texts))]
     half = len(texts) // 2
-    sources = {name: folder / f"{name}.jsonl" for name in ("once", *KAPPAS, "digits")}
+    sources = {name: folder / f"{name}.jsonl" for name in ("once", *KAPPAS)}
     pools.write(sources["once"], texts[:half])
     for name, kappa in KAPPAS.items():
         pools.write(sources[name], pools.copies(texts[half:], kappa, 5e6, rng))
-    pools.write(sources["digits"], pools.noise(2e6, rng))
-    levels: dict[str, dict] = {name: {"keep": [f"source == '{name}'"]} for name in ("once", *KAPPAS)}
-    levels["diluted"] = {
-        "keep": ["source == 'once' or source == 'digits'"],
-        "mixture": {"kind": "explicit", "shares": {"once": 0.5, "digits": 0.5}},
-    }
+    levels = {name: {"keep": [f"source == '{name}'"]} for name in sources}
     return study("exponents", sources, levels, TOKENS, tokenizer={"vocab_size": 512, "sample_megabytes": 4})
+
+
+def multipliers(folder: Path) -> dict:
+    """Facts, diluted by half with digits of chance, and with half of the tokens exact copies."""
+    rng, words_K = np.random.default_rng(4), pools.fact_words(0)
+    sources = {name: folder / f"{name}.jsonl" for name in ("facts", "digits")}
+    pools.write(sources["facts"], pools.lines(words_K, FACT, 0.0, 1.5e6, rng))
+    pools.write(sources["digits"], pools.noise(1e6, rng))
+    levels: dict[str, dict] = {"facts": {"keep": ["source == 'facts'"]}}
+    levels["diluted"] = {"mixture": {"kind": "explicit", "shares": {"facts": 0.5, "digits": 0.5}}}
+    levels["copies"] = {"extends": "facts", "duplicate": 0.5}
+    return study("multipliers", sources, levels, TOKENS, fit=QUICK | {"eval_set": "domain:facts"})
 
 
 def floors(folder: Path) -> dict:
@@ -125,24 +133,24 @@ def beta_of(table: pl.DataFrame, base: str, level: str, eval_set: str) -> float:
 
 
 def read_exponents(table: pl.DataFrame) -> list[str]:
-    rows = [
-        "| level | delta beta planted | found, floors equal | floors free | multiplier planted | found | exponent, p |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for level in (*KAPPAS, "diluted"):
+    rows = ["| level | delta beta planted | found, floors equal | floors free | p |", "|---|---|---|---|---|"]
+    for level, kappa in KAPPAS.items():
         test, _ = compared(table, "once", level, "domain:once")
-        beta = beta_of(table, "once", level, "domain:once")
-        free, shared, worth = test.delta_beta, test.delta_beta_floor_shared, test.multiplier
-        cells = [
-            level,
-            f"{(KAPPAS.get(level, 1.0) - 1) * beta:+.3f}",
-            interval(shared.value, shared.low, shared.high),
-            interval(free.value, free.low, free.high),
-            "0.5" if level == "diluted" else "",
-            f"{worth.value:.2f} [{worth.low:.2f}, {worth.high:.2f}]" if level == "diluted" else "",
-            f"{test.contrasts.exponent_floor_shared.p:.3f}",
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
+        planted = (kappa - 1) * beta_of(table, "once", level, "domain:once")
+        free, shared = test.delta_beta, test.delta_beta_floor_shared
+        p = test.contrasts.exponent_floor_shared.p
+        rows.append(f"| {level} | {planted:+.3f} | {interval(shared.value, shared.low, shared.high)} | "
+                    f"{interval(free.value, free.low, free.high)} | {p:.3f} |")  # fmt: skip
+    return rows
+
+
+def read_multipliers(table: pl.DataFrame) -> list[str]:
+    rows = ["| level | multiplier planted | found | delta beta | exponent, p |", "|---|---|---|---|---|"]
+    for level, planted in (("diluted", "0.5"), ("copies", "0.5 to 1")):
+        test, _ = compared(table, "facts", level, "domain:facts")
+        free, worth = test.delta_beta, test.multiplier
+        rows.append(f"| {level} | {planted} | {worth.value:.2f} [{worth.low:.2f}, {worth.high:.2f}] | "
+                    f"{interval(free.value, free.low, free.high)} | {test.contrasts.exponent.p:.3f} |")  # fmt: skip
     return rows
 
 
@@ -166,6 +174,7 @@ def read_floors(table: pl.DataFrame) -> list[str]:
 EXPERIMENTS: dict[str, tuple[Callable[[Path], dict], Callable[[pl.DataFrame], list[str]]]] = {
     "halves": (halves, read_halves),
     "exponents": (exponents, read_exponents),
+    "multipliers": (multipliers, read_multipliers),
     "floors": (floors, read_floors),
 }
 

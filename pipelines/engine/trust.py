@@ -84,8 +84,19 @@ def require_intact(workdir: Workdir, executor: Executor, manifests: Iterable[Man
         )
 
 
-def recorded(workdir: Workdir) -> Iterator[tuple[str, list[File], str]]:
-    """Every complete step in the work directory: its path, its files, and what is wrong with its manifest (or "")."""
+class Recorded(NamedTuple):
+    """A complete step as its manifest has it: where it lies, its files, the steps it was made from, and what is wrong with the
+    manifest itself ("" where nothing is)."""
+
+    path: str
+    files: list[File]
+    inputs: list[str]
+    problem: str
+
+
+def recorded(workdir: Workdir) -> list[Recorded]:
+    """Every complete step in the work directory, by path."""
+    out = []
     for found in sorted(path for path in workdir.sizes("") if path.endswith("/manifest.json")):
         folder, body = found.removesuffix("/manifest.json"), workdir.read_json(found)
         digest, problem = content_digest(body["parts"], body["summary"]), ""
@@ -93,7 +104,19 @@ def recorded(workdir: Workdir) -> Iterator[tuple[str, list[File], str]]:
             problem = f"{found} is the manifest of {named}"
         elif digest != body["digest"]:
             problem = f"{found} has other content than was written (digest {digest}, not {body['digest']})"
-        yield folder, files(folder, body["parts"]), problem
+        inputs = [source["step"] for source in body["inputs"].values()]
+        out.append(Recorded(folder, files(folder, body["parts"]), inputs, problem))
+    return out
+
+
+def downstream(steps: Iterable[Recorded], changed: Iterable[str]) -> list[str]:
+    """Paths of the steps that were made from the steps `changed`, directly or not, in the order of `steps`."""
+    sources, reached, grown = {step.path: step.inputs for step in steps}, set(changed), True
+    begun_with = set(reached)
+    while grown:
+        more = {path for path, inputs in sources.items() if path not in reached and not reached.isdisjoint(inputs)}
+        reached, grown = reached | more, bool(more)
+    return [path for path in sources if path in reached - begun_with]
 
 
 def _batches(listed: Iterable[File]) -> Iterator[list[File]]:

@@ -96,15 +96,26 @@ def test_a_cluster_whose_nodes_do_not_share_the_work_directory_is_refused_before
 def test_recorded_steps_are_named_with_what_is_wrong_in_their_manifests(tmp_path):
     made = run_step(context(tmp_path), Step("letters", {}, compute=letters))
     workdir = Workdir(str(tmp_path))
-    ((folder, files, problem),) = trust.recorded(workdir)
-    assert (folder, [file.path for file in files], problem) == (made.step.path, made.files(), "")
+    (one,) = trust.recorded(workdir)
+    assert (one.path, [file.path for file in one.files], one.problem) == (made.step.path, made.files(), "")
     (path,) = tmp_path.rglob("manifest.json")
     path.write_text(path.read_text().replace('"letters": 3', '"letters": 4'))
-    assert ["other content" in problem for _, _, problem in trust.recorded(workdir)] == [True]
+    assert ["other content" in step.problem for step in trust.recorded(workdir)] == [True]
     path.write_text(path.read_text().replace('"name": "letters",', '"name": "../../x",'))
-    assert [problem.endswith(f"is the manifest of ../../x/{made.step.id}") for _, _, problem in trust.recorded(workdir)] == [
-        True
-    ]
+    (one,) = trust.recorded(workdir)
+    assert one.problem.endswith(f"is the manifest of ../../x/{made.step.id}")
+
+
+def test_lineage_is_walked_from_a_changed_step_to_all_that_was_made_from_it(tmp_path):
+    one = context(tmp_path)
+    made = run_step(one, Step("letters", {}, compute=letters))
+    later = run_step(one, after(made))
+    last = run_step(one, Step("last", {}, {"doubled": later}, compute=letters))
+    other = run_step(one, Step("other", {}, compute=letters))
+    steps = trust.recorded(one.workdir)
+    assert set(trust.downstream(steps, [made.step.path])) == {later.step.path, last.step.path}
+    assert trust.downstream(steps, [later.step.path]) == [last.step.path]
+    assert trust.downstream(steps, [last.step.path, other.step.path]) == []
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd"])

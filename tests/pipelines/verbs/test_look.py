@@ -132,7 +132,9 @@ def test_verify_names_the_one_shard_that_was_changed_and_no_level_is_made_from_i
     try:
         shard.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
         result = runner.invoke(app, asked)
-        (problem,) = json.loads(result.stdout)["problems"]
+        answer = json.loads(result.stdout)
+        (problem,), made_from = answer["problems"], {path.split("/")[0] for path in answer["made_from_them"]}
+        assert {"signals", "selections", "levels", "tokenizer"} <= made_from
         assert (result.exit_code, problem.split()[0], "other content" in problem) == (1, name, True)
         other = [*asked[1:-1], "--set", "duplicates.bands=19"]
         refused = runner.invoke(app, ["curate", *other])
