@@ -79,9 +79,11 @@ def _floors(test: ShiftTest) -> str:
     free, pooled, equal = (
         interval(one, "%+.3f") for one in (test.delta_beta, test.delta_beta_floor_pooled, test.delta_beta_floor_shared)
     )
+    alike = f"; {pooled} if floors lie within some {100 * FLOOR_SPREAD:.0f} % of each other"
+    known = math.isfinite(test.delta_beta_floor_pooled.value)
     return (
-        f"Shift of the exponent: {free} with floors free, on which the verdict rests; {pooled} if floors lie within some "
-        f"{100 * FLOOR_SPREAD:.0f} % of each other; {equal} if they are equal."
+        f"Shift of the exponent: {free} with floors free, on which the verdict rests{alike if known else ''}; "
+        f"{equal} if they are equal."
     )
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from pipelines.engine.executor import OnRay
@@ -89,6 +90,7 @@ def test_a_store_without_credentials_is_a_sentence(folder: Path, assay, monkeypa
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # other tests' stores are remembered with their credentials
     words = [*study(folder), "--executor", "in-process", "--to", "s3://bucket/x"]
     said = " ".join(assay("export", *words, code=2).stderr.split())
     assert "error: Unable to locate credentials" in said
