@@ -2,7 +2,8 @@
 
 `python docs/screenshots.py docs/studies/2026-11-26-web/report.html` writes docs/images/report-light.png, report-dark.png and
 report-phone.png: what a reader of that page sees first. `python docs/screenshots.py configs/quickstart.yaml work/quickstart`
-writes terminal.png: what `assay run` says of a study that is done. Needs playwright (the `test` extra) and a system Chromium.
+writes terminal.png, what `assay run` says of a study that is done, and quality.png, the first figure of its page. Needs
+playwright (the `test` extra) and a system Chromium.
 """
 
 import io
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
@@ -44,16 +45,28 @@ def main(*given: str) -> None:
             tab = browser.new_page(viewport={"width": 1400, "height": 900})
             tab.set_content(terminal(*given))
             tab.locator("#terminal").screenshot(path=IMAGES / "terminal.png")
+            quality(browser, Path(given[1]) / "report" / "index.html")
         browser.close()
 
 
 def report(browser: Browser, page: Path) -> None:
     """The top of the page on a screen in light and dark, and on a phone."""
     for name, (width, height, scheme) in SHOTS.items():
-        tab = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()  # type: ignore[arg-type]
-        tab.goto(page.resolve().as_uri())
-        tab.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+        tab = opened(browser, page, width, height, scheme)
         tab.screenshot(path=IMAGES / f"report-{name}.png")
+
+
+def quality(browser: Browser, page: Path) -> None:
+    """The figure of the levels over their quality, with its answer."""
+    tab = opened(browser, page, 1280, 900, "light")
+    tab.locator("section#quality-section").screenshot(path=IMAGES / "quality.png")
+
+
+def opened(browser: Browser, page: Path, width: int, height: int, scheme: str) -> Page:
+    tab = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()  # type: ignore[arg-type]
+    tab.goto(page.resolve().as_uri())
+    tab.wait_for_function("document.documentElement.dataset.ready === 'yes'")
+    return tab
 
 
 def terminal(study: str, workdir: str) -> str:
