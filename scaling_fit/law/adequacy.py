@@ -49,13 +49,15 @@ class Interaction:
 def lack_of_fit(table: Observations, problem: Problem, theta_P: Array) -> LackOfFit | None:
     """The law against one free mean per (level, N, D) cell: F with the pure error of replicated cells. `table` is in problem
     order. Where the table itself says which rows share a trunk, its noise is whitened at the ratio the replicates show; trunks
-    guessed from seeds are no ground for that. None where fewer than 3 degrees of pure error exist."""
+    guessed from seeds are no ground for that. None where fewer than 3 degrees of pure error exist, or where what repeats a cell
+    are copies of its rows."""
     assert problem.trunks is not None
     cells = np.unique(
         np.stack([np.unique(table.level, return_inverse=True)[1], table.N, table.D], 1), axis=0, return_inverse=True
     )
     index, n, K, P = cells[1].ravel(), len(table), len(cells[0]), problem.n_parameters
-    if n - K < 3 or K <= P:
+    first_N = np.unique(index, return_index=True)[1][index]
+    if n - K < 3 or K <= P or np.array_equal(problem.loss_N, problem.loss_N[first_N]):
         return None
     dummies_NK = (index[:, None] == np.arange(K)).astype(float)
     branched = n > len(problem.trunks.starts_C) and not trunks_guessed(table)

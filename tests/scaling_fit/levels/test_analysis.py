@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scaling_fit import Result, Settings, analyse, faults_of, observations, summary
+from scaling_fit import Result, Settings, analyse, faults_of, fit, observations, summary
 from scaling_fit.levels.design import TRUTH, Grid, shifted, table_of
 
 SMALL = {"E": 2.2, "A": 60.0, "B": 300.0, "alpha": 0.30, "beta": 0.36}  # CPU scale: losses of 4 to 6
@@ -161,3 +161,23 @@ def test_a_set_on_which_a_level_gets_worse_is_closed_and_the_others_are_answered
     assert "level quality, domain:web: loss rises" in result.sets["domain:web"].reason
     with pytest.raises(ValueError, match="loss rises with tokens"):
         analyse(table, replace(QUICK, eval_set="domain:web"))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("levels", [("raw",), ("raw", "clean")])
+def test_copies_of_rows_are_no_replicates(levels: tuple[str, ...]) -> None:
+    grid = Grid((1e7, 1e8, 1e9), tuple(np.geomspace(2e8, 2e10, 5)), row=0.003, trunk=0.0)
+    table = table_of(
+        grid, {level: TRUTH | {"B": TRUTH["B"] * (1 - 0.1 * i)} for i, level in enumerate(levels)}, np.random.default_rng(0)
+    )
+    plain = {name: getattr(table, name).tolist() for name in ("level", "N", "D", "loss")}
+    twice = {name: values + values for name, values in plain.items()}
+    if len(levels) == 1:
+        found = fit(twice)
+        assert found.lack_of_fit is None
+        assert [fault.name for fault in found.faults].count("duplicate-row") == 1
+    else:
+        result = analyse(twice, QUICK)
+        assert result.sets["loss"].fit is not None
+        assert result.sets["loss"].fit.adequacy.lack_of_fit is None
+        assert Result.from_json(result.to_json()) == result
