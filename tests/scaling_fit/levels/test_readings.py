@@ -97,7 +97,7 @@ def contradictions(whole: Comparison, test: ShiftTest, laws: dict[str, dict[str,
     return wrong
 
 
-@pytest.mark.parametrize("n_laws", [12, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_laws", [12, pytest.param(3000, marks=[pytest.mark.slow, pytest.mark.timeout(2400)])])
 def test_no_sentence_contradicts_curves_crossings_or_planner(whole: Comparison, test_of_level: ShiftTest, n_laws: int) -> None:
     rng = np.random.default_rng(5)
     for _ in range(n_laws):
