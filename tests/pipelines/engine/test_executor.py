@@ -75,4 +75,4 @@ def test_a_cluster_with_a_token_serves_who_has_it_and_its_workers_take_one_threa
         assert "{0: '1'}" in ask(token).stdout
         assert ask({"RAY_AUTH_MODE": "disabled"}).returncode != 0
     finally:
-        subprocess.run(["pkill", "-f", str(folder)])
+        subprocess.run(["pkill", "-KILL", "-f", str(folder)])
