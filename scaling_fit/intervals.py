@@ -25,6 +25,10 @@ class Interval:
     def bounded(self) -> bool:
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
+    def standard_error(self, confidence: float) -> float:
+        """From the width, of a symmetric interval."""
+        return float((self.high - self.low) / (2 * ndtri((1 + confidence) / 2)))
+
     def to_dict(self) -> dict:
         return {"value": finite(self.value), "low": finite(self.low), "high": finite(self.high)}
 

@@ -122,11 +122,13 @@ def downstream(steps: Iterable[Recorded], changed: Iterable[str]) -> list[str]:
 def _batches(listed: Iterable[File]) -> Iterator[list[File]]:
     """Files in batches of about `BATCH_BYTES`."""
     batch: list[File] = []
+    size = 0
     for file in listed:
         batch.append(file)
-        if sum(one.size for one in batch) >= BATCH_BYTES:
+        size += file.size
+        if size >= BATCH_BYTES:
             yield batch
-            batch = []
+            batch, size = [], 0
     if batch:
         yield batch
 

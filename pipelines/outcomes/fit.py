@@ -14,7 +14,7 @@ from pipelines.levels.quality import TABLE
 from pipelines.runs.observations import FILE
 from pipelines.study.curation import LevelSection
 from pipelines.study.study import Study, StudyError
-from scaling_fit import Axes, Settings, analyse, summary
+from scaling_fit import Axes, Settings, analyse, read_axes, summary
 from scaling_fit.encoding import encode
 
 
@@ -68,13 +68,12 @@ def fit(context: Context, study: Study, observations: Manifest, noise: Manifest 
     return run_step(context, step)
 
 
-def read_axes(workdir: Workdir, path: str, chosen: list[str]) -> Axes:
+def axes_of_study(workdir: Workdir, path: str, chosen: list[str]) -> Axes:
     """The table of quality as the fitter knows it: the axes `chosen`, in their order, and the overlap with evaluation sets."""
-    table = pl.read_csv(workdir.read_bytes(path), infer_schema_length=None)
-    columns = {name: table.select("level", name).drop_nulls().rows() for name in table.columns if name != "level"}
-    numbers = {name: {level: float(value) for level, value in rows} for name, rows in columns.items()}
-    overlap = {name.removeprefix(axes.OVERLAP): of for name, of in numbers.items() if name.startswith(axes.OVERLAP)}
-    return Axes({name: numbers[name] for name in chosen}, overlap)
+    # names of levels stay text: "01" is a name and no number
+    table = pl.read_csv(workdir.read_bytes(path), infer_schema_length=None, schema_overrides={"level": pl.String})
+    measured = read_axes(table)
+    return replace(measured, values={name: measured.values[name] for name in chosen})
 
 
 def analyse_table(
@@ -86,7 +85,7 @@ def analyse_table(
         # a level always wins on its own distribution, so no law is fitted there; its losses stay in the table
         shared = tuple(name for name in dict.fromkeys(table["eval_set"].to_pylist()) if not name.startswith("own:"))
         repeated = pa.concat_tables([workdir.read_table(one) for one in noise]) if noise else None
-        measured = read_axes(workdir, quality, chosen)
+        measured = axes_of_study(workdir, quality, chosen)
         result = analyse(table, replace(asked, eval_sets=shared), noise=repeated, quality=measured)
     except ValueError as error:
         raise StudyError(f"fit: {error}") from None

@@ -225,7 +225,7 @@ def read(path: Path) -> Facts:
 def of(body: JsonObject) -> Facts:
     """The facts of a report.json whose `fit` is a Result."""
     columns = body["observations"]
-    body["observations"] = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    for key, kind in (("spreads", Spread), ("optima", Optimum), ("gaps", Gap)):
-        body[key] = [decode(kind, row, key) for row in body[key]]
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    kinds = (("spreads", Spread), ("optima", Optimum), ("gaps", Gap))
+    body = body | {"observations": rows} | {key: [decode(kind, row, key) for row in body[key]] for key, kind in kinds}
     return Facts(**{key: body[key] for key in Facts.__dataclass_fields__ if key in body})

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from scaling_fit.intervals import Interval
 from scaling_fit.levels.compare import Comparison
@@ -53,7 +53,7 @@ def draw_luck(gaps: Mapping[str, Gap], draws: Sequence[Sequence[str]], confidenc
     means = [np.array([gaps[level].mean.value for level in group]) for group in groups]
     named = tuple(level for group in groups for level in group)
     # the baseline's own noise is common to all draws, so half the variance of a difference is a draw's
-    errors = [_error(gaps[level].mean, confidence) for level in named]
+    errors = [gaps[level].mean.standard_error(confidence) for level in named]
     squares = sum(float(((mean - mean.mean()) ** 2).sum()) for mean in means)
     return DrawLuck(squares / df, float(np.mean(np.square(errors)) / 2), df, named)
 
@@ -79,8 +79,3 @@ def told(luck: DrawLuck) -> Check:
         f"{sd:.2f}% of the loss between {listed(list(luck.levels))} ({luck.df} degrees of freedom)",
         meaning,
     )
-
-
-def _error(span: Interval, confidence: float) -> float:
-    """Standard error from the width of a symmetric interval."""
-    return float((span.high - span.low) / (2 * ndtri((1 + confidence) / 2)))

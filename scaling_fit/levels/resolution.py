@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 
 from scaling_fit.levels.verdict import Verdict
 from scaling_fit.observations import Observations
@@ -21,7 +20,7 @@ SHARE = 1 / 3
 @dataclass(frozen=True)
 class Resolution:
     """One evaluation set, in percent of the loss: `signal`, from the best to the worst of baseline and levels; `noise`, the
-    standard error of a difference (the median over levels); `run`, what two seeds of one level differ by (standard deviation);
+    standard error of a difference (the median over levels); `run`, how far the seeds of one level scatter (standard deviation);
     `sampling`, the standard error of a run's loss over documents (None: the table does not say). `detectable_beta`: the least
     shift found four times in five on every level, None where the exponent is not identified on some."""
 
@@ -44,8 +43,7 @@ def resolution(verdicts: Mapping[str, Verdict], run: float, table: Observations,
     if not compared:
         return None
     means = [0.0, *(one.gap.mean.value for one in compared)]
-    widths = [one.gap.mean.high - one.gap.mean.low for one in verdicts.values()]
-    noise = float(np.median(widths) / (2 * ndtri((1 + confidence) / 2)))
+    noise = float(np.median([one.gap.mean.standard_error(confidence) for one in verdicts.values()]))
     signal = float(max(means) - min(means))
     shifts = [one.detectable_beta for one in verdicts.values()]
     known = [shift for shift in shifts if shift is not None]

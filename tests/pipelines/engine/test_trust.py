@@ -122,3 +122,8 @@ def test_lineage_is_walked_from_a_changed_step_to_all_that_was_made_from_it(tmp_
 def test_a_path_that_leaves_the_work_directory_is_refused(tmp_path, path):
     with pytest.raises(ValueError, match="leaves the work directory"):
         Workdir(str(tmp_path)).write_bytes(path, b"")
+
+
+def test_files_are_read_in_batches_of_a_size():
+    listed = [trust.File(name, size, "") for name, size in (("a", 40_000_000), ("b", 40_000_000), ("c", 1), ("d", 2))]
+    assert [[file.path for file in batch] for batch in trust._batches(listed)] == [["a", "b"], ["c", "d"]]

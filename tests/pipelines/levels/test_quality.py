@@ -18,7 +18,7 @@ from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context
 from pipelines.engine.workdir import Workdir
 from pipelines.levels import quality, quality_pieces
-from pipelines.outcomes.fit import read_axes
+from pipelines.outcomes.fit import axes_of_study
 from pipelines.study.study import StudyError, load
 
 
@@ -165,7 +165,7 @@ def test_an_axis_that_no_level_has_is_refused_before_training(measured):
 def test_the_fitter_reads_the_table_as_it_is(measured):
     study, curated, workdir = measured
     chosen = axes.for_law(curated.quality.table.summary["axes"], "quality.score")
-    read = read_axes(workdir, curated.quality.table.files(quality.TABLE)[0], chosen)
+    read = axes_of_study(workdir, curated.quality.table.files(quality.TABLE)[0], chosen)
     assert next(iter(read.values)) == "quality.score"
     assert not [axis for axis in read.values if axis.startswith("removed.") or axis.endswith(".p50")]
     assert read.overlap == {}
@@ -181,3 +181,9 @@ def test_a_changed_level_is_measured_alone(measured):
     again = run_study.curate(Context(workdir, InProcess(), Progress(workdir)), changed, folder)
     other = [name for name in study.levels if again.quality.levels[name].step.id != curated.quality.levels[name].step.id]
     assert other == ["clean"]
+
+
+def test_a_level_whose_name_is_a_number_keeps_it(tmp_path):
+    (tmp_path / "quality.csv").write_text("level,kept,overlap:heldout\n01,0.5,0.1\n1,0.25,\n")
+    read = axes_of_study(Workdir(str(tmp_path)), "quality.csv", ["kept"])
+    assert (read.values, read.overlap) == ({"kept": {"01": 0.5, "1": 0.25}}, {"heldout": {"01": 0.1}})
