@@ -27,9 +27,18 @@ def measured(monkeypatch):
     )
 
 
-def test_the_ladder_keeps_to_its_budget_and_is_sharper_than_the_declared_one(assay):
-    words = ["design", "configs/quickstart.yaml", "--unique", 2e6, "--minutes", 20, "--json"]
-    one = json.loads(assay(*words).stdout)
+@pytest.fixture
+def design(assay, tmp_path):
+    """`design(*words, study=..., code=0)` where nothing has been measured: a finished quickstart beside the tests tells its own noise."""
+
+    def call(*words, study="configs/quickstart.yaml", code=0):
+        return assay("design", study, "--workdir", tmp_path / "nothing", *words, code=code)
+
+    return call
+
+
+def test_the_ladder_keeps_to_its_budget_and_is_sharper_than_the_declared_one(design):
+    one = json.loads(design("--unique", 2e6, "--minutes", 20, "--json").stdout)
     best = one["best"]
     assert best["seconds"] <= 1200
     assert max(best["tokens"]) <= 2e6
@@ -41,30 +50,26 @@ def test_the_ladder_keeps_to_its_budget_and_is_sharper_than_the_declared_one(ass
     assert best["detectable"] > fewer[0] > fewer[1]
 
 
-def test_it_is_told_in_words_with_what_it_rests_on(assay):
-    said = assay("design", "configs/quickstart.yaml", "--minutes", 10).output
+def test_it_is_told_in_words_with_what_it_rests_on(design):
+    said = design("--minutes", 10).output
     assert "assumed; `assay noise` measures it" in said
     assert "assumed unique in every level; `assay curate` counts them" in said
     assert "best for 600 s" in said or "best for 10 min" in said
     assert "smallest shift of beta found four times in five" in said
 
 
-def test_write_puts_the_ladder_into_the_study(assay, tmp_path):
+def test_write_puts_the_ladder_into_the_study(design, tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(Path("configs/quickstart.yaml").read_text("utf-8"))
-    best = json.loads(assay("design", path, "--minutes", 10, "--write", "--json").stdout)["best"]
+    best = json.loads(design("--minutes", 10, "--write", "--json", study=path).stdout)["best"]
     ladder = load(path).ladder
     assert (ladder.tokens, ladder.seeds, list(ladder.shapes)) == (best["tokens"], best["seeds"], list(best["shapes"]))
     assert "# past the shoulder where learning begins" in path.read_text()
 
 
-def test_two_budgets_and_too_small_a_budget_are_refused(assay):
-    assert "--minutes and --flops: give one budget" in assay(
-        "design", "configs/quickstart.yaml", "--minutes", 3, "--flops", 1e12, code=2
-    ).output  # fmt: skip
-    assert "pays for no ladder of two seeds on 4 levels" in assay(
-        "design", "configs/quickstart.yaml", "--flops", 1e6, code=2
-    ).output  # fmt: skip
+def test_two_budgets_and_too_small_a_budget_are_refused(design):
+    assert "--minutes and --flops: give one budget" in design("--minutes", 3, "--flops", 1e12, code=2).output
+    assert "pays for no ladder of two seeds on 4 levels" in design("--flops", 1e6, code=2).output
 
 
 def test_open_verdicts_are_told_with_what_settles_them_and_its_price(capsys):
