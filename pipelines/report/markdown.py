@@ -27,8 +27,8 @@ def render(facts: Facts) -> str:
                 f"| {row.level} | {row.words.loss}, {row.words.badge} | {value:+.1f}% [{low:+.1f}, {high:+.1f}] | {worth} | "
                 f"{count(unique[row.level])} |"
             )
-        said = [(row.level, row.words.finding, row.words.reading, row.words.floors) for row in rows]
-        lines += ["", *(f"- {level}: {' '.join(map(_plain, texts))}" for level, *texts in said)]
+        said = [(row.level, row.words.saving, row.words.finding, row.words.reading, row.words.floors) for row in rows]
+        lines += ["", *(f"- {level}: {' '.join(_plain(text) for text in texts if text)}" for level, *texts in said)]
     cautions = trust.warnings(facts, facts.fit.primary)
     lines += ["", *(f"> {_plain(warning)}" for warning in cautions)] if cautions else []
     source = facts.provenance

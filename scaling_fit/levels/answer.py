@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from scaling_fit.levels import doubts
 from scaling_fit.levels.outlook import Budget
 from scaling_fit.levels.verdict import Verdict
-from scaling_fit.levels.words import Words
+from scaling_fit.levels.words import Words, saved
 from scaling_fit.settings import Settings
 from scaling_fit.wording import Check, count, eval_words, listed, times
 
@@ -91,7 +91,8 @@ def moved(
 
 
 def _needs(verdict: Verdict, base: str) -> str:
-    """How many tokens the baseline needs to match the level where most was tested."""
+    """How many tokens the baseline needs to match the level where most was tested; where that has no bound, how many the level
+    needs to match the baseline."""
     curve = verdict.worth
     if curve is None:
         return ""
@@ -99,7 +100,8 @@ def _needs(verdict: Verdict, base: str) -> str:
     if value is None:
         return f"By the fitted law {base} never reaches the loss of {verdict.level} at {D} tokens."
     if low is None or high is None:
-        return ""
+        reaches = saved(verdict, base)
+        return f"{verdict.level} {reaches[0].lower()}{reaches[1:]}" if reaches else ""
     if high < 1:
         return (
             f"At {D} tokens {base} has caught up: it needs only {times(value)} [{low:.2f}, {high:.2f}] the tokens to match "
@@ -130,7 +132,7 @@ def _moved(contending: list[Verdict], base: str) -> str:
         "multiplier": "a constant discount in tokens, with the same exponent, for {}",
         "none": f"the same law as {base}, within the margin, for {{}}",
         "undetected": f"no difference from {base} was found for {{}}",
-        "not identifiable": "this design cannot tell whether exponent, prefactor or floor moved with {}",
+        "not identifiable": "whether exponent, prefactor or floor moved with {} cannot be told from these runs",
     }
     sentence = "; ".join(phrases[kind].format(listed(levels)) for kind, levels in levels_of.items())
     return sentence[:1].upper() + sentence[1:] + "." if sentence else ""

@@ -26,7 +26,8 @@ def summary(result: Result) -> str:
     lines = [" ".join(filter(None, [answer.choice, answer.moved])), ""]
     for level, words in answer.words.items():
         role = f" ({words.role})" if words.role else ""
-        lines.append(f"- **{level}{role}: {words.loss}, {words.badge}.** {words.finding} {words.reading} {words.floors}")
+        said = " ".join(filter(None, (words.saving, words.finding, words.reading, words.floors)))
+        lines.append(f"- **{level}{role}: {words.loss}, {words.badge}.** {said}")
     lines += _quality(result)
     lines += _resolutions(result)
     if fit is not None:

@@ -1,7 +1,8 @@
 """The verdict in words, worded here and nowhere else: terminal, page, Markdown and JSON lay these texts out.
 
 Only the choice of the whole comparison advises what to train on; what is said of a level compares it with the baseline alone,
-so that no two sentences can recommend differently.
+so that no two sentences can recommend differently. What is known leads: the tokens that a level needs for the baseline's loss
+may be clear where nobody can say which part of the law moved.
 """
 
 import math
@@ -33,11 +34,12 @@ VAGUE = 30.0
 
 @dataclass(frozen=True)
 class Words:
-    """All that a reader is told of one level. `badge`: what moved, in a few words; `loss`: the direction in words; `finding`:
-    what moved, with interval and test; `reading`: what that means in practice; `worth` and `worth_of`: baseline tokens per
-    token at the most data tested, and what the number is ("" where it cannot be told); `saving`: the tokens with which it makes
-    the baseline's loss ("" likewise, or where they may be as many); `floors`: the exponent's shift with floors free,
-    pooled and equal, and which of them the verdict rests on."""
+    """All that a reader is told of one level. `badge`: what moved, in a few words, after the tokens that it needs where only
+    those are known; `loss`: the direction in words; `finding`: what moved, with interval and test; `reading`: what that means
+    in practice; `worth` and `worth_of`: baseline tokens per token at the most data tested, and what the number is ("" where it
+    cannot be told); `saving`: the tokens with which it makes the baseline's loss, to be read before the finding ("" likewise,
+    or where they may be as many); `floors`: the exponent's shift with floors free, pooled and equal, and which of them the
+    verdict rests on."""
 
     role: str
     badge: str
@@ -58,15 +60,21 @@ def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> W
     worth, worth_of = _worth(verdict, baseline)
     return Words(
         ROLE[verdict.role],
-        BADGE[verdict.kind],
+        _badge(verdict),
         DIRECTION[verdict.direction],
         _finding(verdict, test, baseline),
         f"{reading} {crossing}".strip(),
         worth,
         worth_of,
-        _saving(verdict, baseline),
+        saved(verdict, baseline),
         _floors(test),
     )
+
+
+def _badge(verdict: Verdict) -> str:
+    """What moved; where that cannot be told, what is known of the tokens goes before it."""
+    share = _share(verdict) if verdict.kind == "not identifiable" else ""
+    return f"needs {share}; {BADGE[verdict.kind]}" if share else BADGE[verdict.kind]
 
 
 def _floors(test: ShiftTest) -> str:
@@ -111,7 +119,7 @@ def _finding(verdict: Verdict, test: ShiftTest, baseline: str) -> str:
         case "undetected":
             return f"No difference is shown ({p_any}); {within}, but one token may be worth {worth} of {baseline}."
     if verdict.shifted:
-        return f"The law differs ({p_any}), but what moved cannot be told: the exponent may differ by {anything}."
+        return f"The law differs ({p_any}). Which part of it moved cannot be told: the exponent may differ by {anything}."
     if verdict.direction == "unclear":
         return f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by {anything}."
     return (
@@ -144,12 +152,19 @@ def _missed(verdict: Verdict) -> str:
     return f"A shift of the exponent of {verdict.detectable_beta:.2g} or more would have been found four times in five."
 
 
-def _saving(verdict: Verdict, baseline: str) -> str:
+def _share(verdict: Verdict) -> str:
     """With what share of its tokens the level makes the baseline's loss, where that is shown to be fewer or more."""
     saving = verdict.saving
     if verdict.role == "control" or saving is None or not saving.share.bounded or saving.share.low <= 1 <= saving.share.high:
         return ""
-    share = f"{100 * saving.share.value:.0f} % [{100 * saving.share.low:.0f}, {100 * saving.share.high:.0f}] of the tokens"
+    return f"{100 * saving.share.value:.0f} % [{100 * saving.share.low:.0f}, {100 * saving.share.high:.0f}] of the tokens"
+
+
+def saved(verdict: Verdict, baseline: str) -> str:
+    """The same as a sentence without its subject."""
+    share, saving = _share(verdict), verdict.saving
+    if saving is None or not share:
+        return ""
     goal = f"{baseline}'s loss at {count(saving.D)} tokens"
     return f"Reaches {goal} with {share}." if saving.share.high < 1 else f"Needs {share} to reach {goal}."
 

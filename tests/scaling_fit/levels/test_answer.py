@@ -78,6 +78,16 @@ def test_a_level_that_is_overtaken_is_not_praised_for_its_average(found: Result,
     assert "raw has caught up: it needs only 0.80× [0.70, 0.90] the tokens" in told
 
 
+def test_a_worth_without_a_bound_gives_way_to_the_saving(found: Result, verdict: Verdict) -> None:
+    curve = verdict.worth
+    assert curve is not None
+    open_ended = replace(verdict, worth=replace(curve, high=(None,) * len(curve.D)), kind="not identifiable")
+    told = moved({"worth": open_ended}, found.fits["loss"].budget, {"loss": "worth"}, "loss", PLAIN)
+    known, unknown = told.split(".")[:2]
+    assert known.startswith("worth reaches raw's loss at 20B tokens with 7")
+    assert unknown == " Whether exponent, prefactor or floor moved with worth cannot be told from these runs"
+
+
 def test_who_wins_larger_budgets_is_said_where_it_is_not_the_choice(found: Result, verdict: Verdict) -> None:
     budget = found.fits["loss"].budget
     plan = budget.plan
