@@ -35,7 +35,7 @@ from scaling_fit.levels.resolution import Resolution
 from scaling_fit.levels.shift import ShiftTest
 from scaling_fit.settings import Settings
 
-VERSION = 3
+VERSION = 4
 Array = np.ndarray
 
 

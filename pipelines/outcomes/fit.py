@@ -61,7 +61,7 @@ def fit(context: Context, study: Study, observations: Manifest, noise: Manifest 
     unit = (context.workdir, observations.files(FILE)[0], noise.files(".parquet") if noise else [], asked)
     inputs = {"observations": observations, "quality": quality} | ({"noise": noise} if noise else {})
     step = Step(
-        "fit", {"settings": encode(asked), "axes": chosen}, inputs, version=5, compute=analyse_table,
+        "fit", {"settings": encode(asked), "axes": chosen}, inputs, version=6, compute=analyse_table,
         units=lambda: [(*unit, quality.files(TABLE)[0], chosen)], summarize=lambda parts: {"verdict": parts[0]["verdict"]},
         unit="fits",
     )  # fmt: skip

@@ -29,7 +29,7 @@ def data(facts: Facts) -> dict[str, Json] | None:
         return None
     name, first = next(iter(fits.items()))
     tested = [D for level in first.levels.values() for D in level.D]
-    levels = facts.fit.levels
+    levels, answer = facts.fit.levels, facts.fit.sets[name].answer
     return {
         "sets": {
             name: {
@@ -44,7 +44,7 @@ def data(facts: Facts) -> dict[str, Json] | None:
         "shapes": encode(facts.fit.shapes),
         "levels": list(levels),
         "baseline": facts.fit.baseline,
-        "first": facts.fit.sets[name].answer.recommended or levels[min(1, len(levels) - 1)],
+        "first": answer.recommended or (answer.tied or levels[1:] or levels)[0],
         "cost": encode(first.budget.price),
         "unique": encode(first.budget.unique_tokens),
         "r_star": first.budget.r_star,

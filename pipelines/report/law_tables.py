@@ -166,8 +166,9 @@ def budget(result: Result) -> Rows:
                 {
                     "eval_set": name, "pool": pool, "level": level, "flops": C, "loss": best.loss[k],
                     "percent": 100 * math.log(best.loss[k] / base[k]), "N": best.N[k], "D": best.D[k],
-                    "beyond": not low_C * 0.999 <= C <= high_C * 1.001, "best": plan.winner[k] == level,
-                    "sure": plan.winner_share[k], "low": best.low[k], "high": best.high[k], "past": best.beyond[k].words(),
+                    "beyond": not low_C * 0.999 <= C <= high_C * 1.001, "low": best.low[k], "high": best.high[k],
+                    "past": best.beyond[k].words(),
+                    "place": "best" if level == plan.winner[k] else "tie" if level in plan.tied[k] else "",
                 }
                 for level, best in plan.frontier.items()
                 for k, C in enumerate(plan.budgets)

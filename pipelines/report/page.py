@@ -158,6 +158,8 @@ def words(facts: Facts) -> JsonObject:
         "settings": facts.fit.settings,
         "cost": _cost(facts),
         "not_shown": answer.not_shown,
+        "settles": settles(facts),
+        "plans": [(name, facts.fit.sets[name].answer.planned) for name in sets],
         "resolution": {"headings": RESOLUTION, "rows": resolution_rows(facts.fit)},
         "quality": [(name, quality_tables.told(facts.fit, name)) for name in sets if fits[name].quality and facts.fit.axes],
         "faults": _faults(facts),
@@ -175,6 +177,18 @@ def words(facts: Facts) -> JsonObject:
             for name in sets
         ],
     }
+
+
+def settles(facts: Facts) -> str:
+    """Which runs would settle what is open; with the time they take where this study measured the speed of their shapes."""
+    settling = facts.fit.answer.settling
+    if settling is None:
+        return ""
+    speed = {one["shape"]: one["tokens_per_second"] for one in facts.training}
+    if not settling.shapes or not speed.keys() >= settling.tokens_of.keys():
+        return settling.said
+    seconds = sum(tokens / speed[shape] for shape, tokens in settling.tokens_of.items())
+    return f"{settling.said} At this study's speed that takes {wording.duration(seconds)} on one worker."
 
 
 def _faults(facts: Facts) -> list[tuple[Fault, int]]:

@@ -27,27 +27,24 @@ def planner(result: Result, levels: list[str]) -> Chart:
         "level", "flops|.2e", "percent|+.3f", "loss|.4f", "low|.4f", "high|.4f", "N|.3s", "D|.3s", "past||beyond the data"
     )
     near = base.transform_filter("!datum.beyond").mark_line().encode(x=x, y=y, color=colour, tooltip=said)
-    strip = (
-        base.transform_filter("datum.best")
-        .mark_point(shape="square", filled=True, size=110)
-        .encode(
-            x=x,
-            y=alt.Y("level:N", sort=levels, title=None, axis=alt.Axis(grid=False), scale=alt.Scale(domain=levels)),
-            color=colour,
-            opacity=alt.Opacity("sure:Q", scale=alt.Scale(domain=[0.25, 1], range=[0.12, 1]), legend=None),
-            tooltip=draw.tips("level", "flops|.2e", "sure|.0%|of resamples agree"),
-        )
-    )
+    rungs = alt.Y("level:N", sort=levels, title=None, axis=alt.Axis(grid=False), scale=alt.Scale(domain=levels))
+    named = {"x": x, "y": rungs, "color": colour, "tooltip": draw.tips("level", "flops|.2e", "place")}
+    marks = [
+        base.transform_filter(f"datum.place === {place!r}")
+        .mark_point(shape="square", filled=place == "best", size=70, strokeWidth=1.5, opacity=1)
+        .encode(**named)
+        for place in ("best", "tie")
+    ]
     return Chart(
         id="planner",
         title="Which level at which budget",
-        says="The best loss each level can buy with a training budget; the shaded part was tested, and kinks are where a "
-        "larger model takes over. The finite pool counts that a smaller level runs out of fresh text and has to repeat it, "
-        "which is worth less each time.",
+        says="The best loss that a training budget buys on each level, where a smaller level runs out of fresh text sooner; "
+        f"the shaded part was tested. Below stands what to train on: another level than {result.baseline} only where it is "
+        "shown to be better, and hollow what ties with it.",
         alt=_planner_words(result, pool),
         panels=[
             draw.panel(tested + draw.beyond(base, x=x, y=y, color=colour) + near, 260, title="loss"),
-            draw.panel(strip, 34 * len(levels), title="best level at each budget (paler: less sure)"),
+            draw.panel(alt.layer(*marks), 34 * len(levels), title="what to train on at each budget (hollow: a tie)"),
         ],
         tables={"budget": rows},
         params=[draw.selector(result), {"name": "pool", "value": pool}],

@@ -4,25 +4,24 @@ import math
 from dataclasses import dataclass
 
 from pipelines.report.facts import Facts
+from scaling_fit.levels.decision import Tone, tone
 from scaling_fit.levels.outlook import Crossing
-from scaling_fit.levels.verdict import Direction
 from scaling_fit.levels.words import Words
 from scaling_fit.result import Result
 from scaling_fit.wording import count, interval, probability
 
-TONE: dict[Direction, str] = {"better": "moved", "worse": "worse", "unclear": "unclear"}
 TELLING = ("exponent", "floor", "exponent and floor", "multiplier", "none")
 POOLS = {"finite": "the tokens there are", "endless": "endless"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One level against the baseline. `tells`: what moved is known, or that nothing did. `percent` and `strip` are (low, value,
-    high) of the difference in loss, the second on an axis from 0 to 1 that all levels share, where `zero` is the baseline; an
-    open end stands at the value."""
+    """One level against the baseline. `tone`: its colour; `tells`: what moved is known, or that nothing did. `percent` and
+    `strip` are (low, value, high) of the difference in loss, the second on an axis from 0 to 1 that all levels share, where
+    `zero` is the baseline; an open end stands at the value."""
 
     level: str
-    tone: str
+    tone: Tone
     words: Words
     tells: bool
     percent: tuple[float, float, float]
@@ -32,7 +31,7 @@ class Row:
 
 def rows(result: Result, eval_set: str, order: list[str]) -> list[Row]:
     """The levels against the baseline, in the order given."""
-    answer = result.sets[eval_set].answer
+    answer, contenders = result.sets[eval_set].answer, result.settings.contenders(result.levels)
     percents = {level: _ends(result, eval_set, level) for level in order if level in answer.verdicts}
     low = min([0.0, *(min(ends) for ends in percents.values())])
     high = max([0.0, *(max(ends) for ends in percents.values())])
@@ -40,7 +39,7 @@ def rows(result: Result, eval_set: str, order: list[str]) -> list[Row]:
     return [
         Row(
             level,
-            TONE[answer.verdicts[level].direction],
+            tone(answer.verdicts[level].direction, level in contenders),
             answer.words[level],
             answer.verdicts[level].kind in TELLING,
             ends,

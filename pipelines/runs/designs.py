@@ -12,6 +12,7 @@ from pipelines.study.study import Study, StudyError
 from pipelines.study.training import ShapeSection
 from scaling_fit.levels import best_ladder
 from scaling_fit.levels.best_ladder import Candidate, Design, Ladder, Luck
+from scaling_fit.levels.settle import REACH, SMALL_MODELS
 
 Unit = Literal["seconds", "flops", "tokens"]
 
@@ -43,8 +44,7 @@ class Facts:
 
 EVALUATION_SETS = 5  # as many domains and references, before curation says
 ASSUMED = Facts(
-    {}, 0.0, EVALUATION_SETS * 20_000.0, Luck(row=0.0035, trunk=0.001, reach=1.2),
-    {"E": 2.2, "A": 112.0, "alpha": 0.35, "B": 33.0, "beta": 0.21},
+    {}, 0.0, EVALUATION_SETS * 20_000.0, Luck(row=0.0035, trunk=0.001, reach=REACH), SMALL_MODELS
 )  # fmt: skip
 """Of small models on mixed text, before anything is measured (docs/log.md)."""
 

@@ -123,16 +123,17 @@ def designed(bench: "Bench", told: "Known") -> Designed:
 
 
 def still_open(bench: "Bench", told: "Known") -> list[Open]:
-    """The levels whose verdict leaves open whether the exponent moved. To tell, a shift as large as the margin of sameness
-    must be seen, or the one that there seems to be, where that is larger."""
+    """The levels whose verdict leaves open whether the exponent moved, and what would settle it."""
     if told.fit is None or told.fit.primary not in told.fit.fits:
         return []
+    from scaling_fit.levels.settle import wanted
+
     found, margin = told.fit.fits[told.fit.primary].tests, told.fit.settings.margin
     rows = []
     for level, verdict in told.fit.answer.verdicts.items():
         if verdict.kind == "not identifiable":
             delta = found[level].delta_beta
-            shift = max(margin, abs(delta.value))
+            shift = wanted(delta, margin)
             rows.append(Open(level, delta, shift, bench.cheapest(shift)))
     return rows
 

@@ -14,10 +14,9 @@ from pipelines.study.study import Study
 from scaling_fit.instrument.repeats import measure
 from scaling_fit.instrument.shoulder import shoulders
 from scaling_fit.levels.best_ladder import Luck
+from scaling_fit.levels.settle import REACH, SMALL_MODELS, law_of
 from scaling_fit.observations import observations
 from scaling_fit.result import Result
-
-WELL_KNOWN = 0.05
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,11 @@ def known(context: Context, study: Study, base: Path, unique_tokens: float | Non
     luck, luck_from = ASSUMED.luck, "assumed; `assay noise` measures it"
     found = fit.fits.get(fit.primary) if fit else None
     if found is not None and found.noise.trunk_replicates:
-        luck, luck_from = Luck(found.noise.row, found.noise.trunk, ASSUMED.luck.reach), "of the trained ladder"
+        luck, luck_from = Luck(found.noise.row, found.noise.trunk, REACH), "of the trained ladder"
     elif context.workdir.exists(NOISE_FILE):
         luck, luck_from = _repeated(context, study), "of repeated runs, noise.parquet"
-    law, law_from = (fit and _fitted_law(fit)) or ASSUMED.law, "assumed, of small models on mixed text"
-    if law is not ASSUMED.law:
+    law, law_from = (fit and _fitted_law(fit)) or SMALL_MODELS, "assumed, of small models on mixed text"
+    if law is not SMALL_MODELS:
         law_from = f"fitted to {study.baseline}"
     return Known(Facts(unique, otherwise, evaluation_tokens, luck, law, begin), luck_from, law_from, fit)
 
@@ -69,20 +68,12 @@ def _shoulder_end(context: Context, path: str) -> float:
 
 def _repeated(context: Context, study: Study) -> Luck:
     repeats = measure(context.workdir.read_table(NOISE_FILE), study.fit.eval_set)
-    return Luck(repeats.row or ASSUMED.luck.row, repeats.trunk, ASSUMED.luck.reach)
+    return Luck(repeats.row or ASSUMED.luck.row, repeats.trunk, REACH)
 
 
 def _fitted_law(fit: Result) -> dict[str, float] | None:
-    """The baseline's law on the primary set, where its exponent is known to +-`WELL_KNOWN`. Floors per shape become one floor
-    at the smallest shape, with the assumed dependence on N."""
+    """The baseline's law on the primary set, where its exponent is known well enough."""
     if fit.primary not in fit.fits:
         return None
-    found = fit.fits[fit.primary].levels[fit.baseline].parameters
-    beta = found["beta"]
-    if not beta.high - beta.low < 2 * WELL_KNOWN:
-        return None
-    law = dict(ASSUMED.law) | {name: found[name].value for name in ASSUMED.law if name in found}
-    if "E" not in found:
-        smallest = fit.shapes[0]
-        law["E"] = max(found[f"E[{smallest.name}]"].value - law["A"] * smallest.N ** -law["alpha"], 0.1)
-    return law
+    smallest = fit.shapes[0]
+    return law_of(fit.fits[fit.primary].levels[fit.baseline].parameters, (smallest.name, smallest.N))

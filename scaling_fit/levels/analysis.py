@@ -10,14 +10,18 @@ from scaling_fit.instrument.repeats import trunk_noise
 from scaling_fit.law.adequacy import checks as form_checks
 from scaling_fit.law.robust import WILD
 from scaling_fit.levels import doubts, draws
-from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, not_shown, recommended
+from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, not_shown
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
-from scaling_fit.levels.draws import DrawLuck, gaps_of
+from scaling_fit.levels.decision import Decision, Order, decide
+from scaling_fit.levels.draws import gaps_of, order_of
+from scaling_fit.levels.gap import Gap
 from scaling_fit.levels.influence import carried
+from scaling_fit.levels.planned import planned
 from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.resolution import Resolution, resolution, sampled
 from scaling_fit.levels.saving import saving
 from scaling_fit.levels.set_fit import points, set_fit
+from scaling_fit.levels.settle import Settling, settling
 from scaling_fit.levels.shift import adjusted, shift
 from scaling_fit.levels.verdict import Verdict, judge
 from scaling_fit.levels.words import BADGE, DIRECTION, words
@@ -73,7 +77,7 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
     measured = trunk_noise(noise) if noise is not None else {}
     fits: dict[str, SetFit] = {}
     verdicts: dict[str, dict[str, Verdict]] = {}
-    runs, reasons, wild, drawn = {}, {}, {}, {}
+    runs, reasons, wild, drawn, orders = {}, {}, {}, {}, {}
     for name in settings.eval_sets:
         try:
             if name in prepared.closed:
@@ -84,16 +88,19 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
             continue
         if len(whole.wild):
             wild[name] = _without(prepared, whole, name)
-        fits[name] = set_fit(whole, name, settings, prepared.axes)
-        verdicts[name], drawn[name] = _verdicts(whole, fits[name], settings)
+        gaps, drawn[name] = gaps_of(whole, settings)
+        fits[name] = set_fit(whole, name, settings, prepared.axes, drawn[name])
+        verdicts[name] = _verdicts(whole, fits[name], gaps, settings)
+        orders[name] = order_of(whole, drawn[name], settings.confidence)
         runs[name] = points(data, name, whole)
     resolutions = {name: _resolution(prepared, name, fits[name], one) for name, one in verdicts.items()}
     enough = sampled(resolutions)
-    choices = {name: recommended(one, settings) for name, one in verdicts.items()}
+    contenders = {name: settings.contenders(one.levels) for name, one in orders.items()}
+    decisions = {name: decide(one, settings.baseline, contenders[name]) for name, one in orders.items()}
     sets = {}
     for name in settings.eval_sets:
         if name in fits:
-            answer = _answer(name, fits[name], verdicts[name], choices, settings)
+            answer = _answer(name, fits[name], verdicts[name], orders[name], decisions, settings)
             told = _wild_runs(wild[name], verdicts[name]) if name in wild else ()
             luck = doubts.luck(fits[name].noise, name in measured)
             more = (enough,) if enough and name == settings.eval_set else ()
@@ -102,6 +109,8 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
             if (documents := drawn[name]) is not None:
                 more = (draws.told(documents), *more)
             answer = replace(answer, checks=(luck, *answer.checks, *more), warnings=(*told, *answer.warnings))
+            if name == settings.eval_set:
+                answer = replace(answer, settling=_settling(prepared, fits[name], verdicts[name]))
         else:
             answer = no_answer("No verdict: the law could not be fitted.", f"{reasons[name]}.")
         sets[name] = SetResult(
@@ -170,20 +179,26 @@ def _closed(data: Observations, faults: tuple[Fault, ...], primary: str) -> dict
     return closed
 
 
-def _verdicts(whole: Comparison, fit: SetFit, settings: Settings) -> tuple[dict[str, Verdict], DrawLuck | None]:
-    out, (gaps, luck) = {}, gaps_of(whole, settings)
+def _verdicts(whole: Comparison, fit: SetFit, gaps: dict[str, Gap], settings: Settings) -> dict[str, Verdict]:
+    out = {}
     for level, test in fit.tests.items():
         verdict = judge(whole, level, test, gaps[level], settings)
         fitted = fit.against[level].fitted
         saved = saving(whole, level, settings.confidence)
         out[level] = replace(verdict, worth=fitted[-1] if fitted else None, saving=saved)
-    return out, luck
+    return out
 
 
 def _resolution(prepared: Prepared, eval_set: str, fit: SetFit, verdicts: dict[str, Verdict]) -> Resolution | None:
     run = float(np.hypot(fit.noise.row, fit.noise.trunk))
     rows = prepared.fresh.where(prepared.fresh.eval_set == eval_set)
     return resolution(verdicts, run, rows, prepared.settings.confidence)
+
+
+def _settling(prepared: Prepared, fit: SetFit, verdicts: dict[str, Verdict]) -> Settling | None:
+    rows, settings = prepared.fresh.where(prepared.fresh.eval_set == prepared.settings.eval_set), prepared.settings
+    parameters = fit.levels[settings.baseline].parameters
+    return settling(verdicts, fit.tests, parameters, fit.noise, fit.budget, rows, settings)
 
 
 def _without(prepared: Prepared, whole: Comparison, eval_set: str) -> tuple[list[int], dict[str, Verdict]]:
@@ -216,9 +231,14 @@ def _wild_runs(without: tuple[list[int], dict[str, Verdict]], verdicts: dict[str
 
 
 def _answer(
-    eval_set: str, fit: SetFit, verdicts: dict[str, Verdict], choices: dict[str, str | None], settings: Settings
+    eval_set: str,
+    fit: SetFit,
+    verdicts: dict[str, Verdict],
+    order: Order,
+    decisions: dict[str, Decision],
+    settings: Settings,
 ) -> Answer:
-    """The verdicts in words, and the doubts about them."""
+    """The verdicts in words, and the doubts about them. decisions: of every evaluation set."""
     base, budget = settings.baseline, fit.budget
     largest = max(one.N[1] for one in fit.levels.values()), max(one.D[1] for one in fit.levels.values())
     pinned = {level: one.identifiability for level, one in fit.levels.items()}
@@ -235,11 +255,15 @@ def _answer(
             warnings=tuple(warnings),
             checks=(*checks, doubts.forecasts(fit.extrapolation)),
         )
+    decided, choices = decisions[eval_set], {name: one.chosen for name, one in decisions.items()}
     return Answer(
-        choices[eval_set],
-        choice(verdicts, settings),
+        decided.chosen,
+        decided.tied,
+        choice(decided, verdicts, settings),
         moved(verdicts, budget, choices, eval_set, settings),
+        planned(budget, decided.chosen or base),
         not_shown(verdicts, largest, settings),
+        order,
         verdicts,
         {level: words(one, fit.tests[level], budget, base) for level, one in verdicts.items()},
         (*warnings, *control_warnings),

@@ -3,34 +3,40 @@
 from dataclasses import dataclass
 
 from scaling_fit.levels import doubts
+from scaling_fit.levels.decision import Decision, Order
 from scaling_fit.levels.outlook import Budget
+from scaling_fit.levels.planned import departs
+from scaling_fit.levels.settle import Settling
 from scaling_fit.levels.verdict import Verdict
 from scaling_fit.levels.words import Words, saved
 from scaling_fit.settings import Settings
 from scaling_fit.wording import Check, count, eval_words, listed, times
 
-SURE = 0.6
-"""The share of replicates that must agree on the winner of a budget before it is named."""
-
 
 @dataclass(frozen=True)
 class Answer:
-    """`recommended`: the contender to train on (None: none is shown to beat the baseline); `choice`: the same in a sentence;
-    `moved`: what moved and what follows; `not_shown`: what these runs could not show; verdicts and words by level; `warnings`:
-    what to know before acting on it."""
+    """`recommended`: the contender to train on (None: none is shown to beat the baseline); `tied`: contenders not told apart
+    from it, or from the baseline that stays; `choice`: the same in a sentence; `moved`: what moved and what follows; `planned`:
+    what the plan over budgets names beside it; `not_shown`: what these runs could not show; `order`: all levels by their loss
+    over the tested range; verdicts and words by level; `warnings`: what to know before acting on it; `settling`: the runs that
+    would settle what is open (told of the primary set; None where nothing is)."""
 
     recommended: str | None
+    tied: tuple[str, ...]
     choice: str
     moved: str
+    planned: str
     not_shown: str
+    order: Order | None
     verdicts: dict[str, Verdict]
     words: dict[str, Words]
     warnings: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    settling: Settling | None = None
 
 
 def no_answer(choice: str, moved: str) -> Answer:
-    return Answer(None, choice, moved, "", {}, {})
+    return Answer(None, (), choice, moved, "", "", None, {}, {})
 
 
 def not_shown(verdicts: dict[str, Verdict], tested: tuple[float, float], settings: Settings) -> str:
@@ -44,34 +50,21 @@ def not_shown(verdicts: dict[str, Verdict], tested: tuple[float, float], setting
     return f"{beyond}, nor a shift of the exponent of less than {max(seen):.2g}, which these runs would have missed."
 
 
-def recommended(verdicts: dict[str, Verdict], settings: Settings) -> str | None:
-    """The contender with the lowest loss among those that are shown to have a lower one than the baseline."""
-    better = _better(verdicts, settings)
-    return better[0].level if better else None
-
-
 def _contending(verdicts: dict[str, Verdict], settings: Settings) -> list[Verdict]:
     return [verdicts[level] for level in settings.contenders([settings.baseline, *verdicts])]
 
 
-def _better(verdicts: dict[str, Verdict], settings: Settings) -> list[Verdict]:
-    """Contenders with a lower loss than the baseline, the lowest first."""
-    better = [one for one in _contending(verdicts, settings) if one.direction == "better"]
-    return sorted(better, key=lambda one: one.gap.mean.value)
-
-
-def choice(verdicts: dict[str, Verdict], settings: Settings) -> str:
+def choice(decision: Decision, verdicts: dict[str, Verdict], settings: Settings) -> str:
     """What to train on, in one sentence: an order where the joint test confirms a shift of the law, else a leaning."""
-    base, better = settings.baseline, _better(verdicts, settings)
-    if better:
-        best, *others = better
-        near = [one.level for one in others if one.gap.mean.low < best.gap.mean.high]
-        tie = f", not clearly ahead of {listed(near)}" if near else ""
+    base, contending = settings.baseline, _contending(verdicts, settings)
+    tie = f", a tie with {listed(list(decision.tied))}" if decision.tied else ""
+    if decision.chosen is not None:
+        best = verdicts[decision.chosen]
         verb = "Train on" if best.shifted else "Lean to"
         return f"{verb} {best.level}{tie}: {-best.gap.mean.value:.1f}% lower loss than {base} over the tested range."
-    if any(one.direction == "worse" for one in _contending(verdicts, settings)):
-        return f"Stay with {base}: no level has a lower loss over the tested range."
-    return f"No level is shown to differ from {base} over the tested range."
+    if len(decision.tied) == len(contending):
+        return f"A tie: no level is shown to differ from {base} over the tested range."
+    return f"Stay with {base}{tie}: no level that could replace it has a lower loss over the tested range."
 
 
 def moved(
@@ -85,7 +78,7 @@ def moved(
         _needs(verdicts[best], settings.baseline) if best else "",
         _elsewhere(choices, eval_set, settings.baseline),
         _moved(_contending(verdicts, settings), settings.baseline),
-        _planned(budget, best or settings.baseline),
+        departs(budget, best or settings.baseline),
     )
     return " ".join(filter(None, parts))
 
@@ -136,20 +129,6 @@ def _moved(contending: list[Verdict], base: str) -> str:
     }
     sentence = "; ".join(phrases[kind].format(listed(levels)) for kind, levels in levels_of.items())
     return sentence[:1].upper() + sentence[1:] + "." if sentence else ""
-
-
-def _planned(budget: Budget, choice: str) -> str:
-    """Who wins which budget, up to ten times those tested, where that is not the choice throughout."""
-    plan, tested = budget.plan, budget.observed[1]
-    rows = [row for row in zip(plan.budgets, plan.winner, plan.winner_share, strict=True) if row[0] <= tested * 10]
-    (_, first, _), (_, last, share) = rows[0], rows[-1]
-    if share < SURE or all(winner == choice for _, winner, _ in rows):
-        return ""
-    if all(winner == last for _, winner, _ in rows):
-        return f"With the best size for each budget {first} is expected to win throughout, in {share:.0%} of the resamples."
-    from_C = next(C for k, (C, _, _) in enumerate(rows) if all(winner == last for _, winner, _ in rows[k:]))
-    where = "" if from_C <= tested else " (beyond the tested range)"
-    return f"Past {from_C:.0e} FLOPs{where} {last} is expected to win, in {share:.0%} of the resamples."
 
 
 def doubts_of(verdicts: dict[str, Verdict], settings: Settings) -> tuple[tuple[Check, ...], tuple[str, ...]]:

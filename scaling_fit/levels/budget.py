@@ -6,7 +6,7 @@ A budget is training FLOPs, priced by the table's own FLOPs per token (which inc
 where better is known. With a finite pool of U unique tokens, tokens beyond U are worth less (Muennighoff et al. 2023).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from scaling_fit.intervals import Interval, finite, percentile
 from scaling_fit.levels.calibrate import Calibration
 from scaling_fit.levels.compare import Comparison
+from scaling_fit.levels.decision import decide, order
 from scaling_fit.levels.forecast import Forecast, predict
 
 Array = np.ndarray
@@ -119,9 +120,11 @@ def budget_report(
     confidence: float = 0.95,
     r_star: float = R_STAR,
     contenders: Sequence[str] | None = None,
+    reach: Mapping[frozenset[str], float] | None = None,
 ) -> dict:
-    """Everything a decision needs: frontier per level, crossings against the baseline, endless and finite pool. The winner of
-    a budget is one of `contenders` (default: any level) or the baseline."""
+    """Everything a decision needs: frontier per level, crossings against the baseline, endless and finite pool. A budget is
+    decided (`scaling_fit.levels.decision`) between the baseline and `contenders` (default: any level): `winner`, and the
+    contenders `tied` with it. reach: what the luck of documents adds to differences of log loss, by pair of levels."""
     table, cost = whole.table, calibration.cost
     spent = table.D * cost.per_token(table.N)
     low, high = float(spent.min()), float(spent.max())
@@ -160,16 +163,20 @@ def budget_report(
                 crossings[level] = crossing(made.loss[level] - made.loss[whole.baseline], np.log(budgets_C), confidence)
                 at = crossings[level]["at"]
                 crossings[level]["inside_observed"] = bool(at is not None and low <= at <= high)
-        able = [level for level in whole.levels if contenders is None or level in {whole.baseline, *contenders}]
-        stack = np.stack([made.loss[level] for level in able])
-        winner = stack[:, 0].argmin(0)
-        sure = (stack[:, 1:].argmin(0) == winner).mean(0)
+        others = [level for level in whole.levels[1:] if contenders is None or level in contenders]
+        decided = [
+            decide(
+                order({level: made.loss[level][:, k] for level in (whole.baseline, *others)}, confidence, reach or {}),
+                whole.baseline, others,
+            )
+            for k in range(len(budgets_C))
+        ]  # fmt: skip
         out[name] = {
             "budgets": budgets_C.tolist(),
             "frontier": frontier,
             "crossings": crossings,
-            "winner": [able[w] for w in winner],
-            "winner_share": sure.tolist(),
+            "winner": [one.chosen or whole.baseline for one in decided],
+            "tied": [list(one.tied) for one in decided],
         }
     return out
 

@@ -7,13 +7,15 @@ is a component of every level's gap to the baseline, since a level of that size 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from scipy.special import stdtrit
 
-from scaling_fit.intervals import Interval
+from scaling_fit.levels import decision
 from scaling_fit.levels.compare import Comparison
-from scaling_fit.levels.gap import Gap, gap
+from scaling_fit.levels.decision import Order
+from scaling_fit.levels.gap import Gap, gap, mean_gap
 from scaling_fit.settings import Settings
 from scaling_fit.wording import Check, listed
 
@@ -32,6 +34,10 @@ class DrawLuck:
     def variance(self) -> float:
         """Of one draw, beyond the seeds' noise."""
         return max(self.between - self.seeds, 0.0)
+
+    def reach(self, draws: int, confidence: float) -> float:
+        """Half-width of the interval of so many draws' sum, percent of loss."""
+        return float(stdtrit(self.df, (1 + confidence) / 2) * (draws * self.variance) ** 0.5)
 
 
 def gaps_of(whole: Comparison, settings: Settings) -> tuple[dict[str, Gap], DrawLuck | None]:
@@ -60,13 +66,24 @@ def draw_luck(gaps: Mapping[str, Gap], draws: Sequence[Sequence[str]], confidenc
 
 def widened(gap: Gap, luck: DrawLuck, confidence: float) -> Gap:
     """The gap with the luck of one draw in its intervals over the tested range; what lies beyond it gets the same."""
-    reach = stdtrit(luck.df, (1 + confidence) / 2) * luck.variance**0.5
+    reach = luck.reach(1, confidence)
+    spans = {name: decision.widened(getattr(gap, name), reach) for name in ("mean", "first", "last", "beyond")}
+    return replace(gap, **spans)
 
-    def wider(span: Interval) -> Interval:
-        low, high = np.hypot(span.value - span.low, reach), np.hypot(span.high - span.value, reach)
-        return Interval(span.value, float(span.value - low), float(span.value + high))
 
-    return replace(gap, mean=wider(gap.mean), first=wider(gap.first), last=wider(gap.last), beyond=wider(gap.beyond))
+def reaches(levels: Sequence[str], baseline: str, luck: DrawLuck | None, confidence: float) -> dict[frozenset[str], float]:
+    """What the luck of documents adds to the difference of every two levels (percent of loss): one draw against the baseline,
+    two between other levels."""
+    if luck is None:
+        return {}
+    return {frozenset(pair): luck.reach(2 - (baseline in pair), confidence) for pair in combinations(levels, 2)}
+
+
+def order_of(whole: Comparison, luck: DrawLuck | None, confidence: float) -> Order:
+    """The levels by their mean gap over the tested range."""
+    loss_R = {whole.baseline: np.zeros(len(whole.theta_RP) + 1)}
+    loss_R |= {level: mean_gap(whole, level) for level in whole.levels[1:]}
+    return decision.order(loss_R, confidence, reaches(whole.levels, whole.baseline, luck, confidence))
 
 
 def told(luck: DrawLuck) -> Check:

@@ -13,8 +13,9 @@ import numpy as np
 
 from scaling_fit.intervals import UNKNOWN, Interval, percentile
 from scaling_fit.levels.compare import Comparison
-from scaling_fit.levels.outlook import BEYOND
 
+BEYOND = 10.0
+"""Curves are drawn, and gaps told, this far past the last tested token count."""
 Trend = Literal["grows", "shrinks", "crosses", "unclear"]
 TRENDS: tuple[Trend, ...] = ("grows", "shrinks", "crosses", "unclear")
 AGREE = 0.8
@@ -36,21 +37,37 @@ class Gap:
 
 def gap(whole: Comparison, level: str, confidence: float) -> Gap:
     """The gap of a level over the shapes that it shares with the baseline."""
-    theta_RP = np.concatenate([whole.theta_P[None], whole.theta_RP])
-    tested, paths = [], []
+    paths = []
     for shape in whole.common_shapes(level):
-        D = np.unique(whole.table.D[(whole.table.level == level) & (whole.table.shape == shape)])
-        places = np.concatenate([D, np.geomspace(D[0], D[-1], 16), np.geomspace(D[-1], D[-1] * BEYOND, 8)])
-        N = np.full(len(places), whole.shapes[shape])
-        own_RK, base_RK = (whole.log_loss(name, shape, N, places, theta_RP) for name in (level, whole.baseline))
-        tested.append(100 * (own_RK - base_RK)[:, : len(D)])
-        paths.append(100 * (own_RK - base_RK)[:, len(D) :])
+        D = _tested(whole, level, shape)
+        paths.append(
+            _gaps(whole, level, shape, np.append(np.geomspace(D[0], D[-1], 16), np.geomspace(D[-1], D[-1] * BEYOND, 8)))
+        )
     if not paths:
         return Gap(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, "unclear")
     path_RSK = np.stack(paths, 1)
-    draws = (np.concatenate(tested, 1), path_RSK[:, :, 0], path_RSK[:, :, 15], path_RSK[:, :, -1])
-    mean, first, last, beyond = (percentile(d.mean(1)[0], d.mean(1)[1:], confidence, corrected=False) for d in draws)
+    draws = mean_gap(whole, level), *(path_RSK[:, :, k].mean(1) for k in (0, 15, -1))
+    mean, first, last, beyond = (percentile(draw_R[0], draw_R[1:], confidence, corrected=False) for draw_R in draws)
     return Gap(mean, first, last, beyond, trend(path_RSK))
+
+
+def mean_gap(whole: Comparison, level: str) -> np.ndarray:
+    """[R]: the mean over the D and shapes that the level was run at, in percent of loss; not a number where it shares no shape
+    with the baseline."""
+    gaps = [_gaps(whole, level, shape, _tested(whole, level, shape)) for shape in whole.common_shapes(level)]
+    return np.concatenate(gaps, 1).mean(1) if gaps else np.full(len(whole.theta_RP) + 1, np.nan)
+
+
+def _tested(whole: Comparison, level: str, shape: str) -> np.ndarray:
+    return np.unique(whole.table.D[(whole.table.level == level) & (whole.table.shape == shape)])
+
+
+def _gaps(whole: Comparison, level: str, shape: str, D: np.ndarray) -> np.ndarray:
+    """[R, len(D)], in percent of loss."""
+    theta_RP = np.concatenate([whole.theta_P[None], whole.theta_RP])
+    N = np.full(len(D), whole.shapes[shape])
+    own_RK, base_RK = (whole.log_loss(name, shape, N, D, theta_RP) for name in (level, whole.baseline))
+    return 100 * (own_RK - base_RK)
 
 
 def trend(path_RSK: np.ndarray) -> Trend:

@@ -14,12 +14,11 @@ from scaling_fit.levels.beyond import Factors
 from scaling_fit.levels.budget import budget_report, crossing
 from scaling_fit.levels.calibrate import Calibration
 from scaling_fit.levels.compare import Comparison
+from scaling_fit.levels.draws import DrawLuck, reaches
 from scaling_fit.levels.forecast import forecast
+from scaling_fit.levels.gap import BEYOND
 from scaling_fit.levels.price import Price
 from scaling_fit.settings import Settings
-
-BEYOND = 10.0
-"""Curves are drawn, and gaps told, this far past the last tested token count."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +107,14 @@ class Frontier:
 
 @dataclass(frozen=True)
 class BudgetPlan:
-    """Per budget the best level among contenders and baseline, and the share of replicates that agree."""
+    """Per budget the level to train on, the baseline unless a contender is shown to have a lower loss there, and the contenders
+    that tie with it."""
 
     budgets: tuple[float, ...]
     frontier: dict[str, Frontier]
     crossings: dict[str, Crossing]
     winner: tuple[str, ...]
-    winner_share: tuple[float, ...]
+    tied: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,12 @@ def shape_crossing(whole: Comparison, level: str, shape: str, confidence: float)
     return ShapeCrossing(level, shape, float(N[0]), Crossing(**body, inside_observed=inside))
 
 
-def plan_budgets(whole: Comparison, calibration: Calibration, settings: Settings) -> Budget:
+def plan_budgets(whole: Comparison, calibration: Calibration, settings: Settings, luck: DrawLuck | None) -> Budget:
     """Plans over budgets up to 100 times those tested; a budget is won by a contender or the baseline."""
-    body = budget_report(whole, calibration, settings.confidence, contenders=settings.contenders(whole.levels))
+    percent = reaches(whole.levels, whole.baseline, luck, settings.confidence)
+    reach = {pair: of_pair / 100 for pair, of_pair in percent.items()}
+    contenders = settings.contenders(whole.levels)
+    body = budget_report(whole, calibration, settings.confidence, contenders=contenders, reach=reach)
     low, high = body["observed_budget"]
     exponents, finite = body["exponents"], body.get("finite")
     return Budget(

@@ -18,13 +18,13 @@ from scipy.special import stdtrit
 from scaling_fit.intervals import UNKNOWN, Interval, percentile
 from scaling_fit.levels.companions import MultiplierCurve
 from scaling_fit.levels.compare import Comparison
+from scaling_fit.levels.decision import Direction, direction
 from scaling_fit.levels.gap import Gap
 from scaling_fit.levels.saving import Saving
 from scaling_fit.levels.shift import ShiftTest
 from scaling_fit.settings import Role, Settings
 
 Kind = Literal["exponent", "floor", "exponent and floor", "multiplier", "none", "undetected", "not identifiable"]
-Direction = Literal["better", "worse", "unclear"]
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ def judge(whole: Comparison, level: str, test: ShiftTest, gap: Gap, settings: Se
             kind = "floor" if test.chi2("floor") < test.chi2("multiplier") else "multiplier"
     elif same.beta_equivalent:
         kind = "none" if same.multiplier_equivalent else "undetected"
-    direction: Direction = "better" if gap.mean.high < 0 else "worse" if gap.mean.low > 0 else "unclear"
     smallest = detectable(test.delta_beta_se, test.df, settings.alpha) if test.identified else None
     floor = floor_difference(whole, level, settings.confidence)
-    return Verdict(level, settings.role(level), kind, direction, shown["any_shift"], gap, floor, smallest, None, None)
+    shifted, role = shown["any_shift"], settings.role(level)
+    return Verdict(level, role, kind, direction(gap.mean), shifted, gap, floor, smallest, None, None)
 
 
 def detectable(se: float, df: float, alpha: float = 0.05, power: float = 0.8) -> float:

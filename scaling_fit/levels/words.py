@@ -8,7 +8,8 @@ may be clear where nobody can say which part of the law moved.
 import math
 from dataclasses import dataclass
 
-from scaling_fit.levels.outlook import BEYOND, Budget
+from scaling_fit.levels.gap import BEYOND
+from scaling_fit.levels.outlook import Budget
 from scaling_fit.levels.shift import FLOOR_SPREAD, ShiftTest
 from scaling_fit.levels.verdict import Verdict
 from scaling_fit.wording import count, interval, probability, span, times

@@ -8,10 +8,13 @@ def test_the_planner_tells_where_the_best_level_changes(facts: Facts, edit: Call
     budgets = facts.fit.fits["heldout"].budget.plan.budgets
     half = len(budgets) // 2
     winner = ["top"] * half + ["raw"] * (len(budgets) - half)
-    changed = edit(facts, lambda body: body["sets"]["heldout"]["fit"]["budget"]["finite"].update(winner=winner))
+    tied = [[]] * (len(budgets) - 1) + [["deduplicated"]]
+    changed = edit(facts, lambda body: body["sets"]["heldout"]["fit"]["budget"]["finite"].update(winner=winner, tied=tied))
     chart = plan_charts.planner(changed.fit, list(facts.fit.levels))
     assert chart.alt.startswith("Best level by budget: top from ")
     assert f"then raw from {budgets[half]:.1e} FLOPs" in chart.alt
-    best = [r for r in chart.tables["budget"] if r["best"] and r["eval_set"] == "heldout" and r["pool"] == "finite"]
+    of_plan = [r for r in chart.tables["budget"] if r["eval_set"] == "heldout" and r["pool"] == "finite"]
+    best = [row for row in of_plan if row["place"] == "best"]
     assert [row["level"] for row in sorted(best, key=lambda row: row["flops"])] == winner
+    assert {row["level"] for row in of_plan if row["place"] == "tie" and row["flops"] == budgets[-1]} == {"deduplicated"}
     assert set(chart.choices["pool"][1]) == {"finite", "endless"}

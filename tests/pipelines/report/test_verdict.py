@@ -17,7 +17,7 @@ def test_levels_stand_in_the_order_of_the_study_on_one_scale(facts: Facts):
         assert row.words is answer.words[row.level]
         mean = answer.verdicts[row.level].gap.mean
         assert row.percent == (mean.low, mean.value, mean.high)
-        assert row.tone == "moved"
+        assert row.tone == "better"
     scale = {(row.percent[i] - 0) / (row.strip[i] - row.zero) for row in rows for i in range(3)}
     assert max(scale) - min(scale) < 1e-9 * max(scale), "one percent is as wide for every level"
     assert min(row.strip[0] for row in rows) == 0

@@ -6,7 +6,9 @@ import pytest
 
 from scaling_fit import Result, Settings, analyse
 from scaling_fit.intervals import Interval
-from scaling_fit.levels.answer import choice, moved, recommended
+from scaling_fit.levels.answer import choice, moved
+from scaling_fit.levels.decision import Decision
+from scaling_fit.levels.planned import planned
 from scaling_fit.levels.verdict import Verdict
 
 PLAIN = Settings("raw", "loss")
@@ -38,27 +40,23 @@ def test_the_planted_order_is_found_and_told(found: Result) -> None:
     assert "raw needs 1." in found.answer.moved
 
 
-def test_the_lowest_contender_is_chosen_and_a_tie_is_called_a_tie(verdict: Verdict) -> None:
+def test_a_tie_is_called_a_tie(verdict: Verdict) -> None:
     two = {"a": of(verdict, "a", BETTER), "b": of(verdict, "b", MUCH)}
-    assert choice(two, PLAIN) == "Train on b: 2.0% lower loss than raw over the tested range."
-    near = {"a": of(verdict, "a", (-1.9, -2.1, -1.7)), "b": two["b"]}
-    assert choice(near, PLAIN).startswith("Train on b, not clearly ahead of a: ")
-    control = replace(PLAIN, roles={"b": "control"})
-    assert (recommended(two, control), choice(two, control)[:10]) == ("a", "Train on a")
-    arms = replace(PLAIN, roles={"a": "arm", "b": "arm"})
-    assert recommended(two, arms) == "b", "in a study of mixtures they are all there is"
-    assert recommended({**two, "c": of(verdict, "c", UNCLEAR)}, arms) is None, "beside a level they are not chosen"
+    assert choice(Decision("b", ()), two, PLAIN) == "Train on b: 2.0% lower loss than raw over the tested range."
+    assert choice(Decision("b", ("a",)), two, PLAIN).startswith("Train on b, a tie with a: ")
 
 
 def test_what_the_joint_test_does_not_confirm_is_not_an_order(verdict: Verdict) -> None:
-    assert choice({"a": of(verdict, "a", BETTER, shifted=False)}, PLAIN).startswith("Lean to a: ")
+    assert choice(Decision("a", ()), {"a": of(verdict, "a", BETTER, shifted=False)}, PLAIN).startswith("Lean to a: ")
 
 
 def test_worse_and_unclear_levels_keep_the_baseline(verdict: Verdict) -> None:
     worse, unclear = of(verdict, "a", WORSE), of(verdict, "b", UNCLEAR)
-    assert choice({"a": worse, "b": unclear}, PLAIN) == "Stay with raw: no level has a lower loss over the tested range."
-    assert choice({"b": unclear}, PLAIN) == "No level is shown to differ from raw over the tested range."
-    assert recommended({"a": worse, "b": unclear}, PLAIN) is None
+    stays = "no level that could replace it has a lower loss over the tested range."
+    assert choice(Decision(None, ("b",)), {"a": worse, "b": unclear}, PLAIN) == f"Stay with raw, a tie with b: {stays}"
+    assert choice(Decision(None, ()), {"a": worse}, PLAIN) == f"Stay with raw: {stays}"
+    said = choice(Decision(None, ("b",)), {"b": unclear}, PLAIN)
+    assert said == "A tie: no level is shown to differ from raw over the tested range."
 
 
 def test_where_other_sets_would_choose_another_level_it_says_so(found: Result, verdict: Verdict) -> None:
@@ -94,13 +92,18 @@ def test_who_wins_larger_budgets_is_said_where_it_is_not_the_choice(found: Resul
     n = len(plan.budgets)
     within = sum(10 * budget.observed[1] >= C for C in plan.budgets)
 
-    def told(*winner: str) -> str:
-        ahead = replace(budget, endless=replace(plan, winner=winner, winner_share=(0.9,) * n))
-        return moved({"worth": verdict}, ahead, {"loss": "worth"}, "loss", PLAIN)
+    def told(*winner: str, tied: tuple[str, ...] = ()) -> str:
+        ahead = replace(budget, endless=replace(plan, winner=winner, tied=(tied,) * n))
+        said = moved({"worth": verdict}, ahead, {"loss": "worth"}, "loss", PLAIN)
+        assert (planned(ahead, "worth") in said) == ("The choice weighs" in said)
+        return said
 
     assert "win" not in told(*["worth"] * n)
     assert "steeper is expected to win throughout" in told(*["steeper"] * n)
+    assert "win" not in told(*["steeper"] * n, tied=("worth",)), "a tie is no other choice"
     turn = within - 3
     late = told(*["worth"] * turn, *["steeper"] * (n - turn))
-    assert f"Past {plan.budgets[turn]:.0e} FLOPs (beyond the tested range) steeper is expected to win, in 90%" in late
+    assert f"Past {plan.budgets[turn]:.0e} FLOPs (beyond the tested range) steeper is expected to win" in late
     assert "win" not in told(*["worth"] * within, *["steeper"] * (n - within)), "further out is not told"
+    early = told(*["steeper"] * 3, *["worth"] * (n - 3))
+    assert f"Up to {plan.budgets[2]:.0e} FLOPs steeper is expected to have a lower loss than worth" in early

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from scaling_fit.intervals import Interval
-from scaling_fit.levels.answer import choice, moved, recommended
+from scaling_fit.levels.answer import choice, moved
 from scaling_fit.levels.calibrate import calibrate
 from scaling_fit.levels.compare import Comparison, compare
+from scaling_fit.levels.decision import decide, direction
 from scaling_fit.levels.design import TRUTH, Grid, table_of
+from scaling_fit.levels.draws import order_of
 from scaling_fit.levels.gap import gap
 from scaling_fit.levels.outlook import plan_budgets, shape_crossing
 from scaling_fit.levels.shift import ShiftTest, shift
@@ -55,13 +57,14 @@ def having(whole: Comparison, laws: dict[str, dict[str, float]], rng: np.random.
 
 def contradictions(whole: Comparison, test: ShiftTest, laws: dict[str, dict[str, float]], rng) -> list[str]:
     fitted = having(whole, laws, rng)
-    budget, verdicts, wrong = plan_budgets(fitted, calibrate(fitted), SETTINGS), {}, []
+    budget, verdicts, wrong = plan_budgets(fitted, calibrate(fitted), SETTINGS, None), {}, []
     D = np.geomspace(2e8, TEN_TIMES, 200)
     for level in ("level", "other"):
         of_level = gap(fitted, level, 0.95)
         kind = rng.choice(["exponent", "floor", "exponent and floor", "multiplier", "not identifiable"])
-        direction = "better" if of_level.mean.high < 0 else "worse" if of_level.mean.low > 0 else "unclear"
-        verdict = Verdict(level, "level", kind, direction, True, of_level, Interval(0.0, -0.1, 0.1), 0.1, None, None)
+        verdict = Verdict(
+            level, "level", kind, direction(of_level.mean), True, of_level, Interval(0.0, -0.1, 0.1), 0.1, None, None
+        )
         verdicts[level] = verdict
         delta = laws[level]["beta"] - laws["raw"]["beta"]
         said = words(verdict, replace(test, delta_beta=Interval(delta, delta - 0.01, delta + 0.01)), budget, "raw").reading
@@ -85,8 +88,9 @@ def contradictions(whole: Comparison, test: ShiftTest, laws: dict[str, dict[str,
         at_last = 100 * np.mean([np.log(loss(laws[level], N, LAST) / loss(laws["raw"], N, LAST)) for N in GRID.sizes])
         if abs(last - at_last) > 0.06 * abs(at_last) + 1e-3:
             wrong.append(f"at the most data {last}, by the laws {at_last}")
-    choices = {"loss": recommended(verdicts, SETTINGS)}
-    text = f"{choice(verdicts, SETTINGS)} {moved(verdicts, budget, choices, 'loss', SETTINGS)}"
+    decided = decide(order_of(fitted, None, 0.95), "raw", ("level", "other"))
+    choices = {"loss": decided.chosen}
+    text = f"{choice(decided, verdicts, SETTINGS)} {moved(verdicts, budget, choices, 'loss', SETTINGS)}"
     winner = re.search(r"(\w+) is expected to win", text)
     tenfold = max(k for k, C in enumerate(budget.plan.budgets) if budget.observed[1] * 10 >= C)
     best = min(laws, key=lambda name: budget.plan.frontier[name].loss[tenfold])
