@@ -226,7 +226,8 @@ def observations_page() -> str:
 OPENS, CLOSES = "<!-- made by docs/generate_reference.py: columns -->", "<!-- end -->"
 MEANING = {
     "loss": "nats per token", "N": "parameters", "D": "training tokens; C / (6 N) where only FLOPs are there",
-    "flops": "training FLOPs C", "level": "which data", "shape": "which model", "seed": "which replicate",
+    "step": "steps of the optimiser; tokens with `--tokens-per-step`", "flops": "training FLOPs C",
+    "level": "which data", "shape": "which model", "seed": "which replicate",
     "trunk": "rows that share luck; level/shape/seed where only seeds are there", "unique": "unique tokens of the level",
     "eval_set": "what the loss is measured on", "certificate": "what was held equal", "loss_se": "sampling error of the loss",
     "repeated": "true or 1: the run repeated its data",

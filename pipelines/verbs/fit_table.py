@@ -8,6 +8,7 @@ import typer
 from pipelines.verbs.options import (
     AsJson,
     Baseline,
+    Checkpoints,
     Columns,
     Confidence,
     EvalSet,
@@ -16,6 +17,7 @@ from pipelines.verbs.options import (
     Parameters,
     QualityTable,
     Table,
+    TokensPerStep,
     Where,
 )
 from pipelines.verbs.tables import TableOptions, assignments, list_faults, read_quality, read_table
@@ -39,6 +41,8 @@ def fit_table(
     parameters: Parameters = "auto",
     where: Where = [],
     ignore: Ignore = [],
+    tokens_per_step: TokensPerStep = "",
+    checkpoints: Checkpoints = 1,
     fix: Annotated[
         list[str],
         typer.Option("--fix", metavar="NAME=VALUE", help="Hold a parameter, and test it (one level); may be repeated."),
@@ -67,7 +71,7 @@ def fit_table(
         import scaling_fit
 
         fixed = assignments(fix, "--fix", "NAME=VALUE")
-        options = TableOptions(columns, parameters, eval_set, where, ignore)
+        options = TableOptions(columns, parameters, eval_set, where, ignore, tokens_per_step, checkpoints)
         data = read_table(table, options)
         if check:
             list_faults(data, as_json)

@@ -20,7 +20,12 @@ NoSamples = Annotated[bool, typer.Option("--no-samples", help="Leave all corpus 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 Table = Annotated[
-    Path, typer.Argument(metavar="TABLE", help="Runs: CSV, JSON, Parquet or Excel, a row per run (and evaluation set).")
+    Path,
+    typer.Argument(
+        metavar="TABLE",
+        help="Runs: CSV, JSON, Parquet or Excel, a row per run (and evaluation set), or what a tracker exports; "
+        "a folder of them, or TensorBoard's.",
+    ),
 ]
 Columns = Annotated[
     list[str],
@@ -31,6 +36,17 @@ Where = Annotated[
     typer.Option("--where", metavar="CONDITION", help="Rows to read, e.g. dataset=c4 or 'lr<=0.001'; may be repeated."),
 ]
 Ignore = Annotated[list[str], typer.Option("--ignore", metavar="COLUMN", help="Leave a column unread; may be repeated.")]
+TokensPerStep = Annotated[
+    str,
+    typer.Option(
+        "--tokens-per-step",
+        metavar="N",
+        help="Tokens of one step (sequences x context), or the column that has them, where the table counts steps.",
+    ),
+]
+Checkpoints = Annotated[
+    int, typer.Option(help="Points to read along each run's log, if the table is a log; 1 is its end.", min=1, metavar="N")
+]
 Parameters = Annotated[str, typer.Option(help="What N counts where the table splits it: body, body+head or total.")]
 EvalSet = Annotated[str, typer.Option(help="Evaluation set to fit (default: heldout, else the first).")]
 Baseline = Annotated[str, typer.Option(help="Level the others are compared with (default: raw, else the first).")]

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.verbs.options import AsJson, Baseline, Columns, Confidence, EvalSet, Ignore, Parameters, Table, Where
+from pipelines.verbs.options import (
+    AsJson,
+    Baseline,
+    Checkpoints,
+    Columns,
+    Confidence,
+    EvalSet,
+    Ignore,
+    Parameters,
+    Table,
+    TokensPerStep,
+    Where,
+)
 from pipelines.verbs.tables import TableOptions, assignments, read_table
 from pipelines.verbs.terminal import plain_errors, print_json
 
@@ -60,6 +72,8 @@ def plan(
     parameters: Parameters = "auto",
     where: Where = [],
     ignore: Ignore = [],
+    tokens_per_step: TokensPerStep = "",
+    checkpoints: Checkpoints = 1,
     confidence: Confidence = 0.95,
     as_json: AsJson = False,
 ) -> None:
@@ -76,7 +90,7 @@ def plan(
         from scaling_fit.levels.calibrate import calibrate
 
         points, pools = [point for text in at for point in points_of(text)], assignments(unique, "--unique", "LEVEL=TOKENS")
-        data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore))
+        data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore, tokens_per_step, checkpoints))
         name = eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
         prepared = prepare(data, Settings(baseline, name, confidence=confidence))
         for fault in prepared.faults:

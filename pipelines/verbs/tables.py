@@ -22,6 +22,8 @@ class TableOptions:
     eval_set: str
     where: list[str]
     ignore: list[str]
+    tokens_per_step: str = ""
+    checkpoints: int = 1
 
 
 def read_table(table: Path, options: TableOptions) -> "Observations":
@@ -29,8 +31,9 @@ def read_table(table: Path, options: TableOptions) -> "Observations":
     from scaling_fit import observations
 
     data = observations(
-        table, columns=_columns(options.columns), parameters=options.parameters, where=options.where, ignore=options.ignore
-    )
+        table, columns=_columns(options.columns), parameters=options.parameters, where=options.where, ignore=options.ignore,
+        tokens_per_step=options.tokens_per_step, checkpoints=options.checkpoints,
+    )  # fmt: skip
     for note in data.notes:
         typer.secho(f"note: {note}", fg="yellow", err=True)
     name = options.eval_set or ("heldout" if "heldout" in data.eval_sets else "")
@@ -49,7 +52,7 @@ def read_quality(quality: Path | None, table: Path, options: TableOptions) -> "A
 def _columns(pairs: list[str]) -> dict[str, str]:
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
-        raise ValueError(f"--column {wrong[0]!r}: write OURS=THEIRS, e.g. N=params")
+        raise ValueError(f"-c {wrong[0]!r} (--column): write OURS=THEIRS, e.g. N=params")
     return dict(pair.split("=", 1) for pair in pairs)
 
 

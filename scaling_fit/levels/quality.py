@@ -7,6 +7,7 @@ share of an evaluation set's text that the level covers. A table of runs may car
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -80,6 +81,8 @@ def axes_of_runs(table: object, columns: Mapping[str, str]) -> Axes | None:
 
     columns: as in `observations`. Errors: ValueError where the runs of one level disagree.
     """
+    if isinstance(table, str | Path) and Path(table).is_dir():
+        return None
     raw = read_table(table)
     names = {name: name.removeprefix(QUALITY) for name in raw.columns if name == PLAIN or name.startswith((QUALITY, OVERLAP))}
     headings, _ = match({name: cells for name, cells in raw.columns.items() if name not in names}, columns)

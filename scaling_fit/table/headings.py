@@ -18,24 +18,32 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "loss": (
         "loss", "finalloss", "valloss", "evalloss", "validationloss", "testloss", "heldoutloss", "finalvalloss", "evallmloss",
         "validationlmloss", "lmloss", "nats", "losspretrain", "crossentropy", "nll", "logloss", "bitspertoken", "ppl",
-        "perplexity", "valperplexity", "evalperplexity", "wordperplexity", "bpb", "bitsperbyte", "trainloss", "finaltrainloss",
+        "perplexity", "valperplexity", "evalperplexity", "wordperplexity", "bpb", "bitsperbyte", "evalcrossentropy",
+        "valcrossentropy", "lossval", "losseval", "lossvalidation", "trainloss", "finaltrainloss", "losstrain",
     ),
     "N": (
         "n", "params", "nparams", "parameters", "numparams", "numparameters", "nparameters", "modelsize", "paramsactiveprecise",
         "paramcount", "parametercount", "totalparams", "modelparams", "modelnumparameters", "nonembeddingparams",
-        "paramsnonembedding", "trainableparams", "size",
+        "paramsnonembedding", "trainableparams", "modelnparams", "modelparameters", "totalparameters", "trainableparameters",
+        "nonembeddingparameters", "size", "namesize",
     ),
     "D": (
         "tokens", "d", "ntokens", "trainingtokens", "traintokens", "numtokens", "maxtokens", "totaltokens", "tokensseen",
         "consumedtokens", "numtokensseen", "trainedtokens", "datasize", "datasetsize", "datasettokens",
+        "traintokensseen", "totaltokensseen", "numinputtokensseen", "trainnuminputtokensseen", "throughputtotaltokens",
+        "nametokens",
+    ),
+    "step": (
+        "step", "steps", "globalstep", "trainerglobalstep", "trainglobalstep", "trainstep", "iteration", "iterations", "iter",
+        "namestep", "maxsteps", "trainsteps", "numsteps", "nsteps", "totalsteps",
     ),
     "flops": (
         "flops", "trainingflop", "trainingflops", "trainflops", "totalflops", "totalflos", "flop", "compute", "trainingcompute",
         "c",
     ),
-    "level": ("level", "dataset", "datasetname", "corpus", "data", "group", "curation", "mix"),
+    "level": ("level", "dataset", "datasetname", "corpus", "data", "group", "curation", "mix", "namelevel"),
     "shape": ("shape", "model", "architecture", "modelname"),
-    "seed": ("seed", "replicate", "randomseed"),
+    "seed": ("seed", "replicate", "randomseed", "nameseed"),
     "trunk": ("trunk", "runname", "mlflowrunname", "run", "runid"),
     "unique": ("uniquetokens", "unique", "u", "poolsize"),
     "eval_set": ("evalset", "evaluation", "task", "tasks", "valset"),
@@ -44,7 +52,7 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "repeated": ("repeated",),
 }  # fmt: skip
 COUNTS = ("N", "D", "flops", "unique")
-NUMBERS = ("loss", "loss_se", *COUNTS)
+NUMBERS = ("loss", "loss_se", "step", *COUNTS)
 TRACKERS = re.compile(r"^(config|summary|params|metrics|tags|hparams)[./]", re.IGNORECASE)
 POWERS = {"k": 3, "thousand": 3, "m": 6, "million": 6, "b": 9, "bn": 9, "g": 9, "billion": 9, "t": 12, "trillion": 12,
           "p": 15, "e": 18, "z": 21, "y": 24}  # fmt: skip
@@ -105,21 +113,21 @@ def heading(name: str) -> Heading:
 
 
 def match(columns: Mapping[str, Sequence[object]], named: Mapping[str, str]) -> tuple[dict[str, Heading], list[str]]:
-    """Our names -> headings of the table, `named` first, then by `GUESSES`, and what was guessed.
+    """Our names -> headings of the table, `named` first, then by `GUESSES`, and what was guessed, in a line.
 
     A guess is a column with something in it, of numbers where a number is meant. Errors: ValueError for a name that is not
     ours or not the table's, and for logarithms of unknown base.
     """
     for name, column in named.items():
         if name not in GUESSES:
-            raise ValueError(f"--column {name}={column}: {name!r} is not a column we use; use {', '.join(GUESSES)}")
+            raise ValueError(f"-c {name}={column} (--column): {name!r} is not a column we use; use {', '.join(GUESSES)}")
         if column not in columns:
-            raise ValueError(f"--column {name}={column}: no column {column!r} in the table; it has {', '.join(columns)}")
+            raise ValueError(f"-c {name}={column} (--column): no column {column!r} in the table; it has {', '.join(columns)}")
     headings = {one.key: one for one in map(heading, reversed(list(columns))) if not all(map(is_missing, columns[one.name]))}
     taken = set(named.values())
     matched = {name: heading(column) for name, column in named.items()}
     for name, guesses in GUESSES.items():
-        if name in matched:
+        if name in matched or (name == "step" and "D" in matched):
             continue
         for guess in guesses:
             one = headings.get(guess)
@@ -127,16 +135,18 @@ def match(columns: Mapping[str, Sequence[object]], named: Mapping[str, str]) -> 
                 matched[name] = one
                 taken.add(one.name)
                 break
-    notes = []
+    guessed, stated = [], []
     for name, one in matched.items():
         unit = f", {one.unit}" if one.unit and name in NUMBERS else ""
         if unit and one.convert is None:
             raise ValueError(f"column {one.name!r} is {one.unit} of unknown base; head it log10_{one.key} or ln_{one.key}")
-        if name not in named and one.name != name:
-            notes.append(f"{name} is column {one.name!r}{unit} (guessed)")
+        told = f"{name} is column {one.name!r}{unit}"
+        if name not in named and one.name != name and name != "step":
+            guessed.append(told)
         elif unit:
-            notes.append(f"{name} is column {one.name!r}{unit}")
-    return matched, notes
+            stated.append(told)
+    line = [f"guessed: {'; '.join(guessed)} (-c OURS=THEIRS says otherwise)"] if guessed else []
+    return matched, line + stated
 
 
 def unfinished(columns: Mapping[str, Sequence[object]]) -> tuple[str, Array] | None:

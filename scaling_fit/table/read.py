@@ -187,9 +187,12 @@ def _json(text: str, path: Path) -> Table:
         return _records([_line(line, at, path) for at, line in lines.items()], list(lines))
     if isinstance(content, dict) and all(isinstance(cells, list) for cells in content.values()):
         return read_table(content)
-    if isinstance(content, dict) and all(isinstance(cells, dict) for cells in content.values()):  # as pandas writes a frame
+    frame = isinstance(content, dict) and all(isinstance(cells, dict) for cells in content.values())
+    if frame and len({tuple(cells) for cells in content.values()}) == 1:  # as pandas writes a frame
         return read_table({name: list(cells.values()) for name, cells in content.items()})
     records = content if isinstance(content, list) else [content]
+    if records and all(isinstance(row, list) and len(row) == 3 for row in records):  # as TensorBoard writes a scalar
+        return read_table(dict(zip(("Wall time", "Step", "Value"), map(list, zip(*records, strict=True)), strict=True)))
     return _records(records, range(2, 2 + len(records)))
 
 

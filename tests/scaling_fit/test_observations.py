@@ -19,7 +19,7 @@ def test_every_table_reads_the_same(make) -> None:
     np.testing.assert_array_equal(table.N, ROWS["params"])
     np.testing.assert_array_equal(table.loss, ROWS["final_loss"])
     assert table.levels == ("raw", "dedup")
-    assert "loss is column 'final_loss' (guessed)" in table.notes
+    assert table.notes[0].startswith("guessed: loss is column 'final_loss'; N is column 'params'; D is column 'tokens' (-c ")
 
 
 def test_the_contract_of_the_pipeline_is_understood() -> None:
@@ -54,7 +54,7 @@ def test_tokens_come_from_flops_where_they_must() -> None:
         ({"N": [1.0], "D": [2.0]}, None, r"no column for the loss"),
         ({"N": [1.0], "loss": [2.0]}, None, r"no column for tokens"),
         ({"N": ["many", "1e6"], "D": [1.0, 1.0], "loss": [2.0, 2.0]}, None, r"row 2, column 'N': 'many' is not a number"),
-        ({"N": [1.0], "D": [1.0], "loss": [2.0]}, {"loss": "ppl"}, r"--column loss=ppl: no column 'ppl' in the table"),
+        ({"N": [1.0], "D": [1.0], "loss": [2.0]}, {"loss": "ppl"}, r"-c loss=ppl \(--column\): no column 'ppl' in the table"),
         ({"N": [], "D": [], "loss": []}, None, "no rows"),
     ],
 )
@@ -82,7 +82,7 @@ def test_runs_that_crashed_are_left_out_and_said() -> None:
     table |= {"eval/loss": [4.0, 9.9, 3.6], "config.dataset": ["web"] * 3}
     read = observations(table)
     assert (read.loss.tolist(), read.levels) == ([4.0, 3.6], ("web",))
-    assert "1 rows left out, of runs that did not finish (State; --ignore 'State' keeps them)" in read.notes
+    assert "1 of 3 runs did not finish and are left out: row 3 (crashed); --ignore 'State' keeps them" in read.notes
     assert len(observations(table, ignore=["State"])) == 3
     assert observations(table, where=["State=crashed"]).loss.tolist() == [9.9]
 

@@ -16,7 +16,7 @@ HEAVY = ("torch", "ray", "polars", "pandas", "pyarrow", "matplotlib", "altair", 
 
 def test_one_level_is_fitted(assay, tables: Path, tmp_path: Path) -> None:
     result = assay("fit-table", tables / "one.csv", "--replicates", 50, "--out", tmp_path / "out")
-    assert "N is column 'Model Size' (guessed)" in result.output
+    assert "note: guessed: N is column 'Model Size'" in result.output
     assert "| all | beta |" in result.output
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit.json", "fit.md", "fit.png", "fit.svg"]
     assert json.loads((tmp_path / "out" / "fit.json").read_text())["law"]["name"] == "additive"

@@ -102,9 +102,9 @@ def test_a_guess_needs_numbers_and_something_in_the_column() -> None:
 
 
 def test_a_mistaken_option_is_named() -> None:
-    with pytest.raises(ValueError, match="--column N=size: no column 'size' in the table; it has N, loss"):
+    with pytest.raises(ValueError, match=r"-c N=size \(--column\): no column 'size' in the table; it has N, loss"):
         match({"N": [1.0], "loss": [2.0]}, {"N": "size"})
-    with pytest.raises(ValueError, match="--column M=N: 'M' is not a column we use"):
+    with pytest.raises(ValueError, match=r"-c M=N \(--column\): 'M' is not a column we use"):
         match({"N": [1.0]}, {"M": "N"})
 
 
