@@ -29,6 +29,7 @@ SHARPNESS = 6.0  # a form's weight falls with this power of its rolling error
 SHARED_LEAST = 0.05  # of the scatter's variance, taken as misfit where neighbours show none
 RATES = np.geomspace(0.03, 30.0, 41)  # growth per e-fold, in units of misfit
 RATE, RATE_SD = 1.0, 0.5  # prior of the rate: median, and standard deviation of its log
+CURVE_RATE = 2.0  # its median for curves in D alone: their few forms differ in the floor, so what they share goes unseen
 ROLLING_TAILS = 4.0  # of rolling errors, so that a few odd runs do not set the rate
 MOST_ERRORS = 600  # rolling errors that a report lists
 
@@ -122,7 +123,8 @@ def _learn(cost: Price, forms: tuple[Form, ...], rolled: dict[str, RolledLevel])
     """Weights by rolling error, then the average's own errors: its rate and bias."""
     asked = {name: level.ask(level.table.shape, level.table.N, level.table.D) for name, level in rolled.items()}
     weight_F, rms_F = _weigh([level.rolling_sizes(asked[name]) for name, level in rolled.items()])
-    log_chance_G, late, errors, levels = -0.5 * (np.log(RATES / RATE) / RATE_SD) ** 2, [], [], {}
+    median = CURVE_RATE if all(form.law.needs == "D" for form in forms) else RATE
+    log_chance_G, late, errors, levels = -0.5 * (np.log(RATES / median) / RATE_SD) ** 2, [], [], {}
     for name, level in rolled.items():
         mean_KN, variance_KN, scatter_K = average(asked[name], level, weight_F)
         error_KN = mean_KN - np.log(level.table.loss)

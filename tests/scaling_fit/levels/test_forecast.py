@@ -104,11 +104,8 @@ def test_forecasts_of_rays_cover(coverage) -> None:
     assert np.mean([inside for inside, _, _ in found.values()]) >= 0.8
 
 
-KNOWN_GAP = pytest.param("one size", marks=pytest.mark.xfail(reason="35 of 40 at 5x, see docs/limits.md", strict=True))
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("design", ["grid", "small grid", "isoFLOP", "ray", "two rays", KNOWN_GAP])
+@pytest.mark.parametrize("design", ["grid", "small grid", "isoFLOP", "ray", "two rays", "one size"])
 def test_forecasts_cover(coverage, design) -> None:
     """95 % intervals hold 88 to 100 % of runs of 40 tables (their standard error is 3.5 points) at every distance."""
     cases = [coverage.simulated(design, law, k) for law in coverage.LAWS for k in range(8)]
