@@ -1,4 +1,4 @@
-"""The tables a stack leaves: a row per document (losses) and a row per evaluation set (observations)."""
+"""The tables a stack leaves: a row per document (losses), per choice of a task (scores), per evaluation set (observations)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.checkpoint import writing
+from training.choices import Choices, Scores
 from training.evaluate import Documents, set_loss
 from training.plan import Plan, Stack
 
@@ -21,6 +22,18 @@ LOSSES = pa.schema(
         ("nats", pa.float64()),
         ("n_tokens", pa.uint32()),
         ("n_bytes", pa.uint32()),
+    ]
+)
+SCORES = pa.schema(
+    [
+        ("level", pa.string()),
+        ("seed", pa.int64()),
+        ("tokens", pa.int64()),
+        ("task", pa.string()),
+        ("item", pa.uint32()),
+        ("choice", pa.uint16()),
+        ("nats", pa.float64()),
+        ("greedy", pa.bool_()),
     ]
 )
 OBSERVATIONS = pa.schema(
@@ -65,6 +78,20 @@ def losses_table(stack: Stack, tokens: int, documents: Documents, nats_KQ: np.nd
         "n_bytes": np.tile(documents.n_bytes_Q, K).astype(np.uint32),
     }
     return pa.table(columns, schema=LOSSES)
+
+
+def scores_table(stack: Stack, tokens: int, choices: Choices, scores: Scores) -> pa.Table:
+    """The SCORES rows of one branch end: every run, every choice of every task."""
+    K, C = scores.nats_KC.shape
+    columns = {
+        "level": np.repeat([run.level for run in stack.runs], C),
+        "seed": np.repeat([run.seed for run in stack.runs], C),
+        "tokens": np.full(K * C, tokens),
+        **{name: pa.concat_arrays(choices.key[name].chunks * K) for name in choices.key.column_names},
+        "nats": scores.nats_KC.ravel(),
+        "greedy": scores.greedy_KC.ravel(),
+    }
+    return pa.table(columns, schema=SCORES)
 
 
 def observation_rows(

@@ -8,6 +8,7 @@
         trunk/<tokens>.parquet      and of the undecayed trunk (plan.trunk_evaluations); trunk.parquet: all of them
         weights/<tokens>.safetensors    weights [K, P] at a branch end (plan.keep_weights)
         losses.parquet         all branches
+        choices.parquet        what each choice of a task was given, all branches (where the plan's evaluation has tasks)
         observations.parquet   written last: the stack is finished if and only if it is there
 
 `run_stack` may be killed at any point and called again: it continues from the last checkpoint, and on a CPU with the
@@ -90,9 +91,9 @@ def _run_halves(plan: Plan, stack: Stack, folder: Path, report: Report | None, d
         half = replace(stack, id=name, runs=stack.runs[part], lr=lr)
         others = tuple(other for other in plan.stacks if other.id != stack.id)
         run_stack(replace(plan, stacks=(*others, half)), name, folder / "halves", report, device)
-    for name in ("trunk.parquet", "losses.parquet", "observations.parquet"):
+    for name in ("trunk.parquet", "losses.parquet", "choices.parquet", "observations.parquet"):
         if not (folder / "halves" / "a" / name).exists():
-            continue  # trunk.parquet, where the plan wants none
+            continue  # trunk.parquet, choices.parquet: where the plan wants none
         parts = [pq.read_table(folder / "halves" / half / name) for half in ("a", "b")]
         write_table(pa.concat_tables(parts), folder / name)
     return folder

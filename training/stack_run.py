@@ -16,10 +16,11 @@ import torch
 
 from training import checkpoint, schedule
 from training.certificate import certify
+from training.choices import ChoiceScorer, load_choices
 from training.evaluate import Evaluator, load_documents
 from training.metrics import Metrics, Report, peak_flops
 from training.model import Architecture
-from training.observations import OBSERVATIONS, losses_table, observation_rows, write_table
+from training.observations import OBSERVATIONS, losses_table, observation_rows, scores_table, write_table
 from training.order import Order, Rows, run_key
 from training.plan import JsonObject, Plan, Run, Stack
 from training.step import RECORD_STEPS, Snapshot, Trainer, resolve_precision
@@ -51,6 +52,8 @@ class StackRun:
         self.trainer = Trainer(architecture, batches, initial_KP, stack.lr_K, plan.optimizer, dtype, eot, plan.micro_batch)
         self.documents = load_documents(plan.evaluation.path, plan.vocab_size)
         self.evaluator = Evaluator(self.documents, plan.context, plan.eot, len(seeds), device)
+        self.choices = load_choices(plan.evaluation.path, plan.vocab_size, plan.context)
+        self.scorer = ChoiceScorer(self.choices, plan.context, plan.eot, len(seeds), device) if self.choices else None
         self.flops_per_token = shape.flops_per_token(plan.vocab_size, plan.context)
         self.peak_flops = peak_flops(device)
         self.ends = [stack.steps(tokens) for tokens in stack.tokens]
@@ -102,6 +105,9 @@ class StackRun:
     def _branch_file(self, end: int) -> Path:
         return self.folder / "branches" / f"{end * self.stack.batch_tokens}.parquet"
 
+    def _choices_file(self, end: int) -> Path:
+        return self._branch_file(end).with_suffix(".choices.parquet")
+
     def _trunk_file(self, point: int) -> Path:
         return self.folder / "trunk" / f"{point * self.stack.batch_tokens}.parquet"
 
@@ -134,6 +140,9 @@ class StackRun:
         """Write what a branch end leaves."""
         if self.plan.keep_weights == "all" or (self.plan.keep_weights == "last" and end == self.ends[-1]):
             self._save_weights(tokens)
+        if self.choices and self.scorer:
+            scores = self.scorer.scores(self.trainer)
+            write_table(scores_table(self.stack, tokens, self.choices, scores), self._choices_file(end))
         write_table(losses_table(self.stack, tokens, self.documents, nats_KQ), self._branch_file(end))
         heldout = self.documents.sets.get("heldout", np.arange(len(self.documents.doc_id_Q)))
         loss_K = nats_KQ[:, heldout].sum(1) / self.documents.n_tokens_Q[heldout].sum()
@@ -237,6 +246,9 @@ class StackRun:
             tokens = end * self.stack.batch_tokens
             rows += observation_rows(self.plan, self.stack, tokens, self.documents, nats_KQ, certificate)
         write_table(pa.concat_tables(tables), self.folder / "losses.parquet")
+        if self.choices:
+            scored = [pq.read_table(self._choices_file(end)) for end in self.ends]
+            write_table(pa.concat_tables(scored), self.folder / "choices.parquet")
         if self.points:
             trunk = [pq.read_table(self._trunk_file(point)) for point in self.points]
             write_table(pa.concat_tables(trunk), self.folder / "trunk.parquet")
