@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 
 from curation.document import Batch
@@ -76,7 +75,8 @@ def scopes(shard: Shard, scope: str) -> np.ndarray:
     """uint64 per document: 0 for the global scope, else a hash of its value of the column `scope`."""
     workdir = shard.workdir
     if scope == "global":
-        return np.zeros(pq.read_metadata(workdir.full(shard.pool), filesystem=workdir.fs).num_rows, np.uint64)
+        with workdir.parquet(shard.pool) as file:
+            return np.zeros(file.file.metadata.num_rows, np.uint64)
     column = workdir.read_table(shard.pool, [scope])[scope].combine_chunks().dictionary_encode()
     values = [*column.dictionary.to_pylist(), ""]  # the last for nulls
     hashes = np.array([xxhash.xxh3_64_intdigest(value.encode()) for value in values], np.uint64)
@@ -120,12 +120,12 @@ def candidate_sets(
     sets: list[np.ndarray] = [np.empty(0, np.uint32)]
     size_C, n_bytes = np.zeros(len(row_C), np.int64), np.zeros(len(row_C), np.int64)
     start = 0
-    with shard.workdir.fs.open(shard.workdir.full(shard.pool), "rb") as stream, pq.ParquetFile(stream) as file:
-        for group in range(file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
+    with shard.workdir.parquet(shard.pool) as file:
+        for group in range(len(file)):
+            rows = file.rows(group)
             first, end = np.searchsorted(row_C, [start, start + rows])
             if first < end:  # text without a candidate is not read
-                text = file.read_row_group(group, ["text"], use_threads=False)["text"].combine_chunks()
+                text = file.read([group], ["text"])["text"].combine_chunks()
                 lengths = np.diff(np.frombuffer(text.buffers()[1], np.int64, len(text) + 1, text.offset * 8))
                 n_bytes[first:end] = lengths[row_C[first:end] - start]
                 wanted = np.flatnonzero(reads_C[first:end]) + first

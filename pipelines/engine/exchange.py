@@ -39,5 +39,5 @@ def receive(workdir: Workdir, files: Iterable[str], partition: int, columns: lis
 
 def _row_groups(workdir: Workdir, files: Iterable[str], partition: int, columns: list[str] | None) -> Iterator[pa.Table]:
     for name in files:
-        with workdir.fs.open(workdir.full(name), "rb") as stream, pq.ParquetFile(stream) as file:
-            yield file.read_row_group(partition, columns=columns, use_threads=False)
+        with workdir.parquet(name) as file:
+            yield file.read([partition], columns)

@@ -161,7 +161,9 @@ class OnRay:
                     try:
                         yield index, ray.get(reference)
                     except ray.exceptions.RayTaskError as error:
-                        raise error.cause if isinstance(error.cause, Exception) else error from None
+                        if isinstance(error.cause, Exception):
+                            raise error.cause from error  # what the worker did is in `error`
+                        raise
                     except ray.exceptions.RayError as error:  # the worker is gone, and Ray's retries with it
                         what = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
                         raise ValueError(

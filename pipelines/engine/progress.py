@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import SEEK_END
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
-from pipelines.engine.workdir import Workdir
+from pipelines.engine.workdir import JsonObject, Workdir
 
 HEARTBEAT_SECONDS = 5.0  # before a log's first line of a step; each further one waits twice as long
 LONGEST_SECONDS = 60.0
 EVENT_SECONDS = 10.0  # between two events that say how far a step is
+EVENTS_SECONDS = 30.0  # between two objects of events
 SOON = 5.0  # seconds, and `ENOUGH` of the whole, before an estimate means something
 ENOUGH = 0.02
 NARROW = 100  # columns: a narrower terminal shows numbers and no bar
@@ -91,6 +94,7 @@ class Progress:
         self.workdir, self.console = workdir, console or Console(stderr=True, highlight=False)
         self.cached_steps: list[str] = []
         self._lines: list[str] = []
+        self._put = time.monotonic()
 
     def event(self, kind: str, **facts: object) -> None:
         """Record one event with its UTC time. Local work directories are appended to; object stores get whole objects."""
@@ -101,12 +105,23 @@ class Progress:
             self.workdir.fs.makedirs(self.workdir.full(""), exist_ok=True)
             with self.workdir.fs.open(self.workdir.full("events.jsonl"), "ab") as out:
                 out.write(line.encode() + b"\n")
-        else:
-            self._lines.append(line)
-            if kind in ("finished", "failed"):
-                stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-                self.workdir.write_bytes(f"events/{stamp}.jsonl", ("\n".join(self._lines) + "\n").encode())
-                self._lines.clear()
+            return
+        self._lines.append(line)
+        if kind == "failed" or time.monotonic() - self._put >= EVENTS_SECONDS:
+            self.put_events()
+
+    def put_events(self) -> None:
+        """On an object store: the events since the last time, as one object."""
+        if self._lines and self.workdir is not None:
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+            self.workdir.write_bytes(f"events/{stamp}.jsonl", ("\n".join(self._lines) + "\n").encode())
+            self._lines.clear()
+            self._put = time.monotonic()
+
+    def told(self) -> list[JsonObject]:
+        """All events of the work directory, oldest first; those of this run are put there first."""
+        self.put_events()
+        return [] if self.workdir is None else events(self.workdir)
 
     def cached(self, step: str) -> None:
         """Record that a step was there already."""
@@ -135,6 +150,22 @@ class Progress:
         with RichProgress(*columns, console=self.console, transient=True, expand=True) as live:
             task = live.add_task(label, total=round(total), numbers="")
             yield Bar(label, total, unit, _Now(self, lambda bar: live.update(task, completed=bar.done, numbers=bar.numbers)))
+
+
+def events(workdir: Workdir, last: int | None = None) -> list[JsonObject]:
+    """What runs recorded, oldest first: all of it, or about the `last` bytes (object stores: 50 objects)."""
+    if workdir.is_local:
+        try:
+            with Path(workdir.full("events.jsonl")).open("rb") as file:
+                skipped = max(0, file.seek(0, SEEK_END) - last) if last else 0
+                file.seek(skipped)
+                lines = file.read().splitlines()[1 if skipped else 0 :]
+        except FileNotFoundError:
+            return []
+    else:
+        names = workdir.listing("events")[-50 if last else 0 :]
+        lines = [line for name in names for line in workdir.read_bytes(f"events/{name}").splitlines()]
+    return [json.loads(line) for line in lines if line.endswith(b"}")]  # a driver's death may cut the last
 
 
 @dataclass

@@ -14,6 +14,7 @@ from pipelines.engine.executor import Executor, Resources
 from pipelines.engine.output import Output, part_path
 from pipelines.engine.progress import Bar, Progress
 from pipelines.engine.step import Manifest, Step, Unit, commit_step, read_manifest
+from pipelines.engine.store import patiently
 from pipelines.engine.trust import confirm, require_intact, require_shared
 from pipelines.engine.workdir import JsonObject, Workdir
 
@@ -24,6 +25,7 @@ class Context:
 
     With `reading` nothing is computed or written: a step that is missing is an error that says which command makes it.
     `trusted`: paths of the steps whose files this run wrote or read against their digests, and whether nodes share the disk.
+    `listed`: what the folders above the steps hold, so that of a step that is not there nothing is asked.
     """
 
     workdir: Workdir
@@ -31,6 +33,24 @@ class Context:
     progress: Progress
     reading: str = ""
     trusted: set[str] = field(default_factory=set, compare=False)
+    listed: dict[str, set[str]] = field(default_factory=dict, compare=False)
+
+    def begun(self, path: str) -> bool:
+        """Whether there may be something of the step at `path`, by what its folders were seen to hold."""
+        folder, _, name = path.rpartition("/")
+        if folder and not self.begun(folder):
+            return False
+        if folder not in self.listed:
+            self.listed[folder] = set(self.workdir.listing(folder))
+        return name in self.listed[folder]
+
+    def begin(self, path: str) -> None:
+        """From now on there is something of the step at `path`."""
+        folder, _, name = path.rpartition("/")
+        if folder and not self.begun(folder):
+            self.begin(folder)
+            self.listed[folder] = set()
+        self.listed[folder].add(name)
 
     def only_reading(self, command: str) -> "Context":
         return replace(self, reading=command, progress=Progress(None, self.progress.console))
@@ -102,7 +122,8 @@ def run_together(context: Context, steps: Sequence[Step], n_parts: int, plan: Pl
 
 def _completed(context: Context, step: Step) -> Manifest | None:
     """The manifest of a step that is there; an error for one that is not where nothing may be computed."""
-    if (manifest := read_manifest(context.workdir, step)) is not None:
+    manifest = read_manifest(context.workdir, step) if context.begun(step.path) else None
+    if manifest is not None:
         context.progress.cached(step.name)
         if step.publish and not context.reading:
             step.publish(context.workdir, manifest)
@@ -115,8 +136,11 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
     """Compute the parts that no earlier run committed, and commit every step as soon as it has all of its parts."""
     workdir, started = context.workdir, time.monotonic()
     _trust_inputs(context, steps)
-    records = {step.name: _committed(workdir, step) for step in steps}
+    records = {step.name: _committed(workdir, step) if context.begun(step.path) else {} for step in steps}
     context.trusted.update(step.path for step in steps if not records[step.name])
+    for step in steps:
+        if not context.begun(step.path):
+            context.begin(step.path)
     manifests: dict[str, Manifest] = {}
     hosts: dict[str, dict[int, str]] = {step.name: {} for step in steps}
 
@@ -124,8 +148,8 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
         for step in complete:
             if len(records[step.name]) == n_parts and step.name not in manifests:
                 parts = [records[step.name][i] for i in range(n_parts)]
-                confirm(workdir, step, parts, hosts[step.name])
-                manifests[step.name] = commit_step(workdir, step, parts)
+                lying = confirm(workdir, step, parts, hosts[step.name])
+                manifests[step.name] = commit_step(workdir, step, parts, lying)
                 if step.publish:
                     step.publish(workdir, manifests[step.name])
 
@@ -174,9 +198,16 @@ def _committed(workdir: Workdir, step: Step) -> dict[int, JsonObject]:
 def run_job(
     compute: Callable[..., list[JsonObject]], workdir: Workdir, parts: Sequence[tuple[str, int]], arguments: Unit
 ) -> tuple[str, list[JsonObject]]:
-    """Compute and commit the parts (step path, index) of one job; the name of this host, and the records. Runs on a worker."""
+    """Compute and commit the parts (step path, index) of one job; the name of this host, and the records. Runs on a worker.
+
+    A source that does not answer (`curation.sources.storage`: an OSError without a number) is waited for: the job begins anew.
+    """
+
+    def work() -> list[JsonObject]:
+        return compute([Output(workdir, path, index) for path, index in parts], *arguments)
+
     try:
-        return gethostname(), compute([Output(workdir, path, index) for path, index in parts], *arguments)
+        return gethostname(), patiently(work, lambda error: isinstance(error, OSError) and error.errno is None)
     finally:
         pa.default_memory_pool().release_unused()  # a worker that waits holds no more than it needs
 

@@ -100,9 +100,10 @@ class Manifest:
 def read_manifest(workdir: Workdir, step: Step) -> Manifest | None:
     """The manifest of `step` when it is complete, else None. ValueError where the file there is another step's."""
     path = f"{step.path}/manifest.json"
-    if not workdir.exists(path):
+    try:
+        body = workdir.read_json(path)
+    except FileNotFoundError:
         return None
-    body = workdir.read_json(path)
     if (body["name"], body["id"]) != (step.name, step.id):
         raise ValueError(
             f"{workdir.full(path)} is the manifest of {body['name']}/{body['id']}; remove that folder, and run again"
@@ -116,9 +117,12 @@ def load_manifest(workdir: Workdir, path: str) -> Manifest:
     Raises ValueError where one does not fit the others: something was changed or removed by hand.
     """
     made = f"{path}/manifest.json"
-    if not workdir.exists(made):
-        raise ValueError(f"{workdir.full(made)} is not there, and what was made from it is needed; run that study again")
-    body = workdir.read_json(made)
+    try:
+        body = workdir.read_json(made)
+    except FileNotFoundError:
+        raise ValueError(
+            f"{workdir.full(made)} is not there, and what was made from it is needed; run that study again"
+        ) from None
     inputs = {name: load_manifest(workdir, source["step"]) for name, source in body["inputs"].items()}
     manifest = Manifest(Step(body["name"], body["config"], inputs, body["version"]), body["parts"], body["summary"], workdir)
     if manifest.step.path != path:
@@ -128,13 +132,14 @@ def load_manifest(workdir: Workdir, path: str) -> Manifest:
     return manifest
 
 
-def commit_step(workdir: Workdir, step: Step, parts: list[JsonObject]) -> Manifest:
-    """Declare the step complete. The part records move into the manifest, which is written last."""
+def commit_step(workdir: Workdir, step: Step, parts: list[JsonObject], lying: Iterable[str] | None = None) -> Manifest:
+    """Declare the step complete. The part records move into the manifest, which is written last, and are removed. lying: what
+    there is in the step's folder, where that was listed just now."""
     summary = json.loads(canonical(step.summarize(parts)))  # as a later run reads it, to the order of the keys
     manifest = Manifest(step, parts, summary)
     workdir.write_bytes(f"{step.path}/manifest.json", manifest.to_bytes())
-    for folder in ("parts", "begun"):
-        workdir.remove(f"{step.path}/{folder}")
+    listed = workdir.sizes(step.path) if lying is None else lying
+    workdir.remove(f"{step.path}/{path}" for path in listed if path.startswith(("parts/", "begun/")))
     return manifest
 
 

@@ -15,7 +15,7 @@ from pipelines.engine.step import Manifest, Step, content_digest
 from pipelines.engine.workdir import JsonObject, Workdir
 
 BATCH_BYTES = 64_000_000  # of files that one task reads against their digests
-BLOCK = 1 << 20
+BLOCK = 1 << 24
 
 
 class File(NamedTuple):
@@ -31,8 +31,9 @@ def files(step_path: str, parts: Iterable[JsonObject]) -> list[File]:
     return [File(f"{step_path}/{one['name']}", one["bytes"], one["digest"]) for part in parts for one in part["files"]]
 
 
-def confirm(workdir: Workdir, step: Step, parts: Sequence[JsonObject], hosts: Mapping[int, str]) -> None:
-    """All files of `parts` are in the work directory, in full, as this process sees it. hosts: who computed which part.
+def confirm(workdir: Workdir, step: Step, parts: Sequence[JsonObject], hosts: Mapping[int, str]) -> dict[str, int]:
+    """All files of `parts` are in the work directory, in full, as this process sees it. hosts: who computed which part. Returns
+    the bytes of every file in the step's folder.
 
     Errors: ValueError with the first file that is not there and the host that wrote it."""
     sizes = workdir.sizes(step.path)
@@ -47,6 +48,7 @@ def confirm(workdir: Workdir, step: Step, parts: Sequence[JsonObject], hosts: Ma
                     f"it on each, or use an object store (--workdir s3://...). Nothing of {step.name} was committed; remove "
                     f"{workdir.full(step.path)}, and run again"
                 )
+    return sizes
 
 
 def altered(workdir: Workdir, batch: Sequence[File]) -> list[str]:
@@ -55,10 +57,9 @@ def altered(workdir: Workdir, batch: Sequence[File]) -> list[str]:
     for file in batch:
         digest, size = xxhash.xxh3_128(), 0
         try:
-            with workdir.fs.open(workdir.full(file.path), "rb") as stream:
-                while block := stream.read(BLOCK):
-                    digest.update(block)
-                    size += len(block)
+            for block in workdir.blocks(file.path, BLOCK):
+                digest.update(block)
+                size += len(block)
         except FileNotFoundError:
             out.append(f"{file.path} is gone")
             continue
@@ -141,7 +142,7 @@ def nodes_seeing(workdir: Workdir, executor: Executor) -> dict[str, bool]:
         answers = executor.on_every_node(_answer, (workdir, asked))
         return {node: bool(name) and workdir.exists(f"{asked}/{name}") for node, name in answers.items()}
     finally:
-        workdir.remove(asked)
+        workdir.clear(asked)
 
 
 def require_shared(workdir: Workdir, executor: Executor) -> None:

@@ -8,19 +8,23 @@ Layout, the same on a local disk and on an object store (any fsspec URL):
 """
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedIOBase
 from pathlib import Path
 from secrets import token_hex
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
+
+from pipelines.engine.row_groups import RowGroups, stored_parquet
+from pipelines.engine.store import AT_ONCE, Store, located
 
 PARQUET = {"compression": "zstd", "compression_level": 1, "store_schema": True, "write_page_index": False}
 """Writer options of every intermediate file: fixed, so that equal tables give equal bytes."""
@@ -59,7 +63,7 @@ class Workdir:
 
     @cached_property
     def _located(self) -> tuple[Any, str]:
-        return fsspec.core.url_to_fs(self.root)
+        return located(self.root)
 
     @property
     def fs(self) -> Any:
@@ -79,37 +83,77 @@ class Workdir:
             )
         return f"{self._located[1].rstrip('/')}/{path}"
 
+    @cached_property
+    def store(self) -> Store | None:
+        """The object store that the work directory lies in; None for a folder."""
+        return None if self.is_local else Store(self.root)
+
     def exists(self, path: str) -> bool:
-        return self.fs.exists(self.full(path))
+        """Whether a file, or a folder with something in it, is there."""
+        if self.store is None:
+            return Path(self.full(path)).exists()
+        return self.store.exists(self.full(path))
 
     def listing(self, path: str) -> list[str]:
         """Names directly inside the folder `path`, sorted; empty when it is not there."""
-        if not self.fs.isdir(self.full(path)):
-            return []
-        return sorted(Path(entry).name for entry in self.fs.ls(self.full(path), detail=False, refresh=True))
+        if self.store is not None:
+            return self.store.listing(self.full(path).rstrip("/"))
+        folder = Path(self.full(path))
+        return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of every file under `folder`, by its path inside that."""
         place = self.full(folder).rstrip("/")
-        self.fs.invalidate_cache(place)
+        if self.store is not None:
+            return self.store.sizes(place)
         found = self.fs.find(place, detail=True) if self.fs.isdir(place) else {}
         return {path.removeprefix(f"{place}/"): info["size"] for path, info in found.items()}
 
     def read_bytes(self, path: str) -> bytes:
-        return self.fs.cat_file(self.full(path))
+        return Path(self.full(path)).read_bytes() if self.store is None else self.store.read(self.full(path))
+
+    def bring(self, path: str, to: Path) -> None:
+        """Copy a file, or a folder and all in it, to this machine's disk."""
+        for name in self.sizes(path) or [""]:
+            source, target = (f"{path}/{name}", to / name) if name else (path, to)
+            if self.store is not None:
+                self.store.bring(self.full(source), target)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.full(source), target)
+
+    def blocks(self, path: str, size: int) -> Iterator[bytes]:
+        """A file in blocks of `size` bytes."""
+        if self.store is not None:
+            yield from self.store.blocks(self.full(path), size)
+            return
+        with Path(self.full(path)).open("rb") as stream:
+            while block := stream.read(size):
+                yield block
 
     def read_json(self, path: str) -> Any:
         with self._readable(path, json.JSONDecodeError):
             return json.loads(self.read_bytes(path))
 
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
-        with self._readable(path, pa.ArrowInvalid):
-            return pq.read_table(self.full(path), columns=columns, filesystem=self.fs, use_threads=False)
+        with self.parquet(path) as file:
+            return file.read(range(len(file)), columns)
 
     def schema(self, path: str) -> pa.Schema:
         """The columns of one Parquet file."""
+        with self.parquet(path) as file:
+            return file.file.schema_arrow
+
+    @contextmanager
+    def parquet(self, path: str) -> Iterator[RowGroups]:
+        """A Parquet file, to be read by row groups. Damage in it is said with its place and its cure."""
         with self._readable(path, pa.ArrowInvalid):
-            return pq.read_schema(self.full(path), filesystem=self.fs)
+            if self.store is not None:
+                with stored_parquet(self.store, self.full(path)) as file:
+                    yield file
+            else:
+                with pq.ParquetFile(self.full(path)) as file:
+                    yield RowGroups(file)
 
     @contextmanager
     def _readable(self, path: str, damage: type[Exception]) -> Iterator[None]:
@@ -124,36 +168,27 @@ class Workdir:
 
     def batches(self, path: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The row groups of one Parquet file, one table at a time."""
-        with (
-            self._readable(path, pa.ArrowInvalid),
-            self.fs.open(self.full(path), "rb") as stream,
-            pq.ParquetFile(stream) as file,
-        ):
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group, columns=columns, use_threads=False)
+        with self.parquet(path) as file:
+            for group in range(len(file)):
+                yield file.read([group], columns)
 
     @contextmanager
     def writing(self, path: str) -> Iterator[DigestingFile]:
         """Open `path` for writing; it appears, whole, when the block ends well, and not at all when it does not."""
         target = self.full(path)
-        if self.is_local:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            aside = Path(f"{target}.aside-{token_hex(4)}")
-            try:
-                with aside.open("wb") as raw:
-                    yield DigestingFile(raw)
-                aside.replace(target)
-            finally:
-                aside.unlink(missing_ok=True)
+        if self.store is not None:
+            with SpooledTemporaryFile(AT_ONCE) as spool:
+                yield DigestingFile(spool)
+                self.store.write(target, spool)
             return
-        raw = self.fs.open(target, "wb", autocommit=False)
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(f"{target}.aside-{token_hex(4)}")
         try:
-            yield DigestingFile(raw)
-        except BaseException:
-            raw.discard()
-            raise
-        raw.close()
-        raw.commit()
+            with aside.open("wb") as raw:
+                yield DigestingFile(raw)
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
 
     def write_bytes(self, path: str, data: bytes) -> None:
         with self.writing(path) as out:
@@ -164,7 +199,22 @@ class Workdir:
         if not self.exists(path) or self.read_bytes(path) != data:
             self.write_bytes(path, data)
 
-    def remove(self, folder: str) -> None:
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove files, where they are there, and the folders that this leaves empty."""
+        places = [self.full(path) for path in paths]
+        if self.store is not None:
+            self.store.remove(places)
+            return
+        for place in map(Path, places):
+            place.unlink(missing_ok=True)
+        for folder in sorted({Path(place).parent for place in places}, reverse=True):
+            while not any(folder.iterdir()):
+                folder.rmdir()
+                folder = folder.parent
+
+    def clear(self, folder: str) -> None:
         """Remove a folder and all in it, where it is there."""
-        if self.exists(folder):
-            self.fs.rm(self.full(folder), recursive=True)
+        if self.store is None:
+            shutil.rmtree(self.full(folder), ignore_errors=True)
+        else:
+            self.remove(f"{folder}/{path}" for path in self.sizes(folder))

@@ -40,12 +40,11 @@ def _copied(workdir: Workdir, base: str, names: list[str], target: Workdir) -> J
     unchanged = [name for name in names if name in here and here[name] == there.get(name) and target.exists(name)]
     for name in names:
         if name not in unchanged:
-            with workdir.fs.open(workdir.full(f"{base}/{name}"), "rb") as source, target.writing(name) as out:
-                while block := source.read(1 << 22):
+            with target.writing(name) as out:
+                for block in workdir.blocks(f"{base}/{name}", 1 << 24):
                     out.write(block)
     gone = [name for name in sorted(there.keys() - here.keys()) if DATA_FILE.fullmatch(name) and target.exists(name)]
-    for name in gone:
-        target.remove(name)
+    target.remove(gone)
     return {"place": target.root, "sent": len(names) - len(unchanged), "unchanged": len(unchanged), "removed": len(gone)}
 
 
@@ -84,6 +83,5 @@ def _local(workdir: Workdir, base: str, names: list[str]) -> "Iterator[Path]":
         return
     with TemporaryDirectory() as folder:
         for name in names:
-            Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
-            workdir.fs.get_file(workdir.full(f"{base}/{name}"), str(Path(folder, name)))
+            workdir.bring(f"{base}/{name}", Path(folder, name))
         yield Path(folder)

@@ -86,7 +86,7 @@ def gather(
         fit=fit,
         observations=observations.to_dicts(),
         provenance=_provenance(study, command),
-        steps=_steps(workdir),
+        steps=_steps(context.progress.told()),
         shapes={
             rung.name: {**vars(rung.shape), "params": rung.shape.params_total(study.tokenizer.vocab_size)}
             for rung in rungs(study)
@@ -265,13 +265,10 @@ def _quarantine(pool: Manifest) -> JsonObject:
     return {"records": records, "share": records / max(total, 1), "reasons": pool.summary["reasons"]}
 
 
-def _steps(workdir: Workdir) -> list[Any]:
-    """Every step with the time of the run that made it, from the events."""
-    lines = workdir.read_bytes("events.jsonl").decode().splitlines() if workdir.exists("events.jsonl") else []
-    for name in workdir.listing("events"):
-        lines += workdir.read_bytes(f"events/{name}").decode().splitlines()
+def _steps(events: list[JsonObject]) -> list[Any]:
+    """Every step with the time of the run that made it."""
     made: dict[str, JsonObject] = {}
-    for event in map(json.loads, lines):
+    for event in events:
         if event["event"] == "finished":
             made[event["step"]] = {
                 "name": event["step"], "id": event.get("id", ""), "digest": event.get("digest", ""),

@@ -13,14 +13,15 @@ LEAVES_FILES = ("checkpoint", "branch", "trunk", "halved")  # events after which
 
 def fetch(workdir: Workdir, name: str, scratch: Path) -> None:
     """Bring what is kept of the stack `name` into `scratch`."""
-    if not workdir.is_local and workdir.exists(f"scratch/{name}"):
-        workdir.fs.get(f"{workdir.full(f'scratch/{name}')}/", f"{scratch / name}/", recursive=True)
+    if workdir.store is not None:
+        for path in workdir.sizes(f"scratch/{name}"):
+            workdir.bring(f"scratch/{name}/{path}", scratch / name / path)
 
 
 def keeper(workdir: Workdir, name: str, scratch: Path) -> Report | None:
     """A report for `run_stack` that puts every new file of the stack into the work directory, in the order they are written: a
     branch is kept before the trunk that goes on from it."""
-    if workdir.is_local:
+    if (store := workdir.store) is None:
         return None
     known: dict[Path, tuple[int, int]] = {}
 
@@ -30,7 +31,7 @@ def keeper(workdir: Workdir, name: str, scratch: Path) -> Report | None:
         for path in sorted((scratch / name).rglob("*.*")):
             stamp = path.stat().st_mtime_ns, path.stat().st_size
             if path.is_file() and path.suffix != ".partial" and known.get(path) != stamp:
-                workdir.fs.put_file(str(path), workdir.full(f"scratch/{path.relative_to(scratch).as_posix()}"))
+                store.take(workdir.full(f"scratch/{path.relative_to(scratch).as_posix()}"), path)
                 known[path] = stamp
 
     return report
@@ -38,5 +39,5 @@ def keeper(workdir: Workdir, name: str, scratch: Path) -> Report | None:
 
 def drop(workdir: Workdir, name: str) -> None:
     """Forget what was kept of a finished stack."""
-    if not workdir.is_local and workdir.exists(f"scratch/{name}"):
-        workdir.fs.rm(workdir.full(f"scratch/{name}"), recursive=True)
+    if not workdir.is_local:
+        workdir.clear(f"scratch/{name}")

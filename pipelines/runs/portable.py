@@ -63,8 +63,7 @@ def export_plan(context: Context, study: Study, data: TrainingData, folder: Path
         files = [*data.levels[name].files(), f"{data.levels[name].step.path}/dataset.json"]
         copied += [(f"{path}/{Path(file).name}", file) for file in files]
     for name, source in copied:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        context.workdir.fs.get_file(context.workdir.full(source), str(folder / name))
+        context.workdir.bring(source, folder / name)
     plan = training_plan(study, list(map(as_stack, stacks)), data, Folders(paths, "evaluation")) | {"keep_weights": "last"}
     listed = [name for name, _ in copied]
     plan["files"] = {n: {"bytes": (folder / n).stat().st_size, "blake2b": file_digest(folder / n)} for n in listed}
@@ -231,5 +230,5 @@ def _fetched(workdir: Workdir, path: str) -> Iterator[Path]:
         yield Path(workdir.full(path))
         return
     with TemporaryDirectory() as folder:
-        workdir.fs.get(workdir.full(path), f"{folder}/there", recursive=True)
+        workdir.bring(path, Path(folder, "there"))
         yield Path(folder, "there")

@@ -44,5 +44,5 @@ def local_inputs(workdir: Workdir, plan: JsonObject) -> Iterator[tuple[Path, Pat
         return
     with TemporaryDirectory() as folder:
         for path in [plan["evaluation"]["path"], *(dataset["path"] for dataset in plan["datasets"].values())]:
-            workdir.fs.get(workdir.full(path), f"{folder}/{path}", recursive=True)
+            workdir.bring(path, Path(folder, path))
         yield Path(folder), Path(folder, "scratch")

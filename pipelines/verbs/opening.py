@@ -45,3 +45,5 @@ def opened(
                     with suppress(OSError):  # a full disk has no room for this either
                         progress.event("failed", error=str(error) or type(error).__name__)
                 raise
+            if writes:
+                progress.put_events()

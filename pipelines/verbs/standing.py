@@ -1,14 +1,14 @@
 """How far a study is, from its work directory alone: what is there, what runs, how long it will take, what went wrong last."""
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pipelines import run_study
 from pipelines.engine.lock import holder
+from pipelines.engine.progress import events
 from pipelines.engine.run import Context, StepMissingError
 from pipelines.engine.step import read_manifest
-from pipelines.engine.workdir import JsonObject, Workdir
+from pipelines.engine.workdir import JsonObject
 from pipelines.runs import train
 from pipelines.runs.training_plan import TrainingData
 from pipelines.study.study import Study
@@ -58,7 +58,7 @@ def standing(context: Context, study: Study, base: Path) -> JsonObject:
             stage("observations", ["observations"], _in("observations")),
             stage("fit", ["fit"], _in("fit")),
         ]
-    last = _last_events(context.workdir)
+    last = events(context.workdir, LAST_EVENTS)[::-1]
     held = holder(context.workdir)
     progress = next((event for event in last if event["event"] in ("progress", "started", "finished")), None)
     at_work = held is not None and progress is not None and progress["event"] != "finished"
@@ -76,13 +76,3 @@ def _in(*folders: str) -> Callable[[str], bool]:
 
 def _n_runs(study: Study) -> int:
     return len(study.levels) * len(study.ladder.shapes) * study.ladder.seeds
-
-
-def _last_events(workdir: Workdir) -> list[JsonObject]:
-    """The last events that a run recorded, the newest first."""
-    if not workdir.exists("events.jsonl"):
-        return []
-    size = workdir.fs.size(workdir.full("events.jsonl"))
-    data = workdir.fs.read_block(workdir.full("events.jsonl"), max(0, size - LAST_EVENTS), LAST_EVENTS)
-    lines = data.splitlines()[1 if size > LAST_EVENTS else 0 :]
-    return [json.loads(line) for line in reversed(lines) if line.endswith(b"}")]

@@ -41,7 +41,7 @@ def letters(out: Output) -> dict:
 def elsewhere(out: Output) -> dict:
     """A unit on a node without the shared mount: its file lies on that node's own disk."""
     out.write_json("letters.json", "abc")
-    out.workdir.remove(f"{out.path}/letters.json")
+    out.workdir.remove([f"{out.path}/letters.json"])
     return {"letters": 3}
 
 
