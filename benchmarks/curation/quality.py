@@ -21,7 +21,8 @@ import pyarrow as pa
 
 from curation.quality import text
 from pipelines import run_study
-from pipelines.engine.executor import Compute, InProcess, Resources, Unit
+from pipelines.engine.capacity import Resources
+from pipelines.engine.executor import Compute, InProcess, Unit
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context, run_job
 from pipelines.engine.workdir import Workdir
@@ -35,7 +36,11 @@ class Timed(InProcess):
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def map(
-        self, function: Compute, arguments: Sequence[Unit], resources: Resources | Sequence[Resources] = Resources()
+        self,
+        function: Compute,
+        arguments: Sequence[Unit],
+        resources: Resources | Sequence[Resources] = Resources(),
+        names: Sequence[str] = (),
     ) -> Iterator[tuple[int, Any]]:
         for index, unit in enumerate(arguments):
             target = unit[0] if function is run_job else function

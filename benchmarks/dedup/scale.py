@@ -30,7 +30,8 @@ from curation.document import doc_id
 from curation.hashing import mix64
 from pipelines.duplicates import duplicates
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
-from pipelines.engine.executor import InProcess, Resources
+from pipelines.engine.capacity import Resources
+from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Step
@@ -102,6 +103,7 @@ class Apart(InProcess):
         function: Callable[..., Any],
         arguments: Sequence[tuple[Any, ...]],
         resources: Resources | Sequence[Resources] = Resources(),
+        names: Sequence[str] = (),
     ) -> Iterator[tuple[int, Any]]:
         peaks = []
         for index, args in enumerate(arguments):

@@ -6,30 +6,22 @@ commits its own output, so it may be run twice, anywhere, in any order: scheduli
 
 import os
 import signal
+import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
+
+from pipelines.engine.capacity import Node, Resources, unmet, waited_for
+from pipelines.engine.store import StoreError
 
 Unit = tuple[Any, ...]
 """The arguments of one unit of work: paths and small declarations that travel to a worker."""
 
 Compute = Callable[..., Any]
 """A module-level function that computes one unit of work."""
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What one unit of work needs: CPU cores, GPUs (fractions allowed) and bytes of memory (0: not stated).
-
-    A unit of several `ranks` runs in that many processes at once, each with these resources, as the ranks of one torch
-    process group; what it returns is not passed on.
-    """
-
-    cpus: float = 1
-    gpus: float = 0
-    memory: int = 0
-    ranks: int = 1
 
 
 ONE_THREAD = {"POLARS_MAX_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -39,9 +31,15 @@ ONE_THREAD = {"POLARS_MAX_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 LOGS = f"{os.environ.get('RAY_TMPDIR', '/tmp')}/ray/session_latest/logs"
 """Where Ray keeps the logs of workers, on every node."""
 
+LOOK_SECONDS = 5.0  # without a finished unit, before the cluster is looked at
+SILENT_SECONDS = 60.0  # before it is said what is waited for; each further time twice as long
+WINDOW_SECONDS = 10.0  # between two looks at how many CPUs there are
+DEAF = 3  # looks in a row at which the head does not answer: it is gone
+
 
 class Executor(Protocol):
-    """Runs units of work and yields (index, result) as they finish. `resources` are those of every unit, or one each.
+    """Runs units of work and yields (index, result) as they finish. `resources` are those of every unit, or one each; `names`
+    are what the units go by in Ray's dashboard and in errors.
 
     `joined`: the nodes are those of a cluster that was running, and may not share this machine's disk.
     """
@@ -54,7 +52,12 @@ class Executor(Protocol):
         function: Compute,
         arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
+        names: Sequence[str] = (),
     ) -> Iterator[tuple[int, Any]]: ...
+
+    def require(self, needed: Resources) -> None:
+        """Errors: ValueError where no node has what a unit needs, and the cluster does not grow."""
+        ...
 
     def gpus(self) -> float:
         """GPUs that units of work may ask for."""
@@ -77,9 +80,13 @@ class InProcess:
         function: Compute,
         arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
+        names: Sequence[str] = (),
     ) -> Iterator[tuple[int, Any]]:
         for index, args in enumerate(arguments):
             yield index, function(*args)
+
+    def require(self, needed: Resources) -> None:
+        """This process is all there is."""
 
     def gpus(self) -> float:
         return 1
@@ -105,6 +112,8 @@ class OnRay:
     say: Callable[[str], None] = lambda text: None
     _ray: Any = field(default=None, repr=False)
     _started: bool = field(default=False, repr=False)
+    _lost: bool = field(default=False, repr=False)
+    _cpus: tuple[float, float] | None = field(default=None, repr=False)  # when they were counted, how many
 
     @property
     def joined(self) -> bool:
@@ -139,49 +148,104 @@ class OnRay:
         function: Compute,
         arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
+        names: Sequence[str] = (),
     ) -> Iterator[tuple[int, Any]]:
         if not arguments:
             return
         ray = self._start()
         each = [resources] * len(arguments) if isinstance(resources, Resources) else resources
-        # Twice the cluster's slots: enough to keep every core fed, few enough that a million shards queue here, not in Ray.
-        slots = ray.cluster_resources().get("CPU", 1) / max(0.1, min(needed.cpus for needed in each))
-        window = max(4, 2 * int(slots))
+        called = names or [f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] * len(arguments)
+        for needed in set(each):
+            self.require(needed)
         waiting = iter(enumerate(arguments))
         running: dict[Any, int] = {}
+        silence = _Silence(self, set(each))
         try:
             while True:
+                window = self._window(min(needed.cpus for needed in each))
                 while len(running) < window and (job := next(waiting, None)) is not None:
-                    running[self._submit(function, job[1], each[job[0]])] = job[0]
+                    running[self._submit(function, job[1], each[job[0]], called[job[0]])] = job[0]
                 if not running:
                     return
-                finished, _ = ray.wait(list(running), num_returns=1)
+                finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_SECONDS)
+                if not finished:
+                    silence.look([called[index] for index in running.values()])
                 for reference in finished:
+                    silence.end()
                     index = running.pop(reference)
                     try:
                         yield index, ray.get(reference)
                     except ray.exceptions.RayTaskError as error:
-                        if isinstance(error.cause, Exception):
-                            raise error.cause from error  # what the worker did is in `error`
-                        raise
+                        if not isinstance(error.cause, Exception):
+                            raise
+                        if not isinstance(error.cause, StoreError):  # that names object and node itself
+                            log = f"{LOGS}/worker-*-{error.pid}.err"
+                            error.cause.add_note(f"in the task {called[index]!r} on node {error.ip}; its log there: {log}")
+                        raise error.cause from error  # which has the worker's traceback
                     except ray.exceptions.RayError as error:  # the worker is gone, and Ray's retries with it
                         what = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
                         raise ValueError(
-                            f"a worker was lost ({what}); finished parts are kept. Its log lies in {LOGS} of its node; where "
-                            "memory ran out, use fewer --workers or smaller pool.shard_megabytes"
+                            f"a worker was lost in the task {called[index]!r} ({what}); finished parts are kept. Its log lies "
+                            f"in {LOGS} of its node; where memory ran out, use fewer --workers or smaller pool.shard_megabytes"
                         ) from None
         finally:
-            for reference in running:
-                ray.cancel(reference, force=False)
+            if not self._lost:
+                for reference in running:
+                    ray.cancel(reference, force=False)
 
-    def _submit(self, function: Compute, arguments: Unit, needed: Resources) -> Any:
+    def _window(self, cpus: float) -> int:
+        """Units in flight: twice the cluster's slots, as it is now. Enough to keep every core fed, few enough that a million
+        shards queue here and not in Ray."""
+        now = time.monotonic()
+        if self._cpus is None or now - self._cpus[0] > WINDOW_SECONDS:
+            self._cpus = now, self._ray.cluster_resources().get("CPU", 1)
+        return max(4, 2 * int(self._cpus[1] / max(0.1, cpus)))
+
+    def _submit(self, function: Compute, arguments: Unit, needed: Resources, name: str) -> Any:
         if needed.ranks > 1:
-            return self._ray.remote(_in_ranks).options(num_cpus=0).remote(function, arguments, needed)
+            return self._ray.remote(_in_ranks).options(num_cpus=0, name=name).remote(function, arguments, needed)
         task = self._ray.remote(function).options(
-            num_cpus=needed.cpus, num_gpus=needed.gpus, memory=needed.memory or None,
+            name=name, num_cpus=needed.cpus, num_gpus=needed.gpus, memory=needed.memory or None,
             max_retries=3, retry_exceptions=[OSError], scheduling_strategy="SPREAD",
         )  # fmt: skip
         return task.remote(*arguments)
+
+    def nodes(self) -> list[Node]:
+        """The cluster's nodes, those that were lost too."""
+        return [
+            Node(n["NodeManagerAddress"], n["Alive"], *(n["Resources"].get(kind, 0) for kind in ("CPU", "GPU", "memory")))
+            for n in self._start().nodes()
+        ]
+
+    def require(self, needed: Resources) -> None:
+        if self.grows:
+            return
+        if reason := unmet(self.nodes(), replace(needed, ranks=1)):
+            raise ValueError(
+                f"{reason}; lower what the study asks for (ladder.threads, ladder.gpus), or add such a node to the cluster"
+            )
+
+    @property
+    def grows(self) -> bool:
+        """Whether the cluster may get nodes by itself: one of `ray up` or of Kubernetes, or one seen from afar."""
+        address = self.address or os.environ.get("RAY_ADDRESS") or ""
+        managed = Path("~/ray_bootstrap_config.yaml").expanduser().exists() or "KUBERNETES_SERVICE_HOST" in os.environ
+        return self.joined and (managed or address.startswith("ray://"))
+
+    def head_answers(self) -> bool:
+        """Whether the head of a joined cluster takes connections."""
+        if not self.joined or (self.address or "").startswith("ray://"):
+            return True
+        host, _, port = self._ray.get_runtime_context().gcs_address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), LOOK_SECONDS).close()
+        except OSError:
+            return False
+        return True
+
+    def lose(self) -> None:
+        """The head is gone, and with it whatever might be cancelled or closed."""
+        self._lost = True
 
     def gpus(self) -> float:
         return self._start().cluster_resources().get("GPU", 0)
@@ -198,9 +262,43 @@ class OnRay:
         return dict(zip(names.values(), ray.get([there(node) for node in names]), strict=True))
 
     def close(self) -> None:
-        if self._started:
+        if self._started and not self._lost:
             self._ray.shutdown()
             self._ray, self._started = None, False
+
+
+@dataclass
+class _Silence:
+    """The time since a unit finished last: looked at, and said."""
+
+    executor: OnRay
+    asked: set[Resources]
+    answered: set[str] = field(default_factory=set)
+    since: float = field(default_factory=lambda: time.monotonic())
+    patience: float = SILENT_SECONDS
+    deaf: int = 0
+
+    def __post_init__(self) -> None:
+        self.answered = {node.address for node in self.executor.nodes() if node.alive}
+
+    def end(self) -> None:
+        self.since, self.patience, self.deaf = time.monotonic(), SILENT_SECONDS, 0
+
+    def look(self, running: Sequence[str]) -> None:
+        """Say what is waited for, when it is time. Errors: ValueError where the head is gone."""
+        self.deaf = 0 if self.executor.head_answers() else self.deaf + 1
+        if self.deaf >= DEAF:
+            self.executor.lose()
+            raise ValueError(
+                "the head of the Ray cluster does not answer any more; finished parts are kept: start the cluster again, and "
+                "run the same command"
+            )
+        silent = time.monotonic() - self.since
+        if silent >= self.patience and not self.deaf:
+            self.patience *= 2
+            free = self.executor._ray.available_resources().get("CPU", 0)
+            reason = waited_for(self.executor.nodes(), self.answered, self.asked, free, running)
+            self.executor.say(f"     nothing finished for {silent:.0f} s: {reason}")
 
 
 def _in_ranks(function: Compute, arguments: Unit, needed: Resources) -> None:

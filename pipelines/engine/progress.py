@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ EVENT_SECONDS = 10.0  # between two events that say how far a step is
 EVENTS_SECONDS = 30.0  # between two objects of events
 SOON = 5.0  # seconds, and `ENOUGH` of the whole, before an estimate means something
 ENOUGH = 0.02
+MOST_NODES = 4  # that are named
 NARROW = 100  # columns: a narrower terminal shows numbers and no bar
 
 
@@ -39,6 +41,7 @@ class Bar:
     started: float = field(default_factory=lambda: time.monotonic())
     first: tuple[float, float] | None = None  # when this session's first part was done, and how far the bar was then
     note: str = ""
+    nodes: Counter[str] = field(default_factory=Counter)  # units done by node
 
     def advance(self, amount: float, *, resumed: bool = False) -> None:
         self.done += amount
@@ -76,7 +79,16 @@ class Bar:
         digits = 0 if self.total >= 10 or self.total == int(self.total) else 1
         left = "" if self.eta is None else f"about {clock(self.eta)} left"
         amount = f"{self.done:,.{digits}f}/{self.total:,.{digits}f} {self.unit}"
-        return ", ".join(filter(None, [amount, self.note or self.rate, left]))
+        return ", ".join(filter(None, [amount, self.note or self.rate, left, self.told_nodes]))
+
+    @property
+    def told_nodes(self) -> str:
+        """Where units were done, the busiest node first; empty while that is one node."""
+        if len(self.nodes) < 2:
+            return ""
+        named = [f"{node} ({n})" for node, n in self.nodes.most_common(MOST_NODES)]
+        more = len(self.nodes) - len(named)
+        return f"on {', '.join(named)}" + (f" and {more} more nodes" if more else "")
 
 
 def clock(seconds: float) -> str:
@@ -107,7 +119,7 @@ class Progress:
                 out.write(line.encode() + b"\n")
             return
         self._lines.append(line)
-        if kind == "failed" or time.monotonic() - self._put >= EVENTS_SECONDS:
+        if kind in ("opened", "failed") or time.monotonic() - self._put >= EVENTS_SECONDS:
             self.put_events()
 
     def put_events(self) -> None:
@@ -128,10 +140,10 @@ class Progress:
         self.cached_steps.append(step)
         self.event("cached", step=step)
 
-    def timed(self, label: str, seconds: float) -> None:
+    def timed(self, label: str, seconds: float, where: str = "") -> None:
         """Say that something took its time (what was instant needs no line)."""
         if seconds >= 0.5:
-            self.console.print(f"[green]done[/] {label:<28} {seconds:7.1f} s", soft_wrap=True)
+            self.console.print(f"[green]done[/] {label:<28} {seconds:7.1f} s{'  ' * bool(where)}{where}", soft_wrap=True)
 
     def say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True)  # a log's lines are as long as what they say

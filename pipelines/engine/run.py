@@ -10,7 +10,9 @@ from socket import gethostname
 
 import pyarrow as pa
 
-from pipelines.engine.executor import Executor, Resources
+from pipelines.engine.capacity import Resources
+from pipelines.engine.executor import Executor
+from pipelines.engine.leftovers import sweep_copies, sweep_step
 from pipelines.engine.output import Output, part_path
 from pipelines.engine.progress import Bar, Progress
 from pipelines.engine.step import Manifest, Step, Unit, commit_step, read_manifest
@@ -72,6 +74,13 @@ class Job:
     arguments: Unit
     weight: float = 1
     resources: Resources = Resources()
+
+    def name(self, label: str, n_parts: int) -> str:
+        """What people call it: the pass and the shard; where steps have one part, the first of its steps."""
+        (step, index), *more = self.parts
+        if n_parts > 1:
+            return f"{label} {index:05d}"
+        return f"{step.name} and {len(more)} more" if more else step.name
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,9 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
     records = {step.name: _committed(workdir, step) if context.begun(step.path) else {} for step in steps}
     context.trusted.update(step.path for step in steps if not records[step.name])
     for step in steps:
-        if not context.begun(step.path):
+        if context.begun(step.path):
+            sweep_step(workdir, step.path)
+        else:
             context.begin(step.path)
     manifests: dict[str, Manifest] = {}
     hosts: dict[str, dict[int, str]] = {step.name: {} for step in steps}
@@ -159,11 +170,13 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
         bar.advance(work.resumed, resumed=True)
         calls = [(work.compute, workdir, [(step.path, i) for step, i in job.parts], job.arguments) for job in work.jobs]
         with work.watch(bar) if work.watch else nullcontext():
-            for number, returned in context.executor.map(run_job, calls, [job.resources for job in work.jobs]):
+            names = [job.name(work.label, n_parts) for job in work.jobs]
+            for number, returned in context.executor.map(run_job, calls, [job.resources for job in work.jobs], names):
                 job, (host, made) = work.jobs[number], returned or ("", [])  # ranks of a group return nothing
                 for place, (step, i) in enumerate(job.parts):
                     records[step.name][i] = made[place] if made else workdir.read_json(part_path(step.path, i))
                     hosts[step.name][i] = host
+                bar.nodes[host] += 1
                 commit(step for step, _ in job.parts)
                 if work.watch is None:
                     bar.advance(job.weight)
@@ -172,8 +185,9 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
     for step in steps:
         made, share = manifests[step.name], seconds * work.cost(step) / total
         size = sum(record["bytes"] for record in made.records())
-        context.progress.event("finished", step=step.name, id=step.id, digest=made.digest, bytes=size, seconds=round(share, 3))
-    context.progress.timed(work.label, seconds)
+        facts = {"id": step.id, "digest": made.digest, "bytes": size, "seconds": round(share, 3), "nodes": dict(bar.nodes)}
+        context.progress.event("finished", step=step.name, **facts)
+    context.progress.timed(work.label, seconds, bar.told_nodes)
     return [manifests[step.name] for step in steps]
 
 
@@ -181,6 +195,7 @@ def _trust_inputs(context: Context, steps: Sequence[Step]) -> None:
     """Before anything is computed: nodes share the work directory, and files of earlier runs are what these wrote."""
     if context.executor.joined and SHARED not in context.trusted:
         require_shared(context.workdir, context.executor)
+        context.executor.on_every_node(sweep_copies, ())
         context.trusted.add(SHARED)
     begun_from = {made.step.path: made for step in steps for made in step.inputs.values()}
     unread = [made for path, made in begun_from.items() if path not in context.trusted]

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
-from pipelines.engine.executor import Resources, Unit
+from pipelines.engine.capacity import Resources
+from pipelines.engine.executor import Unit
 from pipelines.engine.progress import Bar
 from pipelines.engine.workdir import JsonObject, Workdir, canonical
 

@@ -84,6 +84,21 @@ class Store:
             start += size
         yield block
 
+    def abort_uploads(self, folder: str, before: float) -> None:
+        """Give up the uploads in parts under `folder` that began before a time (seconds since 1970) and were never joined.
+
+        Only S3 tells them; a key that may not list them leaves them to the bucket's lifecycle rule."""
+        if not self.root.startswith("s3"):
+            return
+        bucket, _, key = folder.partition("/")
+        with suppress(PermissionError):
+            found = self.ask(
+                "be listed", folder, lambda: self.fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{key}/")
+            )
+            for upload in found.get("Uploads", []):
+                if upload["Initiated"].timestamp() < before:
+                    self.fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
     def bring(self, path: str, to: Path) -> None:
         """Copy an object to this machine's disk."""
         to.parent.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,11 @@ Layout, the same on a local disk and on an object store (any fsspec URL):
     <name>/<id>/manifest.json      the step is complete; written last, byte for byte the same on every rerun
 """
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedIOBase
@@ -29,6 +30,8 @@ from pipelines.engine.store import AT_ONCE, Store, located
 PARQUET = {"compression": "zstd", "compression_level": 1, "store_schema": True, "write_page_index": False}
 """Writer options of every intermediate file: fixed, so that equal tables give equal bytes."""
 
+
+ASIDE = ".aside-"  # of a file that is being written
 
 JsonObject = dict[str, Any]
 """What records and manifests are written from: names to JSON values."""
@@ -182,9 +185,11 @@ class Workdir:
                 self.store.write(target, spool)
             return
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(f"{target}.aside-{token_hex(4)}")
+        aside = Path(f"{target}{ASIDE}{token_hex(4)}")
         try:
             with aside.open("wb") as raw:
+                with suppress(OSError):  # of a disk that knows no locks
+                    fcntl.flock(raw, fcntl.LOCK_EX)  # while it is held, nobody sweeps it away (`leftovers`)
                 yield DigestingFile(raw)
             aside.replace(target)
         finally:

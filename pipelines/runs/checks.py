@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from pipelines.engine.executor import Resources
+from pipelines.engine.capacity import Resources
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step

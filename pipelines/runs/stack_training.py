@@ -4,15 +4,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
+from pipelines.engine.leftovers import copies
 from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.runs import checkpoints
 from pipelines.runs.stacking import gpu
 from training.plan import parse_plan
 from training.run import run_stack
+
+ROOM = 2  # times the copies: as much again for checkpoints and for what a second stack begins with
 
 
 @contextmanager
@@ -42,7 +44,8 @@ def local_inputs(workdir: Workdir, plan: JsonObject) -> Iterator[tuple[Path, Pat
     if workdir.is_local:
         yield Path(workdir.full("")), Path(workdir.full("scratch"))
         return
-    with TemporaryDirectory() as folder:
-        for path in [plan["evaluation"]["path"], *(dataset["path"] for dataset in plan["datasets"].values())]:
-            workdir.bring(path, Path(folder, path))
-        yield Path(folder), Path(folder, "scratch")
+    paths = [plan["evaluation"]["path"], *(dataset["path"] for dataset in plan["datasets"].values())]
+    with copies(ROOM * sum(size for path in paths for size in workdir.sizes(path).values())) as folder:
+        for path in paths:
+            workdir.bring(path, folder / path)
+        yield folder, folder / "scratch"

@@ -14,7 +14,8 @@ from itertools import chain
 
 import torch
 
-from pipelines.engine.executor import Executor, Resources
+from pipelines.engine.capacity import Resources
+from pipelines.engine.executor import Executor
 from pipelines.runs.ladder import Rung, rungs
 from pipelines.study.study import Study, StudyError
 from training.calibrate import Rate, Workload, best_stack

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from pipelines.engine.executor import Resources
+from pipelines.engine.capacity import Resources
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, Job, Pass, run_together
 from pipelines.engine.step import Manifest, Step

@@ -1,8 +1,10 @@
 """The study opened in its work directory, for every verb over a study."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 from pipelines.verbs.terminal import plain_errors
@@ -38,6 +40,8 @@ def opened(
         progress = Progress(place, Console(stderr=True, highlight=False))
         lock = locked(place) if writes else nullcontext()
         with lock, open_executor(executor, address or None, workers, progress.say) as runner:
+            if writes and not place.is_local:  # where no lock says who is at work
+                progress.event("opened", host=gethostname(), pid=os.getpid())
             try:
                 yield Context(place, runner, progress), study, study_file.resolve().parent
             except (Exception, KeyboardInterrupt) as error:
@@ -45,5 +49,6 @@ def opened(
                     with suppress(OSError):  # a full disk has no room for this either
                         progress.event("failed", error=str(error) or type(error).__name__)
                 raise
-            if writes:
+            if writes and not place.is_local:
+                progress.event("closed")
                 progress.put_events()

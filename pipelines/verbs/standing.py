@@ -1,6 +1,6 @@
 """How far a study is, from its work directory alone: what is there, what runs, how long it will take, what went wrong last."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pipelines import run_study
@@ -59,7 +59,7 @@ def standing(context: Context, study: Study, base: Path) -> JsonObject:
             stage("fit", ["fit"], _in("fit")),
         ]
     last = events(context.workdir, LAST_EVENTS)[::-1]
-    held = holder(context.workdir)
+    held = holder(context.workdir) if context.workdir.is_local else _at_work(last)
     progress = next((event for event in last if event["event"] in ("progress", "started", "finished")), None)
     at_work = held is not None and progress is not None and progress["event"] != "finished"
     return {
@@ -68,6 +68,14 @@ def standing(context: Context, study: Study, base: Path) -> JsonObject:
         "failed": {key: last[0][key] for key in ("time", "error")} if last and last[0]["event"] == "failed" else None,
         "missing": missing or None,
     }  # fmt: skip
+
+
+def _at_work(last: Sequence[JsonObject]) -> dict[str, str] | None:
+    """Who is at work on an object store, by the events alone, the newest first: who opened it last and has not closed it."""
+    ends = next((event for event in last if event["event"] in ("opened", "closed", "failed")), None)
+    if ends is None or ends["event"] != "opened":
+        return None
+    return {"host": ends["host"], "pid": ends["pid"], "since": ends["time"], "heard": last[0]["time"]}
 
 
 def _in(*folders: str) -> Callable[[str], bool]:

@@ -39,7 +39,8 @@ def status(study_file: StudyFile, overrides: Set = [], workdir: WorkdirOption = 
             table.add_row(row["stage"], f"[{style}]{row['there']} of {row['steps']}[/]", f"{row['bytes'] / 1e6:,.1f}")
     console.print(table)
     if held := found["held_by"]:
-        console.print(f"at work: process {held['pid']} on {escape(held['host'])}, since {held['since']}")
+        heard = f", last heard of at {held['heard']}" if "heard" in held else ""
+        console.print(f"at work: process {held['pid']} on {escape(held['host'])}, since {held['since']}{heard}", soft_wrap=True)
     if now := found["now"]:
         amount = f", {now['done']:,.0f} of {now['total']:,.0f} {now['unit']}" if now["done"] is not None else ""
         left = f", about {clock(now['left'])} left of this step" if now["left"] is not None else ""

@@ -37,6 +37,7 @@ def run(
     """
     with opened(study_file, overrides, workdir, address, workers, executor, writes=not dry_run) as (context, study, base):
         from pipelines import run_study
+        from pipelines.engine.capacity import Resources
         from pipelines.outcomes import outcome, overview
         from pipelines.runs.checks import require_runnable
 
@@ -44,6 +45,8 @@ def run(
             _plan(context, study, base, as_json)
             return
         require_runnable(study)  # said before curation
+        if context.executor.joined:
+            context.executor.require(Resources(study.ladder.threads, study.ladder.gpus))
         curated = run_study.curate(context, study, base)
         overview.funnel(context, study, curated, str(study_file))
         trained = run_study.train_levels(context, study, curated)

@@ -27,7 +27,8 @@ def plain_errors() -> Iterator[None]:
     except (ValueError, OSError) as error:
         if os.environ.get("ASSAY_TRACEBACK"):
             raise
-        _tell(console, system_fault(error) if isinstance(error, OSError) else str(error))
+        said = system_fault(error) if isinstance(error, OSError) else str(error)
+        _tell(console, "\n".join([said, *getattr(error, "__notes__", [])]))
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in STORES or os.environ.get("ASSAY_TRACEBACK"):
             raise

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from pipelines.engine.executor import OnRay, Resources
+from pipelines.engine.capacity import Resources
+from pipelines.engine.executor import OnRay
 
 
 def where(name: str) -> tuple[str, float, float, str]:

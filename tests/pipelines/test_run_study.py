@@ -22,7 +22,7 @@ class Counting(InProcess):
     def __init__(self):
         self.units: dict[str, int] = {}
 
-    def map(self, function, arguments, resources=None):
+    def map(self, function, arguments, resources=None, names=()):
         target = arguments[0][0] if arguments and function is run_job else function
         name = (target.args[0] if isinstance(target, partial) else target).__name__
         self.units[name] = self.units.get(name, 0) + len(arguments)
@@ -154,7 +154,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(quiet, tmp_path):
     """Cut after every few units, again and again, until it is through: the result is that of a quiet run."""
 
     class Cut(Counting):
-        def map(self, function, arguments, resources=None):
+        def map(self, function, arguments, resources=None, names=()):
             for done, result in enumerate(super().map(function, arguments, resources)):
                 yield result
                 if done == 1 and len(arguments) > 2 and function is run_job:

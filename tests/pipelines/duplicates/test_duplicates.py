@@ -28,7 +28,8 @@ from pipelines.duplicates import duplicate_shards
 from pipelines.duplicates import duplicates as duplicates_step
 from pipelines.duplicates.duplicates import Duplicates, SignedPool, duplicates_of_all, find_duplicates
 from pipelines.duplicates.evidence import evidence_files, pairs_with
-from pipelines.engine.executor import InProcess, OnRay, Resources
+from pipelines.engine.capacity import Resources
+from pipelines.engine.executor import InProcess, OnRay
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Step, load_manifest
@@ -459,11 +460,11 @@ class Disturbed(OnRay):
     kill_worker: Path | None = None
     disturbed: bool = False
 
-    def map(self, function, arguments, resources=Resources()):
+    def map(self, function, arguments, resources=Resources(), names=()):
         mine = bool(arguments) and arguments[0][2].name == self.phase
         if mine and self.kill_worker:
             arguments = [(die_once_here(a[0], str(self.kill_worker)), *a[1:]) for a in arguments]
-        for count, done in enumerate(super().map(function, arguments, resources)):
+        for count, done in enumerate(super().map(function, arguments, resources, names)):
             yield done
             if mine and count == 0 and self.disturb:
                 self.disturbed = True

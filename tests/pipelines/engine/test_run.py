@@ -20,7 +20,7 @@ class CutAfter(InProcess):
     def __init__(self, jobs: int):
         self.jobs, self.n_run = jobs, 0
 
-    def map(self, function, arguments, resources=None):
+    def map(self, function, arguments, resources=None, names=()):
         for result in super().map(function, arguments):
             yield result
             self.n_run += 1
@@ -143,7 +143,7 @@ def test_a_pass_that_was_cut_goes_on_with_the_parts_that_are_left(tmp_path):
 
 def test_ranks_that_return_nothing_have_their_records_read(tmp_path):
     class Silent(InProcess):
-        def map(self, function, arguments, resources=None):
+        def map(self, function, arguments, resources=None, names=()):
             for index, _ in super().map(function, arguments):
                 yield index, None
 

@@ -20,7 +20,7 @@ class Cluster(InProcess):
     def __init__(self, joined: bool = False):
         self.joined, self.ran = joined, []
 
-    def map(self, function, arguments, resources=None):
+    def map(self, function, arguments, resources=None, names=()):
         self.ran += [function.__name__] * len(arguments)
         return super().map(function, arguments)
 

@@ -31,7 +31,7 @@ class Fake:
     def gpus(self):
         return self.count
 
-    def map(self, function, arguments, resources=None):
+    def map(self, function, arguments, resources=None, names=()):
         assert function is measure
         for i, (_, rung, runs, share, tokens) in enumerate(arguments):
             self.asked.append((rung.name, runs, share, tokens, resources.gpus))

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.engine.executor import OnRay, Resources
+from pipelines.engine.capacity import Resources
+from pipelines.engine.executor import OnRay
 from pipelines.engine.output import Output
 from pipelines.engine.step import commit_step
 from pipelines.engine.workdir import Workdir
