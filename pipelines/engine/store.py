@@ -91,10 +91,9 @@ class Store:
         if not self.root.startswith("s3"):
             return
         bucket, _, key = folder.partition("/")
-        with suppress(PermissionError):
-            found = self.ask(
-                "be listed", folder, lambda: self.fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{key}/")
-            )
+        asked = {"Bucket": bucket, "Prefix": f"{key}/"}
+        with suppress(StoreError):
+            found = self.ask("be listed", folder, lambda: self.fs.call_s3("list_multipart_uploads", **asked))
             for upload in found.get("Uploads", []):
                 if upload["Initiated"].timestamp() < before:
                     self.fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])

@@ -14,8 +14,8 @@ HEAD, SMALL, GPU = Node("10.0.0.1", True), Node("10.0.0.2", True, 1, 0, 4e9), No
         ([HEAD], Resources(), "no worker: no living node of the cluster has a CPU for tasks"),
         ([], Resources(), "no worker: no living node of the cluster has a CPU for tasks"),
         ([HEAD, SMALL], Resources(1, 1), "a task asks for 1 CPU and 1 GPU, and no node has a GPU"),
-        ([SMALL, GPU], Resources(1, 4), "a task asks for 1 CPU and 4 GPUs, and the largest node (10.0.0.3) has 8 CPUs and 2 GPUs"),
-        ([SMALL], Resources(1, 0, 8_000_000_000), "a task asks for 1 CPU and 8.0 GB, and the largest node (10.0.0.2) has 1 CPU and 4.0 GB"),
+        ([SMALL, GPU], Resources(1, 4), "a task asks for 1 CPU and 4 GPUs, and the largest node (10.0.0.3) has 8 CPUs and 2 GPUs"),  # noqa: E501
+        ([SMALL], Resources(1, 0, 8_000_000_000), "a task asks for 1 CPU and 8.0 GB, and the largest node (10.0.0.2) has 1 CPU and 4.0 GB"),  # noqa: E501
         ([SMALL, GPU], Resources(4, 0.5), ""),
     ],
 )  # fmt: skip
@@ -28,8 +28,8 @@ def test_a_node_that_is_gone_runs_nothing():
     assert "the largest node (10.0.0.2) has 1 CPU" in unmet([SMALL, gone], Resources(4))
     said = waited_for([SMALL, gone], {"10.0.0.2", "10.0.0.3"}, [Resources()], 0, ["signals 00003", "signals 00004"])
     assert said == (
-        "node 10.0.0.3 does not answer any more, and its tasks begin again elsewhere: signals 00003, signals 00004; 1 of 1 CPUs "
-        "are in use"
+        "node 10.0.0.3 does not answer any more, and its tasks begin again elsewhere: signals 00003, signals 00004; 1 of 1 "
+        "CPUs are in use"
     )
 
 

@@ -74,10 +74,8 @@ def test_copies_and_files_aside_of_a_killed_writer_are_swept_and_a_living_ones_s
 
 
 def test_a_node_without_room_for_the_levels_says_so_before_it_copies(place):
-    with (
-        pytest.raises(ValueError, match=r"node \S+ has [\d.]+ GB free in .*, and the levels .* take 1000000.0 GB"),
-        leftovers.copies(10**15),
-    ):
+    said = r"node \S+ has [\d.]+ GB free in .*, and the levels .* take 1000000.0 GB"
+    with pytest.raises(ValueError, match=said), leftovers.copies(10**15):
         pass
     assert left(place) == []
 
@@ -100,10 +98,8 @@ def test_uploads_that_were_begun_long_ago_are_given_up(monkeypatch):
         def call_s3(self, method: str, **what: str) -> dict:
             asked.append((method, what.get("Key", what.get("Prefix"))))
             old, new = (datetime.fromtimestamp(time.time() - age) for age in (7200, 60))
-            uploads = [
-                {"Key": "w/step/old", "UploadId": "1", "Initiated": old},
-                {"Key": "w/step/new", "UploadId": "2", "Initiated": new},
-            ]
+            begun = {"w/step/old": old, "w/step/new": new}
+            uploads = [{"Key": key, "UploadId": key[-3:], "Initiated": began} for key, began in begun.items()]
             return {"Uploads": uploads} if method.startswith("list") else {}
 
     monkeypatch.setattr(Store, "fs", property(lambda store: Bucket()))
