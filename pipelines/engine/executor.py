@@ -5,6 +5,7 @@ commits its own output, so it may be run twice, anywhere, in any order: scheduli
 """
 
 import os
+import re
 import signal
 import socket
 import time
@@ -179,8 +180,7 @@ class OnRay:
                         if not isinstance(error.cause, Exception):
                             raise
                         if not isinstance(error.cause, StoreError):  # that names object and node itself
-                            log = f"{LOGS}/worker-*-{error.pid}.err"
-                            error.cause.add_note(f"in the task {called[index]!r} on node {error.ip}; its log there: {log}")
+                            error.cause.add_note(_place(called[index], str(error)))
                         raise error.cause from error  # which has the worker's traceback
                     except ray.exceptions.RayError as error:  # the worker is gone, and Ray's retries with it
                         what = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
@@ -267,6 +267,12 @@ class OnRay:
             self._ray, self._started = None, False
 
 
+def _place(task: str, trace: str) -> str:
+    """In which task, on which node an error arose, and where its log is, from the worker's traceback."""
+    found = re.search(r"pid=(\d+), ip=([^),\s]+)", trace)
+    return f"in the task {task!r}" + (f" on node {found[2]}; its log there: {LOGS}/worker-*-{found[1]}.err" if found else "")
+
+
 @dataclass
 class _Silence:
     """The time since a unit finished last: looked at, and said."""
@@ -275,7 +281,7 @@ class _Silence:
     asked: set[Resources]
     answered: set[str] = field(default_factory=set)
     since: float = field(default_factory=lambda: time.monotonic())
-    patience: float = SILENT_SECONDS
+    patience: float = field(default_factory=lambda: SILENT_SECONDS)
     deaf: int = 0
 
     def __post_init__(self) -> None:

@@ -1,12 +1,16 @@
 """Both executors run the same units; an application's error arrives as itself."""
 
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from pipelines.engine import executor as module
+from pipelines.engine.capacity import Resources
 from pipelines.engine.executor import InProcess, OnRay
 
 
@@ -43,8 +47,33 @@ def test_every_unit_is_run_once_and_keeps_its_index(kind, request):
 @pytest.mark.parametrize("kind", ["in-process", "ray"])
 def test_an_application_error_is_raised_as_itself(kind, request):
     executor = InProcess() if kind == "in-process" else request.getfixturevalue("on_ray")
-    with pytest.raises(ValueError, match="bad luck"):
-        list(executor.map(square, [(1,), (13,)]))
+    with pytest.raises(ValueError, match="bad luck") as caught:
+        list(executor.map(square, [(1,), (13,)], names=["squares 1", "squares 13"]))
+    if kind == "ray":
+        (where,) = caught.value.__notes__
+        assert re.search(r"in the task 'squares 13' on node [\d.]+; its log there: .*/worker-\*-\d+\.err", where)
+        assert "in square" in str(caught.value.__cause__), "the worker's traceback"
+
+
+def test_what_no_node_can_run_is_refused_at_once(on_ray):
+    for needed, said in ((Resources(3), "asks for 3 CPUs, and the largest node"), (Resources(1, 1), "no node has a GPU")):
+        with pytest.raises(ValueError, match=said):
+            list(on_ray.map(square, [(1,)], needed))
+
+
+def slow(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def test_silence_is_broken_by_what_is_waited_for(on_ray, monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(on_ray, "say", said.append)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(module, "SILENT_SECONDS", 0.2)
+    assert list(on_ray.map(slow, [(1.5,)], names=["pool 00007"])) == [(0, 1.5)]
+    assert re.fullmatch(r" +nothing finished for \d+ s: pool 00007; 1 of 2 CPUs are in use", said[0])
+    assert len(said) <= 3, "each time it waits twice as long"
 
 
 def test_a_storage_error_is_retried_on_ray(on_ray, tmp_path):
