@@ -34,6 +34,7 @@ from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.resolution import Resolution
 from scaling_fit.levels.shift import ShiftTest
 from scaling_fit.settings import Settings
+from scaling_fit.wording import count
 
 VERSION = 4
 Array = np.ndarray
@@ -134,6 +135,12 @@ class SetResult:
 class Shape:
     name: str
     N: float
+
+    @property
+    def title(self) -> str:
+        """20M parameters; large: 20M parameters."""
+        size = count(self.N)
+        return f"{size} parameters" if self.name == size else f"{self.name}: {size} parameters"
 
 
 @dataclass(frozen=True)

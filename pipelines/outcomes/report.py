@@ -1,14 +1,10 @@
 """Report: gather what the work directory says of a study into `Facts`, and write the page from them."""
 
 import json
-import os
-import platform
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +19,7 @@ from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.levels.curated import Curated
+from pipelines.outcomes.machine import machine, versions
 from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
 from pipelines.runs import checks
@@ -279,14 +276,6 @@ def _steps(events: list[JsonObject]) -> list[Any]:
     return list(made.values())
 
 
-def _processor() -> str:
-    """The processor's name where Linux tells it, else its architecture."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text("utf-8").splitlines() if told.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def _provenance(study: Study, command: str) -> Any:
     text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return {
@@ -295,11 +284,6 @@ def _provenance(study: Study, command: str) -> Any:
         "study_file": text,
         "study_hash": Step("study", study.model_dump(mode="json")).id,
         "commit": None,
-        "versions": {"python": sys.version.split()[0], **{name: version(name) for name in PACKAGES}},
-        "machine": {
-            "system": platform.system(),
-            "processor": _processor(),
-            "cores": str(os.cpu_count()),
-            "device": "cuda" if study.ladder.gpus else "cpu",
-        },
+        "versions": versions(PACKAGES),
+        "machine": {**machine(), "device": "cuda" if study.ladder.gpus else "cpu"},
     }

@@ -69,10 +69,10 @@ def _data(first: Facts, second: Facts) -> list[Change]:
         Change("data", f"level {name}", "there" if name in a else "not there", "there" if name in b else "not there", True)
         for name in a.keys() ^ b.keys()
     ]
-    both = [(name, key) for name in a if name in b for key in ("documents", "unique_tokens") if a[name][key] != b[name][key]]
-    for name, key in both:
-        where = f"{name}: {key.replace('_', ' ')}"
-        changes.append(Change("data", where, f"{a[name][key]:,}", f"{b[name][key]:,}", True))
+    for name, key in ((name, key) for name in a if name in b for key in ("documents", "unique_tokens")):
+        one, two = a[name][key], b[name][key]
+        if one is not None and two is not None and one != two:
+            changes.append(Change("data", f"{name}: {key.replace('_', ' ')}", f"{one:,}", f"{two:,}", True))
     return changes
 
 

@@ -6,7 +6,7 @@ The page, its charts and report.json come from nothing else.
 import json
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from pipelines.report.frames import JsonObject
 from scaling_fit.encoding import decode, encode
@@ -19,15 +19,16 @@ SCHEMA = 3
 
 
 class Level(TypedDict):
-    """One curation level as declared. `kind`: level | control (random drop, added duplicates) | arm (another mixture)."""
+    """One curation level as declared. `kind`: level | control (random drop, added duplicates) | arm (another mixture). None:
+    what a table of runs does not say."""
 
     name: str
     kind: str
     extends: str | None
     declaration: JsonObject
-    unique_tokens: int
-    documents: int
-    bytes: int
+    unique_tokens: int | None
+    documents: int | None
+    bytes: int | None
 
 
 class FunnelRow(TypedDict):
@@ -163,7 +164,8 @@ class Facts:
     `fit` is what scaling_fit concluded; `observations` the rows of observations.parquet. `shapes` maps a name to
     width, depth, heads, ff, params. `quarantine` has records, share and reasons. `near` says how near duplicates were looked
     for: bands, rows, verify, threshold, documents, candidates, tested, joined, and `curve` as (similarity, probability) pairs.
-    `spreads`, `optima`, `gaps` come from the checks of the instrument.
+    `spreads`, `optima`, `gaps` come from the checks of the instrument. `made_from`: a table of runs has no curation, no steps
+    and no certificates to show.
     """
 
     name: str
@@ -189,6 +191,7 @@ class Facts:
     optima: list[Optimum] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     quarantine: JsonObject = field(default_factory=dict)
+    made_from: Literal["study", "table"] = "study"
     schema: int = SCHEMA
 
     @property

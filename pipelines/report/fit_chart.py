@@ -5,7 +5,7 @@ import numpy as np
 
 from pipelines.report import grammar as draw
 from pipelines.report.chart import Chart
-from pipelines.report.frames import Rows, limits
+from pipelines.report.frames import Rows, limits, log_ticks
 from scaling_fit import Fit
 
 MOST_CURVES = 7
@@ -31,10 +31,14 @@ def fitted(fit: Fit) -> Chart:
             columns = zip(*(column.tolist() for column in (*at, fit.predict(*at, group=group))), strict=True)
             lines += [{"group": group, "line": float(held), "N": n, "D": d, "loss": loss} for n, d, loss in columns]
     title = "training tokens D" if axis == "D" else "parameters N"
-    x = alt.X(f"{axis}:Q", scale=draw.log_scale(), axis=draw.count_axis(title))
+    at = [row[axis] for row in points]
+    x = alt.X(f"{axis}:Q", scale=draw.log_scale(), axis=draw.count_axis(title, values=log_ticks(at)))
     y = alt.Y("loss:Q", title="loss (nats/token)", scale=draw.scale(limits(row["loss"] for row in points + lines)))
     ramp = alt.Scale(type="log", scheme="viridis")
-    colour = alt.Color("N:Q", scale=ramp, legend=alt.Legend(title="N", format=".1s", type="gradient"))
+    shown = np.unique([row["N"] for row in points])
+    few = shown[np.unique(np.linspace(0, len(shown) - 1, MOST_CURVES).astype(int))].tolist()
+    legend = alt.Legend(title="parameters N", values=few, labelExpr=draw.COUNT_LABEL, type="symbol", orient="bottom")
+    colour = alt.Color("N:Q", scale=ramp, legend=legend)
     told = draw.tips("N|.3s", "D|.3s", "loss|.4f")
 
     def of_group(group: str) -> draw.View:
@@ -42,12 +46,13 @@ def fitted(fit: Fit) -> Chart:
         curve = draw.line(draw.table("lines", own), 1.6, x=x, y=y, color=colour, detail="line:Q")
         return curve + draw.dots(draw.table("points", own), told, 30, 0.9, x=x, y=y, color=colour)
 
+    several = len(fit.groups) > 1
     return Chart(
         id="fit",
         title=fit.law.formula,
         says="Each mark is one run, and the lines are the fitted law at some of the sizes. A law that fits has marks on both "
         "sides of its lines everywhere.",
         alt=f"{len(points)} runs and the law {fit.law.formula} fitted to them.",
-        panels=[draw.panel(of_group(group), 260, title=group) for group in fit.groups],
+        panels=[draw.panel(of_group(group), 260, **({"title": group} if several else {})) for group in fit.groups],
         tables={"lines": lines, "points": points},
     )

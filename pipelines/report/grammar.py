@@ -15,7 +15,6 @@ from pipelines.report.facts import Facts
 from pipelines.report.frames import Rows, log_ticks
 from pipelines.report.palette import SHAPES, level_colour
 from scaling_fit.result import Result
-from scaling_fit.wording import count
 
 CHOSEN = "datum.eval_set == eval_set"
 """The rows of the evaluation set that the page's selector is on."""
@@ -36,10 +35,7 @@ def panel(view: View, height: int = 240, **properties: Any) -> Spec:
 
 def by_shape(result: Result, draw: Callable[[str], View], height: int) -> list[Spec]:
     """A panel for each shape, smallest first. `draw` is given the filter for the shape's rows on the chosen evaluation set."""
-    return [
-        panel(draw(f"{CHOSEN} && datum.shape == {shape.name!r}"), height, title=f"{shape.name}: {count(shape.N)} parameters")
-        for shape in result.shapes
-    ]
+    return [panel(draw(f"{CHOSEN} && datum.shape == {shape.name!r}"), height, title=shape.title) for shape in result.shapes]
 
 
 def table(name: str, rows: str = "") -> alt.Chart:

@@ -19,20 +19,22 @@ def render(facts: Facts) -> str:
             "| level | what moved | loss difference | worth of a token | unique tokens |",
             "|---|---|---|---|---|",
         ]
-        unique = {level["name"]: level["unique_tokens"] for level in facts.levels}
+        known = [(level["name"], level["unique_tokens"]) for level in facts.levels]
+        unique = {name: "unknown" if tokens is None else count(tokens) for name, tokens in known}
         for row in rows:
             low, value, high = row.percent
             worth = f"{row.words.worth} {_plain(row.words.worth_of)}".strip()
             lines.append(
                 f"| {row.level} | {row.words.loss}, {row.words.badge} | {value:+.1f}% [{low:+.1f}, {high:+.1f}] | {worth} | "
-                f"{count(unique[row.level])} |"
+                f"{unique[row.level]} |"
             )
         said = [(row.level, row.words.saving, row.words.finding, row.words.reading, row.words.floors) for row in rows]
         lines += ["", *(f"- {level}: {' '.join(_plain(text) for text in texts if text)}" for level, *texts in said)]
     cautions = trust.warnings(facts, facts.fit.primary)
     lines += ["", *(f"> {_plain(warning)}" for warning in cautions)] if cautions else []
     source = facts.provenance
-    lines += ["", f"Study `{facts.name}` ({source['study_hash']}), {source['created'][:10]}: `{source['command']}`", ""]
+    of = f"{facts.made_from.capitalize()} `{facts.name}` ({source['study_hash']})"
+    lines += ["", f"{of}, {source['created'][:10]}: `{source['command']}`", ""]
     return "\n".join(lines)
 
 

@@ -1,18 +1,11 @@
-"""The page: one HTML file with everything in it, and the files beside it.
-
-Nothing leaves the page: a content-security policy forbids every request, and scripts run only if their hash is in it, so
-text from the corpus could not run even if it were not escaped.
-"""
+"""The page of levels compared, and the files beside it."""
 
 import json
 import re
 import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-
-import jinja2
 
 from pipelines.report import (
     corpus_charts,
@@ -28,6 +21,7 @@ from pipelines.report import (
     quality_tables,
     rule_charts,
     saving_charts,
+    shell,
     shift_charts,
     trust,
     trust_charts,
@@ -37,14 +31,13 @@ from pipelines.report import (
 from pipelines.report.chart import Chart
 from pipelines.report.facts import Facts
 from pipelines.report.figures import write_figures
-from pipelines.report.frames import JsonObject, Rows
-from pipelines.report.payload import columns, inert_json, packed, policy, vega
+from pipelines.report.frames import JsonObject
+from pipelines.report.payload import columns
 from scaling_fit import Fault
-from scaling_fit import wording as fit_wording
 from scaling_fit.encoding import encode
+from scaling_fit.levels.answer import Answer
 from scaling_fit.levels.summary import RESOLUTION, resolution_rows
 
-HERE = Path(__file__).parent
 SAMPLE_CHARACTERS = 700
 UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 """Characters a reader cannot see, or that reorder what is around them (Unicode bidirectional controls)."""
@@ -60,10 +53,6 @@ class Made:
     @property
     def charts(self) -> list[Chart]:
         return [chart for section in self.sections.values() for chart in section]
-
-    @property
-    def tables(self) -> dict[str, Rows]:
-        return {name: rows for chart in self.charts for name, rows in chart.tables.items()}
 
 
 def make(facts: Facts) -> Made:
@@ -115,37 +104,19 @@ def render(facts: Facts, samples: bool = True) -> str:
 
 
 def _render(facts: Facts, made: Made) -> str:
-    specs = {c.id: {"panels": c.panels, "params": c.params, "tables": list(c.tables)} for c in made.charts}
-    scripts = [vega(), _static("page.js"), *([_static("explorer.js")] if made.explorer else [])]
     colours = {level["name"]: palette.level_colour(i) for i, level in enumerate(facts.levels)}
-    sets = law_tables.eval_sets(facts.fit)
-    return (
-        _environment()
-        .get_template("index.html.j2")
-        .render(
-            facts=facts,
-            sections=made.sections,
-            colours=colours,
-            legend=list(colours.items()),
-            eval_sets=sets,
-            contents=_contents(made),
-            parts=_parts(made),
-            samples=_samples(facts),
-            **words(facts),
-            tables=packed({name: columns(rows) for name, rows in made.tables.items()}),
-            specs=packed(specs),
-            config=inert_json(palette.CHART_CONFIG),
-            explorer=inert_json(made.explorer) if made.explorer else None,
-            explorer_levels=facts.fit.levels,
-            explorer_shapes=facts.fit.shapes,
-            scripts=scripts,
-            policy=policy(scripts),
-            style=_static("page.css"),
-            light=palette.css(palette.LIGHT),
-            dark=palette.css(palette.DARK),
-            font=palette.FONT,
-        )
-    )
+    said = words(facts) | {
+        "facts": facts,
+        "sections": made.sections,
+        "colours": colours,
+        "legend": list(colours.items()),
+        "eval_sets": law_tables.eval_sets(facts.fit),
+        "samples": _samples(facts),
+        "explorer_levels": facts.fit.levels,
+        "explorer_shapes": facts.fit.shapes,
+    }
+    curated = facts.made_from == "study"
+    return shell.html(facts.title, _parts(made, curated), _contents(made, curated), made.charts, said, made.explorer)
 
 
 def words(facts: Facts) -> JsonObject:
@@ -157,6 +128,7 @@ def words(facts: Facts) -> JsonObject:
         "headlines": headlines or [("", answer.choice, answer.moved)],
         "settings": facts.fit.settings,
         "cost": _cost(facts),
+        "known": {name: _known(facts.fit.sets[name].answer) for name in sets},
         "not_shown": answer.not_shown,
         "settles": settles(facts),
         "plans": [(name, facts.fit.sets[name].answer.planned) for name in sets],
@@ -177,6 +149,12 @@ def words(facts: Facts) -> JsonObject:
             for name in sets
         ],
     }
+
+
+def _known(answer: Answer) -> str:
+    """What the recommended level saves; it stands before what these runs do not show."""
+    saving = answer.words[answer.recommended].saving if answer.recommended else ""
+    return f"{answer.recommended} {saving[0].lower()}{saving[1:]} " if saving else ""
 
 
 def settles(facts: Facts) -> str:
@@ -216,7 +194,7 @@ def write(facts: Facts, folder: Path, samples: bool = True) -> Path:
 
 def data(facts: Facts, made: Made) -> str:
     """report.json: the facts, the words and tables of the page, and the explorer's data."""
-    tables = {name: columns(rows) for name, rows in made.tables.items()}
+    tables = {name: columns(rows) for name, rows in shell.tables(made.charts).items()}
     body = facts.to_dict() | {"words": words(facts), "tables": tables, "explorer": made.explorer}
     return "{\n" + ",\n".join(f"{json.dumps(key)}: {_json(value)}" for key, value in body.items()) + "\n}\n"
 
@@ -225,15 +203,16 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=encode)
 
 
-def _parts(made: Made) -> list[str]:
+def _parts(made: Made, curated: bool) -> list[str]:
     law = ["law.html.j2"] if "curves" in made.sections else []
     dials = ["explorer.html.j2"] if made.explorer else []
     quality = ["quality.html.j2"] if made.sections["quality"] else []
     first = ["verdict.html.j2", *quality, "levels.html.j2"]
-    return [*first, *law, *dials, "curation.html.j2", "trust.html.j2", "provenance.html.j2"]
+    curation = ["curation.html.j2"] if curated else []
+    return [*first, *law, *dials, *curation, "trust.html.j2", "provenance.html.j2"]
 
 
-def _contents(made: Made) -> list[tuple[str, str]]:
+def _contents(made: Made, curated: bool) -> list[tuple[str, str]]:
     law = [("curves", "Curves"), ("exponents", "What moved"), ("multipliers", "In practice"), ("planner", "Planner")]
     there = [(f"{section}-section", title) for section, title in law if section in made.sections]
     dials = [("explorer", "Explorer")] if made.explorer else []
@@ -243,9 +222,9 @@ def _contents(made: Made) -> list[tuple[str, str]]:
         ("levels", "Level by level"),
         *there,
         *dials,
-        ("curation", "Curation"),
+        *([("curation", "Curation")] if curated else []),
         ("trust", "How far to trust this"),
-        ("provenance", "Cost and provenance"),
+        ("provenance", "Cost and provenance" if curated else "Provenance"),
     ]
 
 
@@ -265,34 +244,9 @@ def cut(text: str) -> str:
 
 def _cost(facts: Facts) -> dict[str, float]:
     return {
-        "runs": len({(o["level"], o["seed"], o["shape"], o["tokens"]) for o in facts.observations}),
+        "runs": len({(o["level"], o["seed"], o["trunk"], o["shape"], o["tokens"]) for o in facts.observations}),
         "tokens": sum(one["tokens"] for one in facts.training),
         "flops": sum(one["flops"] for one in facts.training),
         "seconds": sum(s["seconds"] for s in facts.steps),
         "bytes": sum(s["bytes"] for s in facts.steps),
     }
-
-
-def _static(name: str) -> str:
-    return (HERE / "static" / name).read_text("utf-8")
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        count=fit_wording.count,
-        size=wording.size,
-        duration=wording.duration,
-        eval_words=fit_wording.eval_words,
-        declaration=wording.declaration,
-        plain=wording.plain,
-        interval=fit_wording.interval,
-    )
-    return environment

@@ -28,11 +28,16 @@ def seed_differences(facts: Facts) -> Chart:
         for level, one in facts.fit.fits[law_tables.eval_sets(facts.fit)[0]].against.items()
         if one.seed_summary
     ]
+    alike = (
+        f"Every run is set against the run of {facts.baseline} that began from the same random weights and read as many "
+        "tokens, so most of the luck cancels"
+        if facts.made_from == "study"
+        else f"Every run is set against the run of {facts.baseline} with the same size, seed and tokens in the table"
+    )
     return Chart(
         id="seeds",
         title="The same seed on two levels",
-        says=f"Every run is set against the run of {facts.baseline} that began from the same random weights and read as many "
-        "tokens, so most of the luck cancels. Below the dashed line the level is better; the solid lines are the same "
+        says=f"{alike}. Below the dashed line the level is better; the solid lines are the same "
         "comparison from the fitted laws.",
         alt="Mean difference: " + "; ".join(parts) + ".",
         panels=draw.by_shape(facts.fit, of_shape, 260),

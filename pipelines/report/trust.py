@@ -25,12 +25,15 @@ def not_tested(facts: Facts) -> list[str]:
     """What the study's runs cannot say anything about."""
     rows, lines = facts.observations, []
     if rows:
-        largest, size = max(row["tokens"] for row in rows), max(row["params_body"] + row["params_head"] for row in rows)
-        lines.append(f"Anything beyond {largest:,} training tokens or {size:,} parameters.")
+        largest, size = max(row["tokens"] for row in rows), max(shape.N for shape in facts.fit.shapes)
+        lines.append(f"Anything beyond {largest:,.0f} training tokens or {size:,.0f} parameters.")
         if len({row["seed"] for row in rows}) < 3:
             lines.append("More than two seeds: the luck of a run is itself known only roughly.")
     if not facts.optima:
         lines.append("Whether the best learning rate is the same on every level.")
     lines += [f"{eval_words(name)}: {one.reason}" for name, one in facts.fit.sets.items() if one.fit is None]
-    lines.append("Downstream tasks: every verdict here is about loss on held-out text.")
+    if facts.made_from == "table":
+        lines.append("Whether the runs were alike in all but their data: a table has no certificate of what was held equal.")
+    text = " on held-out text" if facts.made_from == "study" else ""
+    lines.append(f"Downstream tasks: every verdict here is about loss{text}.")
     return lines

@@ -1,5 +1,7 @@
 """`assay fit-table TABLE`: the fitter on any table of runs, no study needed."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,14 +56,17 @@ def fit_table(
     check: Annotated[bool, typer.Option("--check", help="List the table's design faults and stop.")] = False,
     noise: NoiseTable = None,
     quality: QualityTable = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for JSON, Markdown, SVG and PNG.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the report: a page, fit.json, Markdown and figures.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit a scaling law to any table of runs; compare its levels.
 
     One level: the law's parameters with intervals, the exponent under every objective, and what the data cannot identify.
     Several: per level the verdict (exponent, multiplier, floor, none, or not identifiable with this design). With their
-    quality, from `--quality` or from columns `quality` and `quality:AXIS`: whether better data changes the exponent.
+    quality, from `--quality` or from columns `quality` and `quality:AXIS`: whether better data changes the exponent. Exports of
+    W&B, MLflow, TensorBoard and lm-eval are read as they come. `--out` writes the page of a study, less what no table says.
 
     `assay fit runs.csv` (a first argument that does not end in .yaml or .yml) is short for `assay fit-table runs.csv`.
 
@@ -96,27 +101,22 @@ def fit_table(
             text = result.summary()
         typer.echo(result.to_json() if as_json else text)
         if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "fit.json").write_text(result.to_json(), "utf-8")
-            (out / "fit.md").write_text(text + "\n", "utf-8")
-            names = ", ".join(f"{name}.svg/.png" for name in _write_charts(result, out))
-            typer.secho(f"wrote {out}/fit.json, fit.md and {names}", fg="green", err=True)
+            page = _write(table, data, result, out)
+            typer.secho(f"wrote {page}, with fit.json, report.json, report.md and figures/ beside it", fg="green", err=True)
 
 
-def _write_charts(result: "Fit | Result", out: Path) -> list[str]:
-    """Draw one law, or levels compared; the names of the figures."""
-    from pipelines.report import fit_chart, law_charts, quality_charts, shift_charts
-    from pipelines.report.figures import write_figures
+def _write(table: Path, data: "Observations", result: "Fit | Result", out: Path) -> Path:
+    """The page of levels compared, or of one law, with fit.json beside it; its path."""
+    from pipelines.outcomes.table_facts import facts_of, law_facts_of
+    from pipelines.report import law_page, page
     from scaling_fit import Fit
 
+    command = shlex.join(["assay", *sys.argv[1:]])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "fit.json").write_text(result.to_json(), "utf-8")
     if isinstance(result, Fit):
-        charts = [fit_chart.fitted(result)]
-    else:
-        levels = list(result.levels)
-        charts = [chart(result, levels) for chart in (law_charts.curves, shift_charts.shifts) if result.fits]
-        charts += quality_charts.over_quality(result, levels)
-    failed = write_figures(charts, None, out)
-    return [chart.id for chart in charts if chart.id not in failed]
+        return law_page.write(law_facts_of(table, data, result, command), out)
+    return page.write(facts_of(table, data, result, command), out)
 
 
 def _law_for(data: "Observations") -> str:

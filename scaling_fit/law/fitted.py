@@ -81,6 +81,12 @@ class Fit:
             min(1.0, 2 * (share * len(draws) + 1) / (len(draws) + 1))
         )
 
+    def told(self) -> list[str]:
+        """The exponents and the floor of the first group with their intervals, a sentence each."""
+        names = {"beta": "The data exponent beta", "alpha": "The size exponent alpha", "E": "The floor E"}
+        first = self.intervals[self.groups[0]]
+        return [f"{said} is {one.value:.3g}{_ends(one)}." for name, said in names.items() if (one := first.get(name))]
+
     def table(self) -> list[dict]:
         """A row per group and parameter."""
         units = {p.name: p.unit for p in self.law.parameters}
@@ -149,3 +155,11 @@ class Fit:
         lines += [f"- {c.question} {c.answer}. {c.meaning}" for c in checks(self.lack_of_fit, self.interaction)]
         lines += [f"- **{flag}**" for flag in self.flags] + [f"- {f.severity}: {f.message}" for f in self.faults]
         return "\n".join(lines + [f"- {note}" for note in self.notes])
+
+
+def _ends(interval: Interval) -> str:
+    """Its two ends; where the runs bound neither, that they do not."""
+    if not (np.isfinite(interval.low) or np.isfinite(interval.high)):
+        return ", which these runs do not bound"
+    low, high = (f"{end:.3g}" if np.isfinite(end) else "open" for end in (interval.low, interval.high))
+    return f" [{low}, {high}]"

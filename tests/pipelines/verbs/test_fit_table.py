@@ -8,17 +8,25 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipelines.report import law_page, page
 from pipelines.verbs.tables import TableOptions, read_quality
 from scaling_fit import read_axes
 
 HEAVY = ("torch", "ray", "polars", "pandas", "pyarrow", "matplotlib", "altair", "numba", "training", "curation")
 
 
-def test_one_level_is_fitted(assay, tables: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures as files take seconds, and are tested with the report."""
+    for module in (page, law_page):
+        monkeypatch.setattr(module, "write_figures", lambda charts, eval_set, folder: [])
+
+
+def test_one_level_is_fitted(assay, tables: Path, tmp_path: Path, no_figures: None) -> None:
     result = assay("fit-table", tables / "one.csv", "--replicates", 50, "--out", tmp_path / "out")
     assert "note: guessed: N is column 'Model Size'" in result.output
     assert "| all | beta |" in result.output
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit.json", "fit.md", "fit.png", "fit.svg"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["fit.json", "index.html", "report.json", "report.md"]
     assert json.loads((tmp_path / "out" / "fit.json").read_text())["law"]["name"] == "additive"
 
 
@@ -27,10 +35,13 @@ def test_fit_with_a_table_is_fit_table(assay, tables: Path) -> None:
     assert assay("fit", *options, tables / "one.csv").stdout == assay("fit-table", tables / "one.csv", *options).stdout
 
 
-def test_several_levels_are_compared(assay, tables: Path, tmp_path: Path) -> None:
+def test_several_levels_are_compared(assay, tables: Path, tmp_path: Path, no_figures: None) -> None:
     result = assay("fit-table", tables / "two.csv", "--replicates", 50, "--out", tmp_path)
     assert "**dedup: lower loss" in result.output
-    assert {"curves.svg", "shifts.png", "fit.json"} <= {p.name for p in tmp_path.iterdir()}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fit.json", "index.html", "report.json", "report.md"]
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["fit"] == json.loads(
+        (tmp_path / "fit.json").read_text("utf-8")
+    )
 
 
 def test_check_lists_faults_without_fitting(assay, tables: Path, tmp_path: Path) -> None:
@@ -93,11 +104,11 @@ def test_the_library_is_light() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
-def test_levels_are_set_against_their_quality(assay, tables: Path, tmp_path: Path) -> None:
+def test_levels_are_set_against_their_quality(assay, tables: Path, tmp_path: Path, no_figures: None) -> None:
     (tmp_path / "quality.csv").write_text("level,kept\nraw,1\ndedup,0.7\n")
     drawn = ["--out", tmp_path / "out"]
     result = assay("fit", tables / "two.csv", "--quality", tmp_path / "quality.csv", "--replicates", 20, *drawn)
-    assert "data exponent" in (tmp_path / "out" / "quality.svg").read_text("utf-8")
+    assert '<section id="quality-section"' in (tmp_path / "out" / "index.html").read_text("utf-8")
     assert "Does better data change the exponent?** Of these two levels" in result.output
     kept = pl.when(pl.col("level") == "raw").then(1.0).otherwise(0.7)
     pl.read_csv(tables / "two.csv").with_columns(kept.alias("quality:kept")).write_csv(tmp_path / "runs.csv")
