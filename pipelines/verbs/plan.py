@@ -143,9 +143,10 @@ def points_of(text: str) -> list[tuple[float, float]]:
 
 def _print_row(place: str, row: Expected) -> None:
     from scaling_fit.intervals import show
+    from scaling_fit.wording import count
 
     loss = f"{show(row.loss.value)} | {_interval(row.loss.low, row.loss.high)}"
-    typer.echo(f"| {place} | {row.level} | {row.N:.3g} | {row.D:.3g} | {loss} | {row.beyond.words()} |")
+    typer.echo(f"| {place} | {row.level} | {count(row.N)} | {count(row.D)} | {loss} | {row.beyond.words()} |")
 
 
 def _interval(low: float | None, high: float | None) -> str:

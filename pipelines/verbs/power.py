@@ -40,6 +40,7 @@ def power(
     with plain_errors():
         from scaling_fit.instrument.repeats import measure
         from scaling_fit.levels.design import TRUTH, Grid, assess, next_runs, simulate_power
+        from scaling_fit.wording import count
 
         law = TRUTH | assignments(truth, "--truth", "NAME=VALUE")
         if set(law) != set(TRUTH):
@@ -67,7 +68,7 @@ def power(
     typer.echo(f"Smallest shift found four times in five: {smallest:.4f}.")
     typer.echo(f"Power to find {delta:g}: {found_with:.2f}{'' if simulated is None else f' (simulated {simulated:.2f})'}.")
     for run in additions:
-        where = f"N {run['N']:.3g}, D {run['D']:.3g} on both levels"
+        where = f"N {count(run['N'])}, D {count(run['D'])} on both levels"
         typer.echo(f"- add {where} ({run['cost']:.2g} FLOPs): error {run['se']:.4f}")
 
 

@@ -19,6 +19,7 @@ from scaling_fit.law.objectives import objective_named
 from scaling_fit.law.spread import checkpoints_of_curves, spread
 from scaling_fit.observations import Observations, observations
 from scaling_fit.settings import FitSettings
+from scaling_fit.wording import count
 
 MOST_ROWS = 100_000  # fitted; of a larger table a random part
 REPEAT_LAWS = ("repetition", "overfitting")
@@ -97,15 +98,15 @@ def _enough(law: Law, data: Observations, labels: list[str], settings: FitSettin
         if len(np.unique(getattr(data, axis))) < 2:
             raise ValueError(
                 f"law {law.name!r} needs at least two distinct {axis}; the table has one "
-                f"({float(getattr(data, axis)[0]):.4g}): use --law {'data' if axis == 'N' else 'size'} or vary {axis}"
+                f"({count(float(getattr(data, axis)[0]))}): use --law {'data' if axis == 'N' else 'size'} or vary {axis}"
             )
     for axis in sorted(set("ND") - set(law.needs)):
         values = getattr(data, axis)
         apart = any(np.ptp(np.log(values[np.array(labels) == label])) > 0.1 for label in dict.fromkeys(labels))
         if apart and not along_ray(data):
             raise ValueError(
-                f"law {law.name!r} has no {axis}, but {axis} goes from {values.min():.4g} to {values.max():.4g} in these runs: "
-                f"fit one {axis} at a time, or a law that has it (additive)"
+                f"law {law.name!r} has no {axis}, but {axis} goes from {count(values.min())} to {count(values.max())} in these "
+                f"runs: fit one {axis} at a time, or a law that has it (additive)"
             )
     points = len({*zip(labels, data.N, data.D, data.unique, strict=True)})
     n_groups = len(set(labels))

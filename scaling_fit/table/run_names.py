@@ -8,7 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from scaling_fit.table.headings import heading
+from scaling_fit.table.headings import GUESSES, heading
+from scaling_fit.table.numerals import is_missing
 from scaling_fit.table.read import Table, label
 
 NAMES = (
@@ -38,6 +39,7 @@ SETTING = re.compile(
 EXPONENT = re.compile(r"(?<=\d)e-(?=\d)", re.IGNORECASE)
 JOINED = re.compile(r"(?<=[\dkmbt])[-_ ](?=(?:tok|steps?\b))", re.IGNORECASE)
 BETWEEN = re.compile(r"[-_/ +:,]+")
+ROLES = {"size": "N", "tokens": "D", "step": "step", "seed": "seed", "level": "level"}
 MOST = 0.9  # of the runs must have it in their names
 FEWEST = 3  # runs of a level whose name is believed
 
@@ -48,20 +50,23 @@ def run_names(table: Table) -> list[str]:
 
 
 def told(table: Table) -> Table:
-    """The table with what its runs' names say, from the first column that says a size, tokens or steps of nearly all."""
+    """The table with what its runs' names say and no column does, from the first names that nearly all say a size, tokens or
+    steps."""
+    filled = {heading(name).key for name, cells in table.columns.items() if not all(map(is_missing, cells))}
+    missing = {part for part, role in ROLES.items() if filled.isdisjoint(GUESSES[role])}
+    if "paramsbody" in filled:
+        missing -= {"size"}
     for names in _columns_of_names(table):
         read = {name: _parts(name) for name in names}
         shares = Counter(part for name in names for part in read[name])
-        known = [part for part in PARTS if names and shares[part] >= MOST * len(names)]
-        if {"size", "tokens", "step"}.isdisjoint(known):
+        said = {part for part in shares if shares[part] >= MOST * len(names)}
+        if said.isdisjoint(("size", "tokens", "step")):
             continue
-        columns = dict(table.columns)
-        for part in known:
-            columns[f"name:{part}"] = [read[name].get(part, "") for name in names]
         levels = Counter(read[name]["level"] for name in names)
-        if len(levels) > 1 and min(levels.values()) >= FEWEST and "" not in levels:
-            columns["name:level"] = [read[name]["level"] for name in names]
-        return Table(columns, table.rows, table.semicolons, table.notes)
+        if len(levels) < 2 or min(levels.values()) < FEWEST or "" in levels:
+            said -= {"level"}
+        new = {f"name:{part}": [read[name].get(part, "") for name in names] for part in ROLES if part in said & missing}
+        return Table(table.columns | new, table.rows, table.semicolons, table.notes)
     return table
 
 

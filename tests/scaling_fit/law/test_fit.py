@@ -256,7 +256,7 @@ def test_two_values_of_an_axis_identify_no_term_of_it(axis: str, unknown: set[st
     N, D = (x.ravel() for x in np.meshgrid(many, two)) if axis == "D" else (x.ravel() for x in np.meshgrid(two, many))
     found = fit(runs(N, D, np.random.default_rng(1)), FitSettings(replicates=60))
     assert {name for name, one in found.intervals["all"].items() if not one.bounded} == unknown
-    with pytest.raises(ValueError, match=f"has no {axis}, but {axis} goes from 2e\\+08 to 2e\\+10"):
+    with pytest.raises(ValueError, match=f"has no {axis}, but {axis} goes from 200M to 20B"):
         fit(runs(N, D, np.random.default_rng(1)), FitSettings(law="size" if axis == "D" else "data"))
 
 

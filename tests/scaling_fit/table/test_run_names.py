@@ -33,6 +33,15 @@ def test_levels_are_read_where_several_runs_share_them() -> None:
     assert "name:level" not in of_each.columns
 
 
+def test_what_a_column_says_is_not_read_from_names() -> None:
+    """A study's shape may be called 2M and have 1.9M parameters."""
+    names = [f"{level}/2M/{seed}" for level in ("raw", "top") for seed in (0, 1, 2)]
+    study = {"trunk": names, "params_body": [1_900_000] * 6, "level": ["raw"] * 3 + ["top"] * 3, "tokens": [1e8] * 6}
+    assert told(read_table(study)).columns == study
+    empty = {"Name": names, "Group": [""] * 6}
+    assert set(told(read_table(empty)).columns) - set(empty) == {"name:size", "name:level"}
+
+
 def test_names_that_say_nothing_add_nothing() -> None:
     for names in (["fluffy-cloud-12", "old-sea-3"], ["raw-20M", "mine"], []):
         table = read_table({"Name": names})
