@@ -10,6 +10,8 @@ from scaling_fit.levels.summary import summary
 from scaling_fit.observations import Observations, observations
 from scaling_fit.result import Result
 from scaling_fit.settings import FitSettings, Settings
+from scaling_fit.tasks.analysis import with_tasks
+from scaling_fit.tasks.scores import Scores, read_scores
 
 __all__ = [
     "LAWS",
@@ -20,6 +22,7 @@ __all__ = [
     "Law",
     "Observations",
     "Result",
+    "Scores",
     "Settings",
     "analyse",
     "check",
@@ -28,5 +31,7 @@ __all__ = [
     "law_named",
     "observations",
     "read_axes",
+    "read_scores",
     "summary",
+    "with_tasks",
 ]

@@ -10,11 +10,18 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from scaling_fit.law.laws import Inputs
+<<<<<<< HEAD
 from scaling_fit.table.exports import read_runs
 from scaling_fit.table.headings import NUMBERS, Heading, match, unfinished
 from scaling_fit.table.numerals import number, numbers
 from scaling_fit.table.read import Table, label
 from scaling_fit.table.run_names import run_names
+=======
+from scaling_fit.table.headings import NUMBERS, match, unfinished
+from scaling_fit.table.numerals import numbers
+from scaling_fit.table.read import Table, label, read_table
+from scaling_fit.table.scores import split
+>>>>>>> 92bbf1e (wip)
 from scaling_fit.table.sweep import settings
 from scaling_fit.wording import count
 
@@ -105,10 +112,12 @@ def observations(
     """
     if isinstance(table, Observations):
         return table
-    raw = _kept(read_runs(table, columns or {}, checkpoints).without(ignore), where)
+    raw, scored = split(_kept(read_runs(table, columns or {}, checkpoints).without(ignore), where))
     headings, notes = match(raw.columns, columns or {})
     step = headings.pop("step", None)
     n = len(raw.rows)
+    if len(scored.rows):
+        notes.append(f"{len(scored.rows)} rows score tasks ({', '.join(dict.fromkeys(scored.columns['task']))})")
     if n == 0:
         raise ValueError("the table has no rows; give one row per run with its parameters, tokens and loss")
     rule = "body+head" if parameters == "auto" else parameters

@@ -34,6 +34,7 @@ from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.resolution import Resolution
 from scaling_fit.levels.shift import ShiftTest
 from scaling_fit.settings import Settings
+from scaling_fit.tasks.records import Tasks
 from scaling_fit.wording import count
 
 VERSION = 4
@@ -146,7 +147,8 @@ class Shape:
 @dataclass(frozen=True)
 class Result:
     """Everything that `analyse` concludes. `levels`: the baseline first; `shapes`: by size; `sets`: by evaluation set, the
-    primary one (verdicts are read from it) first; `quality`: the measured quality of the levels, None where there is none."""
+    primary one (verdicts are read from it) first; `quality`: the measured quality of the levels, `tasks`: what runs scored on
+    tasks, both None where there is none."""
 
     settings: Settings
     levels: tuple[str, ...]
@@ -155,6 +157,7 @@ class Result:
     faults: tuple[Fault, ...]
     sets: dict[str, SetResult]
     quality: Axes | None = None
+    tasks: Tasks | None = None
     version: int = VERSION
 
     @property

@@ -63,11 +63,13 @@ class Table:
 
 
 def read_table(source: Any) -> Table:
-    """A path, a dict of columns, a list of records, or a polars, pandas or pyarrow table.
+    """A path, a dict of columns, a list of records, a polars, pandas or pyarrow table, or what was read of one.
 
     A file may be CSV (any delimiter), JSON, JSON lines, Parquet or Excel, gzipped, in UTF-8, UTF-16 or Latin-1.
     Errors: ValueError naming the file, and the row where there is one.
     """
+    if isinstance(source, Table):
+        return source
     if isinstance(source, str | Path):
         return _file(Path(source))
     if isinstance(source, list):
