@@ -116,7 +116,8 @@ def _check_loss(table: Observations, add) -> None:
             add(
                 "accuracy-like",
                 "error",
-                f"{name}: values lie in (0, 1) and rise with tokens; they look like accuracies. Give losses in nats per token",
+                f"{name}: values lie in (0, 1) and rise with tokens; they look like accuracies. Give losses in nats per "
+                "token, and scores of tasks as rows with a chance level (columns metric, value, chance)",
                 one.row,
             )
         elif np.median(one.loss) > 12.0:

@@ -10,18 +10,12 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from scaling_fit.law.laws import Inputs
-<<<<<<< HEAD
 from scaling_fit.table.exports import read_runs
 from scaling_fit.table.headings import NUMBERS, Heading, match, unfinished
 from scaling_fit.table.numerals import number, numbers
 from scaling_fit.table.read import Table, label
 from scaling_fit.table.run_names import run_names
-=======
-from scaling_fit.table.headings import NUMBERS, match, unfinished
-from scaling_fit.table.numerals import numbers
-from scaling_fit.table.read import Table, label, read_table
 from scaling_fit.table.scores import split
->>>>>>> 92bbf1e (wip)
 from scaling_fit.table.sweep import settings
 from scaling_fit.wording import count
 

@@ -22,7 +22,7 @@ from pipelines.verbs.options import (
     TokensPerStep,
     Where,
 )
-from pipelines.verbs.tables import TableOptions, assignments, list_faults, read_quality, read_table
+from pipelines.verbs.tables import TableOptions, assignments, list_faults, read_quality, read_scores, read_table
 from pipelines.verbs.terminal import plain_errors
 from scaling_fit.law.laws import LAWS
 
@@ -67,6 +67,8 @@ def fit_table(
     Several: per level the verdict (exponent, multiplier, floor, none, or not identifiable with this design). With their
     quality, from `--quality` or from columns `quality` and `quality:AXIS`: whether better data changes the exponent. Exports of
     W&B, MLflow, TensorBoard and lm-eval are read as they come. `--out` writes the page of a study, less what no table says.
+    Rows that score a task (columns `metric`, `value`, `chance`): what the task tells of the levels, and what a larger run
+    would score.
 
     `assay fit runs.csv` (a first argument that does not end in .yaml or .yml) is short for `assay fit-table runs.csv`.
 
@@ -80,16 +82,18 @@ def fit_table(
         data = read_table(table, options)
         if check:
             list_faults(data, as_json)
+        scores = read_scores(table, data, options)
         if len(data.levels) > 1 and fixed:
             raise ValueError(f"--fix holds a parameter of one law; choose one of {len(data.levels)} levels with --where")
         if len(data.levels) == 1 and quality:
             raise ValueError(f"--quality {quality}: all runs are of level {data.levels[0]!r}; it takes several to compare")
-        if len(data.levels) > 1:
+        if len(data.levels) > 1 or scores is not None:
             settings = scaling_fit.Settings(
                 baseline, eval_set, law=law, objective=objective, replicates=max(replicates, 2), confidence=confidence,
                 margin=margin, seed=seed,
             )  # fmt: skip
             result = scaling_fit.analyse(data, settings, noise=noise, quality=read_quality(quality, table, options))
+            result = scaling_fit.with_tasks(result, scores)
             text = scaling_fit.summary(result)
         else:
             chosen = law if law != "auto" else _law_for(data)

@@ -9,7 +9,7 @@ import typer
 from pipelines.verbs.terminal import print_json
 
 if TYPE_CHECKING:
-    from scaling_fit import Observations
+    from scaling_fit import Observations, Scores
     from scaling_fit.levels.quality import Axes
 
 
@@ -47,6 +47,16 @@ def read_quality(quality: Path | None, table: Path, options: TableOptions) -> "A
     from scaling_fit.levels.quality import axes_of_runs, read_axes
 
     return read_axes(quality) if quality else axes_of_runs(table, _columns(options.columns))
+
+
+def read_scores(table: Path, losses: "Observations", options: TableOptions) -> "Scores | None":
+    """The scores of tasks in a table of runs; None where it has none. Raises ValueError for a score that cannot be."""
+    from scaling_fit import read_scores
+    from scaling_fit.table.exports import read_runs
+
+    columns = _columns(options.columns)
+    raw = read_runs(table, columns, options.checkpoints).without(options.ignore)
+    return read_scores(raw, losses, columns=columns, parameters=options.parameters, where=options.where)
 
 
 def _columns(pairs: list[str]) -> dict[str, str]:

@@ -30,6 +30,7 @@ def summary(result: Result) -> str:
         lines.append(f"- **{level}{role}: {words.loss}, {words.badge}.** {said}")
     lines += _quality(result)
     lines += _resolutions(result)
+    lines += _tasks(result)
     if fit is not None:
         lines += ["", *_parameters(result, fit)]
     lines += ["", *(f"- {warning}" for warning in answer.warnings)]
@@ -56,6 +57,16 @@ def _resolutions(result: Result) -> list[str]:
     if not rows:
         return []
     return ["", f"| {' | '.join(RESOLUTION)} |", f"|{'---|' * len(RESOLUTION)}", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _tasks(result: Result) -> list[str]:
+    """What is said of every task, those that can decide first."""
+    lines = []
+    for name, task in (result.tasks.tasks if result.tasks else {}).items():
+        told = task.words
+        said = (*told.equal_loss.values(), *told.emergence.values(), told.forecast, told.signal)
+        lines += ["", f"**Task {name}.** {told.finding}", "", *(f"- {sentence}" for sentence in said if sentence)]
+    return lines
 
 
 def _parameters(result: Result, fit: SetFit) -> list[str]:

@@ -28,13 +28,13 @@ def metric_of(cell: object) -> str:
 def split(raw: Table) -> tuple[Table, Table]:
     """The rows of losses and the rows of scores, the latter with plain names in `metric` and their numbers in `value`.
 
-    Errors: ValueError for a metric that is neither a loss nor one of `METRICS`, named with its row.
+    Errors: ValueError for a metric that is neither a loss nor one of `METRICS` where others are, named with its row.
     """
     n = len(raw.rows)
     if "metric" in raw.columns:
         metrics = [metric_of(cell) for cell in raw.columns["metric"]]
         for metric, cell, row in zip(metrics, raw.columns["metric"], raw.rows, strict=True):
-            if not metric and not is_missing(cell) and label(cell).strip().lower() != "loss":
+            if any(metrics) and not metric and not is_missing(cell) and label(cell).strip().lower() != "loss":
                 known = ", ".join(METRICS)
                 raise ValueError(f"row {row}: metric {label(cell)!r} is not known; use loss, {known}, or --ignore metric")
     else:

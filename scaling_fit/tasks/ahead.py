@@ -43,7 +43,7 @@ def score(curve: Curve, level: str, loss: Interval, widened: float, confidence: 
     """The score of one run whose loss is forecast, its interval at the same confidence as that of the loss."""
     value = float(curve.predict(level, np.array([loss.value]))[0, 0])
     if not loss.bounded:
-        return Interval(value)
+        return Interval(value, -np.inf, np.inf)
     rng = np.random.default_rng(seed)
     sd = np.log(loss.high / loss.low) / 2 / ndtri(0.5 + confidence / 2)
     loss_R = loss.value * np.exp(sd * rng.standard_normal(DRAWS))

@@ -26,7 +26,7 @@ def longest(scores: Scores, level: str, link: Link, confidence: float) -> Longes
     half = float(ndtri(0.5 + confidence / 2)) * float(np.sqrt(items + spread))
     low, high = (max(value - half, 0.0), min(value + half, 1.0)) if link.accuracy else (value - half, value + half)
     known = items > 0 or spread > 0
-    interval = Interval(value, low, high) if known else Interval(value)
+    interval = Interval(value, low, high) if known else Interval(value, -np.inf, np.inf)
     at_chance = guesses(value, link, (1 - confidence) / 2) if link.accuracy else None
     return Longest(level, float(top.flops.max()), n, interval, at_chance)
 

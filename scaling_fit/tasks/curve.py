@@ -170,10 +170,10 @@ def added(curve: Curve, more_NK: Array) -> float:
     eta_N = curve.eta(curve.theta_P[None], curve.level_N, curve.axis.x(curve.scores.loss))[0]
     w_N = curve.link.slope(eta_N) / np.sqrt(curve.link.variance(curve.link.value(eta_N)))
     H_NK = curve.trunks.whiten((more_NK * w_N[:, None]).T).T
-    Q_NP = np.linalg.qr(J_NP)[0]
+    Q_NP, size = np.linalg.qr(J_NP)[0], np.linalg.norm(H_NK)
     r_N, H_NK = r_N - Q_NP @ (Q_NP.T @ r_N), H_NK - Q_NP @ (Q_NP.T @ H_NK)
     U_NK, s_K, _ = np.linalg.svd(H_NK, full_matrices=False)
-    U_NK = U_NK[:, s_K > 1e-8 * max(s_K.max(initial=0.0), 1e-12)]
+    U_NK = U_NK[:, s_K > 1e-6 * size]
     rank, df = U_NK.shape[1], len(r_N) - J_NP.shape[1] - U_NK.shape[1]
     if not rank or df < 1:
         return 1.0
@@ -256,9 +256,7 @@ def _solved(curve: Curve, prior_P: Array) -> Curve:
             r_N, J_NP = whiten(r_N), whiten(J_NP.T).T
             before = float(r_N @ r_N + penalty_P @ curve.theta_P**2)
             H_PP = J_NP.T @ J_NP + np.diag(penalty_P)
-            step_P = np.linalg.solve(
-                H_PP + damping * np.diag(np.diag(H_PP) + 1e-12), J_NP.T @ r_N - penalty_P * curve.theta_P
-            )
+            step_P = np.linalg.solve(H_PP + damping * np.diag(np.diag(H_PP) + 1e-12), J_NP.T @ r_N - penalty_P * curve.theta_P)
             tried = replace(curve, theta_P=curve.theta_P + step_P)
             r_N = whiten(_standardised(tried, sd_N)[0])
             after = float(r_N @ r_N + penalty_P @ tried.theta_P**2)

@@ -1,8 +1,8 @@
 """Is a rise that looks sudden a break, or a smooth rise seen through a threshold (Schaeffer et al. 2023, arXiv:2304.15004)?
 
-An accuracy counts an answer as wrong until the right choice leads, so that it may turn where nothing else does. The metric
-under it, the margin of the right choice, knows no threshold. The accuracy alone turning is explained by it; the margin turning
-is a break.
+An accuracy counts an answer as wrong until the right choice leads, so that it may leap where nothing else does. The metric
+under it, the margin of the right choice, knows no threshold. A leap of the accuracy over a smooth margin that it follows is
+explained; a margin that turns is a break. Where no continuous metric was measured the accuracy itself is tested for a turn.
 """
 
 from dataclasses import replace
@@ -18,6 +18,8 @@ from scaling_fit.tasks.turn import turn
 CONTINUOUS = ("margin", "bits_per_byte")
 FOLLOWS = 0.5
 """Share of the accuracy's variance from which a continuous metric is said to explain it."""
+SUDDEN = 0.5
+"""An accuracy that makes 10 to 90 % of its rise within this share of the tested losses looks sudden."""
 
 
 def emergence(level: str, metrics: dict[str, Scores], ratios: dict[str, float], chance: bool) -> Emergence:
@@ -25,39 +27,41 @@ def emergence(level: str, metrics: dict[str, Scores], ratios: dict[str, float], 
     of trunk to run variance, by metric; chance: the accuracy is at chance at the level's most compute."""
     accuracy = next(iter(metrics))
     continuous = next((name for name in CONTINUOUS if name in metrics), "")
-    blank = Emergence(level, "chance" if chance else "open", None, None, continuous, None, None, None)
-    turns = None if chance else turn(metrics[accuracy], ratios.get(accuracy, 0.0))
-    under = turn(metrics[continuous], ratios.get(continuous, 0.0)) if turns and continuous else None
-    if turns is None or (continuous and under is None):
+    tested = continuous or accuracy
+    blank = Emergence(level, "chance" if chance else "open", None, tested, None, None, None)
+    found = None if chance else turn(metrics[tested], ratios.get(tested, 0.0))
+    if found is None:
         return blank
     follows = explained(metrics[accuracy], metrics[continuous]) if continuous else None
-    return replace(
-        blank, loss=turns.at, p_accuracy=turns.p, loss_continuous=under and under.at, p_continuous=under and under.p,
-        follows=follows,
-    )  # fmt: skip
+    return replace(blank, span=span(metrics[accuracy]), loss=found.at, p=found.p, follows=follows)
 
 
 def decided(found: list[Emergence], alpha: float) -> list[Emergence]:
     """Kinds of all levels and tasks of a table, their p values adjusted for being many (Holm)."""
-    p_accuracy = iter(holm([one.p_accuracy for one in found if one.p_accuracy is not None]))
-    p_under = iter(holm([one.p_continuous for one in found if one.p_continuous is not None]))
-    out = []
-    for one in found:
-        if one.p_accuracy is not None:
-            under = None if one.p_continuous is None else next(p_under)
-            one = replace(one, p_accuracy=next(p_accuracy), p_continuous=under)
-            one = replace(one, kind=_kind(one, alpha))
-        out.append(one)
-    return out
+    p_values = iter(holm([one.p for one in found if one.p is not None]))
+    told = [one if one.p is None else replace(one, p=next(p_values)) for one in found]
+    return [one if one.p is None else replace(one, kind=_kind(one, alpha)) for one in told]
 
 
 def _kind(one: Emergence, alpha: float) -> Kind:
-    assert one.p_accuracy is not None
-    if one.p_continuous is not None and one.p_continuous < alpha:
-        return "break"
-    if one.p_accuracy >= alpha:
+    assert one.p is not None
+    if one.p < alpha:
+        return "break" if one.tested in CONTINUOUS else "turns"
+    if one.span is None or one.span >= SUDDEN:
         return "smooth"
-    return "explained" if one.follows is not None and one.follows >= FOLLOWS else "turns"
+    return "explained" if one.follows is not None and one.follows >= FOLLOWS else "sudden"
+
+
+def span(accuracy: Scores) -> float | None:
+    """The share of a level's tested losses within which its accuracy makes 10 to 90 % of its rise, by its own sigmoid; None
+    where there is no rise beyond the scatter of runs."""
+    curve = fit_curve(accuracy)
+    value_M = curve.predict(curve.levels[0], np.linspace(accuracy.loss.max(), accuracy.loss.min(), 401))[0]
+    rise = float(value_M[-1] - value_M[0])
+    if rise < 2 * float(np.sqrt(curve.run_variance(value_M).mean())):
+        return None
+    inside = (value_M > value_M[0] + 0.1 * rise) & (value_M < value_M[0] + 0.9 * rise)
+    return float(inside.mean())
 
 
 def explained(accuracy: Scores, continuous: Scores) -> float | None:

@@ -1,11 +1,11 @@
-"""What is said of tasks: the part of fit.json beside the sets of losses. What a part means stands with the module that makes it."""
+"""What is said of tasks: the part of fit.json beside the sets of losses. Its meaning stands with the modules that make it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from scaling_fit.intervals import Interval
 
-Kind = Literal["chance", "break", "explained", "turns", "smooth", "open"]
+Kind = Literal["chance", "break", "turns", "explained", "sudden", "smooth", "open"]
 
 
 @dataclass(frozen=True)
@@ -113,17 +113,16 @@ class MetricFit:
 
 @dataclass(frozen=True)
 class Emergence:
-    """Of one level. `loss` and `loss_continuous`: where the accuracy and the continuous metric turn most clearly; p of either
-    being smooth, adjusted for all levels and tasks; `follows`: the share of the accuracy's variance between runs that the
-    continuous metric explains."""
+    """Of one level. `span`: the share of the tested losses within which the accuracy makes most of its rise; `tested`: the
+    metric that was tested for a turn, `loss` where it turns most clearly, `p` of a smooth rise, adjusted for all levels and
+    tasks; `follows`: the share of the accuracy's variance between runs that the continuous metric explains."""
 
     level: str
     kind: Kind
+    span: float | None
+    tested: str
     loss: float | None
-    p_accuracy: float | None
-    continuous: str
-    loss_continuous: float | None
-    p_continuous: float | None
+    p: float | None
     follows: float | None
 
 

@@ -1,4 +1,4 @@
-"""Scores of tasks as columns: a row per run, task and metric, with the run's loss on the evaluation set that verdicts rest on."""
+"""Scores of tasks as columns: a row per run, task and metric, with the run's loss on the set that verdicts rest on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -107,7 +107,7 @@ def _checked(scores: Scores) -> Scores:
         (accuracy & ~((scores.value >= 0) & (scores.value <= 1)), scores.value, "is no accuracy: write a share from 0 to 1"),
         (accuracy & ~((scores.chance >= 0) & (scores.chance < 1)), scores.chance,
          "is no chance of guessing right: write 1 / choices in column 'chance', or 0 for open answers"),
-        (~(scores.loss > 0), scores.loss, "is no loss of its run: give 'loss' beside the score, or a row of losses for the run"),
+        (~(scores.loss > 0), scores.loss, "is no loss of its run: give 'loss' beside the score, or a row of losses of it"),
     )  # fmt: skip
     for bad_N, values, why in told:
         if bad_N.any():

@@ -31,7 +31,9 @@ def signal_of(curve: Curve, levels: Iterable[str], baseline: str) -> Signal | No
             continue
         pairs = [(cells[level][cell], cells[baseline][cell]) for cell in common]
         gaps.append(float(np.mean([a.mean() - b.mean() for a, b in pairs])))
-        here = [np.isin(scores.level, [name]) & np.isin(scores.shape, [cell[0] for cell in common]) for name in (level, baseline)]
+        here = [
+            np.isin(scores.level, [name]) & np.isin(scores.shape, [cell[0] for cell in common]) for name in (level, baseline)
+        ]
         trunks = [len(set(scores.trunk[rows].tolist())) for rows in here]
         rows = [sum(len(pair[k]) for pair in pairs) for k in (0, 1)]
         errors.append(sum(trunk / t + (run - trunk) / n for t, n in zip(trunks, rows, strict=True)) ** 0.5)

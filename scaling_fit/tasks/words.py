@@ -67,7 +67,8 @@ def _equal_loss(metric: str, one: AtEqualLoss, baseline: str, alpha: float) -> s
 
 def _emergence(fit: MetricFit, one: Emergence) -> str:
     """One sentence for one level."""
-    name = METRIC.get(one.continuous, "")
+    name, continuous = METRIC[one.tested], one.tested not in ACCURACIES
+    most = f"the accuracy makes most of its rise within {100 * (one.span or 0):.0f} % of the tested losses"
     match one.kind:
         case "chance":
             last = next(longest for longest in fit.longest if longest.level == one.level)
@@ -76,19 +77,23 @@ def _emergence(fit: MetricFit, one: Emergence) -> str:
             return f"{one.level}: too few different losses to tell a break from a bend."
         case "break":
             return (
-                f"{one.level}: a break; the {name} itself turns at a loss of {one.loss_continuous:.2f} nats/token "
-                f"({probability(one.p_continuous)} if it rose smoothly)."
+                f"{one.level}: a break; the {name} itself turns at a loss of {one.loss:.2f} nats/token "
+                f"({probability(one.p)} if it rose smoothly)."
+            )
+        case "turns":
+            return (
+                f"{one.level}: the {name} turns at a loss of {one.loss:.2f} nats/token ({probability(one.p)} if it rose "
+                "smoothly); no continuous metric was given that could explain it."
             )
         case "explained":
             return (
-                f"{one.level}: the accuracy turns at a loss of {one.loss:.2f} nats/token ({probability(one.p_accuracy)}), and a "
-                f"smooth rise of the {name} explains it ({100 * (one.follows or 0):.0f} % of its variance)."
+                f"{one.level}: {most}, and a smooth rise of the {name} explains it ({100 * (one.follows or 0):.0f} % of its "
+                f"variance; {probability(one.p)} for no turn)."
             )
-        case "turns":
-            under = f"the {name} does not explain it" if name else "no continuous metric was given that could explain it"
-            return f"{one.level}: the accuracy turns at a loss of {one.loss:.2f} nats/token ({probability(one.p_accuracy)}); {under}."
-    both = f"the accuracy ({probability(one.p_accuracy)})" + (f" and the {name} ({probability(one.p_continuous)})" if name else "")
-    return f"{one.level}: no break is seen; {both} may have risen smoothly."
+        case "sudden":
+            under = f"the {name} does not explain it" if continuous else "no continuous metric was given that could explain it"
+            return f"{one.level}: {most}; {under}, and no turn is shown ({probability(one.p)})."
+    return f"{one.level}: no break is seen; the {name} may have risen smoothly ({probability(one.p)})."
 
 
 def _forecast(fit: MetricFit) -> str:
@@ -114,7 +119,9 @@ def _signal(fit: MetricFit) -> str:
     found = fit.signal
     if found is None:
         return ""
-    apart = f"Levels lie {difference(fit.metric, found.signal)} apart, {found.ratio:.1f} times the standard error of a difference"
+    apart = (
+        f"Levels lie {difference(fit.metric, found.signal)} apart, {found.ratio:.1f} times the standard error of a difference"
+    )
     if found.ratio >= DECIDES:
         return f"{apart}: this task can tell some of them apart at this scale."
     wanted = (DECIDES / found.ratio) ** 2 if found.ratio > 0 else float("inf")
