@@ -44,6 +44,20 @@ def test_several_levels_are_compared(assay, tables: Path, tmp_path: Path, no_fig
     )
 
 
+def test_scores_of_tasks_are_read_beside_losses(assay, tables: Path, tmp_path: Path) -> None:
+    losses = pl.read_csv(tables / "one.csv").with_columns(metric=pl.lit("loss"), eval_set=pl.lit("heldout"))
+    right = (0.25 + 0.75 / (1 + ((pl.col("loss") - 3.0) * 1.5).exp())).alias("value")
+    scores = losses.with_columns(right, metric=pl.lit("acc"), eval_set=pl.lit("copy"), chance=0.25, n_items=500)
+    pl.concat([losses, scores], how="diagonal").write_csv(tmp_path / "runs.csv")
+    result = assay("fit", tmp_path / "runs.csv", "--replicates", 20, "--json")
+    task = json.loads(result.stdout)["tasks"]["tasks"]["copy"]
+    assert task["metrics"]["accuracy"]["items"] == 500
+    assert task["words"]["forecast"].startswith("A run of")
+    bad = pl.read_csv(tmp_path / "runs.csv").with_columns(value=pl.col("value") * 100)
+    bad.write_csv(tmp_path / "percent.csv")
+    assert "is no accuracy: write a share from 0 to 1" in assay("fit", tmp_path / "percent.csv", code=2).output
+
+
 def test_check_lists_faults_without_fitting(assay, tables: Path, tmp_path: Path) -> None:
     assert "0 fault(s) in 36 rows" in assay("fit-table", tables / "one.csv", "--check").output
     bad = pl.read_csv(tables / "one.csv").with_columns(loss=pl.when(pl.col("D") > 1e10).then(-1.0).otherwise("loss"))
