@@ -29,6 +29,8 @@ def test_one_law_has_a_page_of_its_own(tmp_path: Path, open_page, monkeypatch: p
         assert f"{row['value']:.4g}" in seen, row["parameter"]
     assert json.loads((tmp_path / "report.json").read_text("utf-8"))["fit"] == json.loads(found.to_json())
     assert opened.tab.evaluate("document.documentElement.scrollWidth") == 390
+    found_by_axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe().run(opened.tab).response["violations"]
+    assert [one["id"] for one in found_by_axe if one["impact"] in {"serious", "critical"}] == []
 
 
 def test_a_headline_says_what_is_not_bounded() -> None:
