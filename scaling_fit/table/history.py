@@ -30,7 +30,7 @@ def wide(table: Table) -> Log | None:
     """A long table (tag, step, value, and mostly a run) with a row per run and step and a column per tag."""
     by_key = {plain(name): name for name in table.columns}
     tag = next((by_key[key] for key in TAG if key in by_key), None)
-    if tag is None or not {"step", "value"} <= set(by_key):
+    if tag is None or not {"step", "value"} <= set(by_key) or "chance" in by_key:  # with `chance`: scores of tasks
         return None
     run, step, value = _run(table), by_key["step"], by_key["value"]
     runs = [label(cell) for cell in table.columns[run]] if run else ["run"] * len(table.rows)

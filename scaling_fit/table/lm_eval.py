@@ -1,7 +1,7 @@
 """lm-evaluation-harness: a results file (JSON) as a row per run and task, of the tasks that measure a loss.
 
-A law L = E + A/N^alpha + B/D^beta is of a loss. Accuracy, F1 and exact match end at 1 and are flat near chance, so they are
-left out.
+A law L = E + A/N^alpha + B/D^beta is of a loss. Accuracy, F1 and exact match end at 1 and are flat near chance, and what chance
+scores is not in the file, so they are left out (`scaling_fit.table.scores` reads them from a table that says it).
 """
 
 import math

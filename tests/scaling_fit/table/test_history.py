@@ -47,6 +47,7 @@ def test_the_log_of_one_run_is_not_enough() -> None:
         {"Name": ["a", "a"], "State": ["finished", "crashed"], "_step": [1, 1]},  # runs that say how they ended
         {"params": [1e6, 2e6], "_step": [10, 20], "loss": [3.0, 4.0]},  # sizes, and no runs
         {"run": ["a", "a"], "tokens": [1e8, 2e8], "loss": [3.0, 2.9]},  # branches of one trunk
+        {"run": ["a", "a"], "metric": ["acc", "acc"], "value": [0.3, 0.4], "step": [1, 2], "chance": [0.25, 0.25]},  # scores
     ],
 )
 def test_a_table_of_runs_is_no_log(table: dict) -> None:
