@@ -62,12 +62,14 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
 def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
     """The declared checks, the ladder on every level, and its observation table."""
     data = TrainingData.of(curated)
-    if study.fit.eval_set not in data.evaluation.summary:
-        sets = ", ".join(data.evaluation.summary)
+    assert curated.judge is not None, "what is trained is judged on something"
+    pooled = [observations.POOL_WEIGHED] if observations.pool_shares(curated.judge.summary["sets"]) else []
+    if study.fit.eval_set not in (there := [*data.evaluation.summary, *pooled]):
+        sets = ", ".join(there)
         raise StudyError(f"fit.eval_set: {study.fit.eval_set!r} is no evaluation set of this pool; there are {sets}")
     checked = checks.run_checks(context, study, data)
     runs = train.train(context, study, data)
-    return Trained(checked, train.cells(study, data), runs, observations.gather(context, runs, curated.own))
+    return Trained(checked, train.cells(study, data), runs, observations.gather(context, runs, curated.own, curated.judge))
 
 
 def fit_observations(context: Context, study: Study, curated: Curated, trained: Trained) -> Manifest:

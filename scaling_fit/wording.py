@@ -48,11 +48,15 @@ def probability(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
+WHOLE = {"heldout": "all held-out text", "heldout-pool": "held-out text weighed as the pool"}
+"""The same documents: every domain about alike, and each by its share of the pool."""
+
+
 def eval_words(name: str) -> str:
     """What an evaluation set is: `domain:web` -> web (held out)."""
     kind, _, rest = name.partition(":")
-    if kind == "heldout" and not rest:
-        return "all held-out text"
+    if name in WHOLE:
+        return WHOLE[name]
     if kind == "own":
         return f"{rest}'s own text"
     return {"domain": f"{rest} (held out)", "reference": f"{rest} (reference)"}.get(kind, name)

@@ -63,6 +63,25 @@ AXES = (
     Axis("overlap:{set}", "share of the set's 3-grams", "neither", "Merrill et al. 2024 (n-novelty), arXiv:2406.13069"),
 )
 
+WORDS = {
+    "kept": "share of the pool's tokens kept",
+    "document_tokens": "mean length of a document (tokens)",
+    "epochs": "passes over its distinct tokens",
+    "duplicates.exact": "share of tokens in exact duplicates",
+    "duplicates.near": "share of tokens in near duplicates",
+    "{classifier}.score": "mean score of the classifier {classifier}",
+    "{classifier}.score.{quantile}": "{quantile} of the score of the classifier {classifier}",
+    "removed.{family}": "share of the pool's tokens removed by {family}",
+    "language": "share of text in its commonest language",
+    "gzip": "compressed bytes per byte (gzip)",
+    "zstd": "compressed bytes per byte (zstd)",
+    "reference_bits": "bits per byte under a model of clean text",
+    "types": "different words per word",
+    "novelty": "different 5-grams per 5-gram",
+    "overlap:{set}": "share of the 3-grams of {set} that it has",
+}
+"""What stands at the axis of a figure."""
+
 OVERLAP, REMOVED = "overlap:", "removed."
 REFERENCE = "reference_bits"
 FAMILIES = ("withheld", "duplicates", "top", "random", "mixture", "edits", "other")
@@ -109,6 +128,17 @@ def in_order(measured: Iterable[str]) -> list[str]:
 def described(name: str) -> Axis:
     """The axis, or family of axes, that a name belongs to."""
     return next(axis for axis in AXES if re.fullmatch(_pattern(axis.name), name))
+
+
+def worded(name: str) -> str:
+    """An axis in the words of a figure; a name that is none of ours, such as a column of somebody's table, stays as it is."""
+    for family, words in WORDS.items():
+        found = re.fullmatch(_pattern(family).replace("(?:", "("), name)
+        if found:
+            for part, value in zip(re.findall(r"\{\w+\}", family), found.groups(), strict=True):
+                words = words.replace(part, value)
+            return words
+    return name
 
 
 def _pattern(name: str) -> str:

@@ -57,8 +57,11 @@ def answer(result: Result) -> dict[str, Json]:
     found = result.answer
     return {
         "recommended": found.recommended,
+        "tied": list(found.tied),
         "choice": found.choice,
         "moved": found.moved,
+        "planned": found.planned,
+        "settling": encode(found.settling),
         "over_quality": encode(result.over_quality()),
         "baseline": result.baseline,
         "judged_on": eval_words(result.primary),
@@ -101,6 +104,8 @@ def show_verdict(console: Console, result: Result) -> None:
         console.print(table)
         said = "signal: from the best level to the worst; noise: standard error of a difference; in percent of the loss"
         console.print(said, style="dim")
+    if found.settling is not None:
+        console.print(f"\n{escape(found.settling.said)}")
     for warning in found.warnings:
         console.print(f"[yellow]caution[/] {escape(warning)}")
 

@@ -24,6 +24,7 @@ from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
 from pipelines.runs import checks
 from pipelines.runs.ladder import rungs
+from pipelines.runs.observations import POOL_WEIGHED, pool_shares
 from pipelines.runs.trained import Trained
 from pipelines.signals import classifiers
 from pipelines.signals.shards import shards
@@ -110,6 +111,7 @@ def gather(
         optima=checks.optima(workdir, study, checked.learning_rate) if checked.learning_rate else [],
         gaps=checks.schedule_gaps(workdir, study, checked.cosine) if checked.cosine else [],
         quarantine=_quarantine(curated.pool.documents),
+        judge=curated.judge.summary["sets"] if curated.judge else [],
     )
 
 
@@ -210,7 +212,8 @@ def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) 
     """Differences to the baseline on the same documents, at the longest D of every shape and seed."""
     assert curated.evaluation is not None, "only what was trained has a report"
     path = curated.evaluation.files("documents.parquet")[0]
-    sets = pl.DataFrame(workdir.read_table(path, ["doc_id", "sets"])).unique("doc_id", maintain_order=True)
+    assert curated.judge is not None
+    sets = weighed(pl.DataFrame(workdir.read_table(path, ["doc_id", "sets"])), curated.judge.summary["sets"])
     by_shape: dict[str, list[pl.DataFrame]] = defaultdict(list)
     for cell in trained.cells:
         losses = pl.DataFrame(workdir.read_table(trained.runs[cell.step.name].files("losses.parquet")[0]))
@@ -222,6 +225,17 @@ def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) 
     return [
         row for shape, losses in by_shape.items() for row in summaries.paired(pl.concat(losses), sets, shape, study.baseline)
     ]
+
+
+def weighed(passages: pl.DataFrame, judge: list[JsonObject]) -> pl.DataFrame:
+    """Every document of every set with its weight: doc_id, set, weight. In the set weighed as the pool, tokens of a domain
+    count for its share of the pool over its tokens there; elsewhere all count alike."""
+    documents = passages.unique("doc_id", maintain_order=True).explode("sets").select("doc_id", set="sets", weight=pl.lit(1.0))
+    tokens = {row["set"]: row["tokens"] for row in judge}
+    weights = {name: share / tokens[name] for name, share in pool_shares(judge).items()}
+    pooled = documents.filter(pl.col("set").is_in(list(weights)))
+    weight = pl.col("set").replace_strict(weights, return_dtype=pl.Float64)
+    return pl.concat([documents, pooled.with_columns(set=pl.lit(POOL_WEIGHED), weight=weight)])
 
 
 def _certificates(workdir: Workdir, trained: Trained) -> list[Any]:

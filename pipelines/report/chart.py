@@ -37,6 +37,11 @@ class Chart:
     """On a narrow screen the panels keep `min_width` and scroll sideways."""
 
     @property
+    def levels(self) -> set[str]:
+        """Those it has marks of."""
+        return {row["level"] for rows in self.tables.values() for row in rows if "level" in row}
+
+    @property
     def data(self) -> str:
         """The table that the page offers as the chart's numbers."""
         return next(iter(self.tables))

@@ -45,6 +45,11 @@ def data(facts: Facts) -> dict[str, Json] | None:
         "levels": list(levels),
         "baseline": facts.fit.baseline,
         "first": answer.recommended or (answer.tied or levels[1:] or levels)[0],
+        "between": {
+            set_name: {level: {other: order.between(level, other) for other in order.levels} for level in order.levels}
+            for set_name in fits
+            if (order := facts.fit.sets[set_name].answer.order) is not None
+        },
         "cost": encode(first.budget.price),
         "unique": encode(first.budget.unique_tokens),
         "r_star": first.budget.r_star,

@@ -110,6 +110,19 @@ class Paired(TypedDict):
     quantiles: list[float]
 
 
+class JudgedSet(TypedDict):
+    """What an evaluation set is made of; `weight`: what a domain counts for in all held-out text, `pool_share`: its share of
+    the pool's tokens (both None for references)."""
+
+    set: str
+    documents: int
+    passages: int
+    tokens: int
+    bytes: int
+    weight: float | None
+    pool_share: float | None
+
+
 class Certificate(TypedDict):
     """What a group of runs held equal."""
 
@@ -192,6 +205,7 @@ class Facts:
     gaps: list[Gap] = field(default_factory=list)
     quarantine: JsonObject = field(default_factory=dict)
     made_from: Literal["study", "table"] = "study"
+    judge: list[JudgedSet] = field(default_factory=list)
     schema: int = SCHEMA
 
     @property

@@ -71,6 +71,25 @@ def by_set(
     return out
 
 
+def apart(values: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Places for labels in the order of `values`: at least `gap` apart, within [low, high] where there is room, and as near
+    their values as that lets them (isotonic regression of value less rank: neighbours that are too close are pooled)."""
+    order = sorted(range(len(values)), key=lambda k: values[k])
+    pools: list[tuple[float, int]] = []
+    for rank, k in enumerate(order):
+        mean, size = min(max(values[k], low), high) - rank * gap, 1
+        while pools and pools[-1][0] > mean:
+            before, many = pools.pop()
+            mean, size = (mean * size + before * many) / (size + many), size + many
+        pools.append((mean, size))
+    last = high - (len(values) - 1) * gap
+    flat = [max(min(mean, last), min(low, last)) for mean, size in pools for _ in range(size)]
+    out = [0.0] * len(values)
+    for rank, k in enumerate(order):
+        out[k] = flat[rank] + rank * gap
+    return out
+
+
 def frame(name: str, ranges: dict[str, list[float]]) -> tuple[JsonObject, list[dict[str, str]]]:
     """An axis range that follows the page's evaluation set: the parameter that holds it, and the scale domain that reads it."""
     return {"name": name, "value": ranges}, [{"expr": f"{name}[eval_set][{end}]"} for end in (0, 1)]

@@ -4,7 +4,8 @@ A panel is Altair's, as a plain specification. A mark reads a named table, which
 one mark everywhere; estimates are dots on their intervals; curves are drawn in a panel for each shape.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -12,14 +13,16 @@ import altair as alt
 from pipelines.report import law_tables
 from pipelines.report.chart import Spec
 from pipelines.report.facts import Facts
-from pipelines.report.frames import Rows, log_ticks
+from pipelines.report.frames import JsonObject, Rows, apart, log_ticks
 from pipelines.report.palette import SHAPES, level_colour
 from scaling_fit.result import Result
 
 CHOSEN = "datum.eval_set == eval_set"
 """The rows of the evaluation set that the page's selector is on."""
-COUNT_LABEL = "replace(format(datum.value, '.3~s'), 'G', 'B')"
-"""Axis labels of token and parameter counts: 10M, 2B (d3 says G)."""
+COUNT_LABEL = "replace(replace(format(datum.value, '.3~s'), 'G', 'B'), 'k', 'K')"
+"""Axis labels of token and parameter counts: 100K, 10M, 2B (d3 says k and G)."""
+LABEL = 12.0
+"""Pixels from one line's name to the next."""
 
 View = alt.Chart | alt.LayerChart | alt.FacetChart
 
@@ -144,6 +147,30 @@ def interval_dots(
     bars = ends.mark_rule(strokeWidth=2, opacity=0.75, clip=True)
     drawn = bars.encode(**{side: own("low:Q", title=title), f"{side}2": "high:Q"}, **channels)
     return drawn + dots(rows, told, **{side: value}, **channels)
+
+
+def line_ends(rows: Rows, value: str, ranges: Mapping[str, Sequence[float]], height: int, log: bool = False) -> Rows:
+    """Where the names of lines stand: beside their last points in each shape and evaluation set, apart where lines coincide.
+    ranges: the frame of every set."""
+    ends: dict[tuple[str, str], dict[str, JsonObject]] = {}
+    for row in sorted((row for row in rows if row[value] is not None), key=lambda row: row["D"]):
+        ends.setdefault((row["eval_set"], row["shape"]), {})[row["level"]] = row
+    out: Rows = []
+    for (eval_set, shape), of_level in ends.items():
+        to, back = (math.log, math.exp) if log else (float, float)
+        low, high = (to(end) for end in ranges[eval_set])
+        places = apart([to(row[value]) for row in of_level.values()], LABEL * (high - low) / height, low, high)
+        out += [
+            {"eval_set": eval_set, "shape": shape, "level": level, value: back(place)}
+            for level, place in zip(of_level, places, strict=True)
+        ]
+    return out
+
+
+def named_ends(rows: alt.Chart, value: alt.Y, colour: alt.Color) -> alt.Chart:
+    """The names of lines right of the frame, at the places of `line_ends`."""
+    told = rows.mark_text(align="left", baseline="middle", dx=6, fontSize=10.5)
+    return told.encode(x=alt.value("width"), y=value, text="level:N", color=colour)
 
 
 def band(rows: alt.Chart, x: alt.X, title: str, colour: alt.Color, opacity: float = 0.16) -> alt.Chart:

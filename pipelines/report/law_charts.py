@@ -10,12 +10,16 @@ from pipelines.report.palette import level_colour
 from scaling_fit.result import Result
 from scaling_fit.wording import interval
 
+WORTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20)
+"""Ticks of what a token is worth: the line of no difference among them."""
+
 
 def curves(result: Result, levels: list[str]) -> Chart:
     """The fitted laws through the runs, a panel for each shape."""
     rows, seen = law_tables.curves(result), law_tables.points(result)
     x, title = draw.tokens_axis(rows), "loss (nats/token)"
-    shown, domain = frame("frame_loss", by_set(law_tables.eval_sets(result), seen + rows, "loss", ("low", "high")))
+    ranges = by_set(law_tables.eval_sets(result), seen + rows, "loss", ("low", "high"))
+    shown, domain = frame("frame_loss", ranges)
     axis = alt.Axis(tickCount=5, format=".3~g")
     at = {"x": x, "y": alt.Y("loss:Q", title=title, scale=draw.scale(domain), axis=axis), "color": draw.level_colours(levels)}
     used = alt.condition("datum.used", alt.value(0.9), alt.value(0))
@@ -29,7 +33,8 @@ def curves(result: Result, levels: list[str]) -> Chart:
         marks = runs.encode(**at, shape=draw.level_marks(levels), fillOpacity=used, tooltip=said)
         bounded = lines.transform_filter("datum.low !== null")
         ahead = draw.beyond(lines, **at, tooltip=forecast)
-        return draw.band(bounded, x, title, at["color"]) + ahead + draw.line(tested, **at) + marks
+        names = draw.named_ends(draw.table("curve_ends", own), at["y"], at["color"])
+        return draw.band(bounded, x, title, at["color"]) + ahead + draw.line(tested, **at) + marks + names
 
     return Chart(
         id="curves",
@@ -39,7 +44,7 @@ def curves(result: Result, levels: list[str]) -> Chart:
         "range, and a band is where one more run is expected to lie.",
         alt=_curve_words(result, rows),
         panels=draw.by_shape(result, of_shape, 300),
-        tables={"points": seen, "curves": rows},
+        tables={"points": seen, "curves": rows, "curve_ends": draw.line_ends(rows, "loss", ranges, 300)},
         params=[draw.selector(result), shown],
         min_width=330,
         legend=True,
@@ -88,7 +93,7 @@ def multipliers(result: Result, levels: list[str]) -> Chart:
     sets, ends, sane = law_tables.eval_sets(result), ("low", "high"), (1 / 30, 30.0)
     ranges = by_set(sets, points + fitted, "multiplier", ends, null=1.0, log=True, sane=sane)
     shown, domain = frame("frame_multiplier", ranges)
-    axis = alt.Axis(tickCount=5, labelExpr="format(datum.value, '.2~g') + '×'")
+    axis = alt.Axis(values=WORTHS, labelExpr="format(datum.value, '.2~g') + '×'")
     y = alt.Y("multiplier:Q", title=title, scale=draw.scale(domain, log=True), axis=axis)
     colour = draw.level_colours(levels)
     said = draw.tips("level", "D|,.0f", "multiplier|.3f", "low|.3f", "high|.3f")
@@ -98,7 +103,7 @@ def multipliers(result: Result, levels: list[str]) -> Chart:
         bounded = laws.transform_filter("datum.low > 0 && datum.high > 0")
         measured = draw.interval_dots(draw.table("multiplier_points", own), y, said, x=x, color=colour)
         lines = draw.band(bounded, x, title, colour, 0.12) + draw.line(laws, 1.6, x=x, y=y, color=colour)
-        return draw.guide(1, y) + lines + measured
+        return draw.guide(1, y) + lines + measured + draw.named_ends(draw.table("multiplier_ends", own), y, colour)
 
     return Chart(
         id="multipliers",
@@ -108,7 +113,11 @@ def multipliers(result: Result, levels: list[str]) -> Chart:
         "means that the exponent or the floor moved.",
         alt=_multiplier_words(result),
         panels=draw.by_shape(result, of_shape, 260),
-        tables={"multiplier_points": points, "multiplier_curves": fitted},
+        tables={
+            "multiplier_points": points,
+            "multiplier_curves": fitted,
+            "multiplier_ends": draw.line_ends(fitted, "multiplier", ranges, 260, log=True),
+        },
         params=[draw.selector(result), shown],
         min_width=330,
         legend=True,

@@ -30,6 +30,7 @@ def render(facts: Facts) -> str:
             )
         said = [(row.level, row.words.saving, row.words.finding, row.words.reading, row.words.floors) for row in rows]
         lines += ["", *(f"- {level}: {' '.join(_plain(text) for text in texts if text)}" for level, *texts in said)]
+    lines += ["", _plain(answer.settling.said)] if answer.settling else []
     cautions = trust.warnings(facts, facts.fit.primary)
     lines += ["", *(f"> {_plain(warning)}" for warning in cautions)] if cautions else []
     source = facts.provenance

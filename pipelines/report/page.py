@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.report import (
+    by_document,
     corpus_charts,
     cost_charts,
     explorer,
+    judged,
     law_charts,
     law_tables,
     markdown,
@@ -75,6 +77,7 @@ def make(facts: Facts) -> Made:
         sections["planner"] = [plan_charts.planner(fit, levels), *quality_charts.pool(fit)]
     sections["curation"] = _curation(facts)
     sections["trust"] = [
+        *(trust_charts.noise_budget(facts) if fitted else []),
         *(shift_charts.extrapolation(fit, levels) if fitted else []),
         *trust_charts.luck(facts),
         *trust_charts.learning_rates(facts),
@@ -116,7 +119,16 @@ def _render(facts: Facts, made: Made) -> str:
         "explorer_shapes": facts.fit.shapes,
     }
     curated = facts.made_from == "study"
-    return shell.html(facts.title, _parts(made, curated), _contents(made, curated), made.charts, said, made.explorer)
+    parts, contents = _parts(made, curated), _contents(made, curated)
+    return shell.html(facts.title, parts, contents, made.charts, said, made.explorer, _no_choice(facts))
+
+
+def _no_choice(facts: Facts) -> list[int]:
+    """Places of the controls and other mixtures, which charts show paler; of none that has a colour in common with a choice."""
+    choices = {facts.baseline, *facts.fit.settings.contenders(facts.fit.levels)}
+    kept = {place % palette.NUM_LEVEL_COLOURS for place, level in enumerate(facts.levels) if level["name"] in choices}
+    places = (place for place, level in enumerate(facts.levels) if level["name"] not in choices)
+    return [place for place in places if place % palette.NUM_LEVEL_COLOURS not in kept]
 
 
 def words(facts: Facts) -> JsonObject:
@@ -131,6 +143,8 @@ def words(facts: Facts) -> JsonObject:
         "known": {name: _known(facts.fit.sets[name].answer) for name in sets},
         "not_shown": answer.not_shown,
         "settles": settles(facts),
+        "documents": [(name, by_document.said(facts, name)) for name in sets],
+        "judge": {"rows": judged.rows(facts), "sizes": judged.size_of(facts), "said": judged.said(facts)},
         "plans": [(name, facts.fit.sets[name].answer.planned) for name in sets],
         "resolution": {"headings": RESOLUTION, "rows": resolution_rows(facts.fit)},
         "quality": [(name, quality_tables.told(facts.fit, name)) for name in sets if fits[name].quality and facts.fit.axes],

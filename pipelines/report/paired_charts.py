@@ -13,15 +13,18 @@ from scaling_fit.wording import count
 def seed_differences(facts: Facts) -> Chart:
     """Every run against the baseline's run of the same seed, a panel for each shape."""
     rows, levels = law_tables.seeds(facts.fit), draw.level_names(facts)
-    shown, domain = frame("frame_percent", by_set(law_tables.eval_sets(facts.fit), rows, "percent", null=0.0))
+    ranges, laws = by_set(law_tables.eval_sets(facts.fit), rows, "percent", null=0.0), law_tables.curves(facts.fit)
+    shown, domain = frame("frame_percent", ranges)
+    against = [row for row in laws if not row["beyond"] and row["level"] != facts.baseline]
     y = alt.Y("percent:Q", scale=draw.scale(domain), axis=draw.signed_axis(f"loss against {facts.baseline} (%)", tickCount=6))
     at = {"x": draw.tokens_axis(rows), "y": y, "color": draw.level_colours(levels)}
     said = draw.tips("level", "D|,.0f", "seed", "percent|+.3f", "difference|+.4f|nats/token")
 
     def of_shape(own: str) -> draw.View:
-        laws = draw.table("curves", f"{own} && !datum.beyond && datum.level != {facts.baseline!r}")
+        lines = draw.table("curves", f"{own} && !datum.beyond && datum.level != {facts.baseline!r}")
         pairs = draw.dots(draw.table("seeds", own), said, 40, 0.9, **at, shape=draw.level_marks(levels))
-        return draw.guide(0, y) + draw.line(laws, 1.6, **at) + pairs
+        names = draw.named_ends(draw.table("seed_ends", own), y, at["color"])
+        return draw.guide(0, y) + draw.line(lines, 1.6, **at) + pairs + names
 
     parts = [
         f"{level} {one.seed_summary.percent.value:+.2f}% ({one.seed_summary.wins} of {one.seed_summary.pairs} pairs better)"
@@ -41,7 +44,7 @@ def seed_differences(facts: Facts) -> Chart:
         "comparison from the fitted laws.",
         alt="Mean difference: " + "; ".join(parts) + ".",
         panels=draw.by_shape(facts.fit, of_shape, 260),
-        tables={"seeds": rows, "curves": law_tables.curves(facts.fit)},
+        tables={"seeds": rows, "curves": laws, "seed_ends": draw.line_ends(against, "percent", ranges, 260)},
         params=[draw.selector(facts.fit), shown],
         min_width=330,
         legend=True,

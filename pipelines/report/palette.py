@@ -6,6 +6,8 @@ enough that text set in them has a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.
 grey: what is compared with it stands out.
 """
 
+from collections.abc import Sequence
+
 from pipelines.report.frames import JsonObject
 
 LIGHT = {
@@ -67,6 +69,26 @@ FONT = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica 
 def css(colours: dict[str, str]) -> str:
     """The colours as CSS declarations."""
     return " ".join(f"{name}: {value};" for name, value in colours.items())
+
+
+PALE = 0.6
+"""Of a colour that is left in the charts for what is no choice."""
+
+
+def pale(colours: dict[str, str], places: Sequence[int]) -> dict[str, str]:
+    """The colours of these levels mixed with the page's."""
+    page = _channels(colours["--page"])
+
+    def mixed(colour: str) -> str:
+        pairs = zip(_channels(colour), page, strict=True)
+        return "#" + "".join(f"{round(PALE * own + (1 - PALE) * other):02x}" for own, other in pairs)
+
+    names = dict.fromkeys(f"--level-{place % NUM_LEVEL_COLOURS}" for place in places)
+    return {name: mixed(colours[name]) for name in names}
+
+
+def _channels(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[k : k + 2], 16) for k in (1, 3, 5))
 
 
 def level_colour(place: int) -> str:

@@ -27,7 +27,8 @@ def planner(result: Result, levels: list[str]) -> Chart:
         "level", "flops|.2e", "percent|+.3f", "loss|.4f", "low|.4f", "high|.4f", "N|.3s", "D|.3s", "past||beyond the data"
     )
     near = base.transform_filter("!datum.beyond").mark_line().encode(x=x, y=y, color=colour, tooltip=said)
-    rungs = alt.Y("level:N", sort=levels, title=None, axis=alt.Axis(grid=False), scale=alt.Scale(domain=levels))
+    placed = [level for level in levels if any(row["level"] == level and row["place"] for row in rows)]
+    rungs = alt.Y("level:N", sort=placed, title=None, axis=alt.Axis(grid=False), scale=alt.Scale(domain=placed))
     named = {"x": x, "y": rungs, "color": colour, "tooltip": draw.tips("level", "flops|.2e", "place")}
     marks = [
         base.transform_filter(f"datum.place === {place!r}")
@@ -44,7 +45,7 @@ def planner(result: Result, levels: list[str]) -> Chart:
         alt=_planner_words(result, pool),
         panels=[
             draw.panel(tested + draw.beyond(base, x=x, y=y, color=colour) + near, 260, title="loss"),
-            draw.panel(alt.layer(*marks), 34 * len(levels), title="what to train on at each budget (hollow: a tie)"),
+            draw.panel(alt.layer(*marks), 34 * len(placed), title="what to train on at each budget (hollow: a tie)"),
         ],
         tables={"budget": rows},
         params=[draw.selector(result), {"name": "pool", "value": pool}],

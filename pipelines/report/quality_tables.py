@@ -1,5 +1,6 @@
 """Levels over their quality as flat tables: a row per evaluation set, axis, response and level, or place on a line."""
 
+from curation.quality.axes import worded
 from pipelines.report.frames import Rows
 from pipelines.report.law_tables import ends
 from scaling_fit.levels.over_quality import OverQuality, QualityWords
@@ -26,8 +27,8 @@ def _first(result: Result) -> OverQuality:
 
 
 def axes(result: Result) -> dict[str, str]:
-    """The axes on which levels differ, the leading one first."""
-    return {axis: axis for axis in result.axes}
+    """The axes on which levels differ, the leading one first, in words."""
+    return {axis: worded(axis) for axis in result.axes}
 
 
 def told(result: Result, eval_set: str) -> list[tuple[str, QualityWords, list[tuple[str, str]]]]:
@@ -56,8 +57,8 @@ def responses(result: Result) -> dict[str, str]:
 def titles(result: Result) -> Rows:
     """What stands at the axes, by axis and response."""
     return [
-        {"axis": axis, "response": one.key, "x_title": axis, "y_title": _worded(one, TITLES[one.kind][1])}
-        for axis in axes(result)
+        {"axis": axis, "response": one.key, "x_title": words, "y_title": _worded(one, TITLES[one.kind][1])}
+        for axis, words in axes(result).items()
         for one in _first(result).responses
     ]
 

@@ -97,10 +97,11 @@ def _related(matrix: Overlap) -> list[int]:
 
 
 def overlap(facts: Facts) -> list[Chart]:
-    """Which rules find the same documents: a matrix for each level whose list of rules no other level repeats."""
+    """Which rules find the same documents: a matrix for each level whose list of rules no other level repeats, with the rows
+    that no matrix before it has."""
     kept = [(matrix, _related(matrix)) for matrix in facts.overlap]
     sets = [{matrix["reasons"][i] for i in places} for matrix, places in kept]
-    panels, rows = [], []
+    panels, rows, told = [], [], set()
     for at, (matrix, places) in enumerate(kept):
         # A level that extends another repeats its rules: only the longest list of them is shown.
         if len(places) < 2 or any(
@@ -108,17 +109,21 @@ def overlap(facts: Facts) -> list[Chart]:
         ):
             continue
         order = [f"{place}  {matrix['reasons'][i]}" for place, i in enumerate(places, start=1)]
-        rows += _cells(matrix, places, order)
+        cells = [row for row in _cells(matrix, places, order) if row["rule"].split("  ", 1)[1] not in told]
+        named = list(dict.fromkeys(row["rule"] for row in cells))
+        if not named:
+            continue
+        rows, told = rows + cells, told | sets[at]
         base = draw.table("overlap", f"datum.level == {matrix['level']!r}")
         x = alt.X("column:O", title="also fails rule", axis=alt.Axis(orient="top", labelAngle=0, grid=False))
-        y = alt.Y("rule:N", sort=order, title=None, axis=alt.Axis(labelLimit=270, labelPadding=6))
+        y = alt.Y("rule:N", sort=named, title=None, axis=alt.Axis(labelLimit=270, labelPadding=6))
         shade = alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.75]), legend=None)
         said = draw.tips("rule||of documents that fail", "also||also fail", "share|.1%", "documents|,")
         drawn = base.mark_rect(color="var(--accent)").encode(x=x, y=y, opacity=shade, tooltip=said)
         if len(order) <= MOST_NUMBERS:  # the shares of narrower cells would run into each other
             written = base.transform_filter("datum.share >= 0.005").mark_text(fontSize=10)
             drawn += written.encode(x=x, y=y, text=alt.Text("share:Q", format=".0%"))
-        panels.append(draw.panel(drawn, 24 * len(order), title=matrix["level"]))
+        panels.append(draw.panel(drawn, 24 * len(named), title=matrix["level"]))
     if not panels:
         return []
     return [

@@ -6,6 +6,7 @@ from pipelines.report import grammar as draw
 from pipelines.report import law_tables
 from pipelines.report.chart import Chart
 from pipelines.report.frames import Rows, by_set, frame
+from scaling_fit.levels.gap import BEYOND
 from scaling_fit.result import Result
 from scaling_fit.wording import count
 
@@ -38,7 +39,9 @@ def saved(result: Result, levels: list[str]) -> list[Chart]:
     shape = next(row["shape"] for row in found if row["eval_set"] == first and row["level"] == chosen[0])
     of_shape = [row for row in seen if row["shape"] == shape]
     shown, domain = frame("frame_saved", by_set(law_tables.eval_sets(result), of_shape, "loss"))
-    x = draw.tokens_axis(of_shape)
+    far = max(row["D"] for row in of_shape) * BEYOND
+    ends = [{"D": min(row["level_D"], far)} for row in found if row["shape"] == shape]
+    x = draw.tokens_axis([*of_shape, *ends])
     y = alt.Y("loss:Q", title="loss (nats/token)", scale=draw.scale(domain), axis=alt.Axis(tickCount=5, format=".3~g"))
     pair = f"(datum.level == saver || datum.level == {result.baseline!r})"
     at = {"x": x, "y": y, "color": draw.level_colours(levels)}
@@ -46,7 +49,8 @@ def saved(result: Result, levels: list[str]) -> list[Chart]:
     ink = {"color": alt.value("var(--ink)")}
 
     pairs = f"{draw.CHOSEN} && {pair} && datum.shape == {shape!r}"
-    lines = draw.line(draw.table("curves", f"{pairs} && !datum.beyond"), **at)
+    tested = draw.line(draw.table("curves", f"{pairs} && !datum.beyond"), **at)
+    lines = draw.beyond(draw.table("curves", pairs), **at) + tested
     runs = draw.table("points", pairs).mark_point(size=34, filled=True, clip=True, opacity=0.6).encode(**at)
     arrow = draw.table("savings", f"{arrows} && datum.shape == {shape!r}")
     bar = arrow.mark_rule(strokeWidth=7, opacity=0.18, clip=True).encode(x=alt.X("low:Q"), x2="high:Q", y=y, **ink)

@@ -4,6 +4,7 @@ Nothing leaves the page: a content-security policy forbids every request, and sc
 text from the corpus could not run even if it were not escaped.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -25,8 +26,10 @@ def html(
     charts: list[Chart],
     words: JsonObject,
     explorer: JsonObject | None = None,
+    pale: Sequence[int] = (),
 ) -> str:
-    """The whole page. parts: templates in their order; contents: id and title of a section; words: what the templates say."""
+    """The whole page. parts: templates in their order; contents: id and title of a section; words: what the templates say;
+    pale: places of the levels whose colours charts show paler."""
     specs = {c.id: {"panels": c.panels, "params": c.params, "tables": list(c.tables)} for c in charts}
     scripts = [vega(), _static("page.js"), *([_static("explorer.js")] if explorer else [])]
     return (
@@ -46,6 +49,7 @@ def html(
             style=_static("page.css"),
             light=palette.css(palette.LIGHT),
             dark=palette.css(palette.DARK),
+            pale=[palette.css(palette.pale(colours, pale)) for colours in (palette.LIGHT, palette.DARK)],
             font=palette.FONT,
         )
     )

@@ -60,31 +60,33 @@ def overlap(level: str, failed: Iterable[pl.Series], reasons: list[str]) -> Over
 def paired(losses: pl.DataFrame, sets: pl.DataFrame, shape: str, baseline: str) -> list[Paired]:
     """Each level's losses minus the baseline's on the same documents, seed and D.
 
-    losses: level, seed, tokens, doc_id, nats, n_tokens (a stack's losses.parquet); sets: doc_id, sets (list of text). The
-    difference is per token over the whole set, its standard error that of a ratio estimator over documents.
+    losses: level, seed, tokens, doc_id, nats, n_tokens (a stack's losses.parquet); sets: doc_id, set, weight, a row for each
+    document of each set. The difference is per token over the whole set, its standard error that of a ratio estimator over
+    documents, both with the documents' weights; `better` and the quantiles are of documents, all alike.
     """
     key = ["seed", "tokens", "doc_id"]
     base = losses.filter(pl.col("level") == baseline).select(*key, base="nats")
-    other = losses.filter(pl.col("level") != baseline).join(base, on=key).join(sets.explode("sets"), on="doc_id")
-    difference = pl.col("nats") - pl.col("base")
-    ratio = difference.sum() / pl.col("n_tokens").sum()
-    residual = difference - ratio * pl.col("n_tokens")
+    other = losses.filter(pl.col("level") != baseline).join(base, on=key).join(sets, on="doc_id")
+    weight, difference = pl.col("weight"), pl.col("nats") - pl.col("base")
+    whole = (weight * pl.col("n_tokens")).sum()
+    ratio = (weight * difference).sum() / whole
+    residual = weight * (difference - ratio * pl.col("n_tokens"))
     per_token = difference / pl.col("n_tokens")
     rows = (
-        other.filter(~pl.col("sets").str.starts_with("own:"))
-        .group_by("sets", "level", "seed", "tokens")
+        other.filter(~pl.col("set").str.starts_with("own:"))
+        .group_by("set", "level", "seed", "tokens")
         .agg(
             difference=ratio,
-            se=(residual**2).sum().sqrt() / pl.col("n_tokens").sum() * (pl.len() / (pl.len() - 1).clip(lower_bound=1)).sqrt(),
+            se=(residual**2).sum().sqrt() / whole * (pl.len() / (pl.len() - 1).clip(lower_bound=1)).sqrt(),
             documents=pl.len(),
             better=(difference < 0).mean(),
             quantiles=pl.concat_list(per_token.quantile(q, "linear") for q in (0.05, 0.25, 0.5, 0.75, 0.95)),
         )
-        .sort("sets", "level", "seed", "tokens")
+        .sort("set", "level", "seed", "tokens")
     )
     return [
         {
-            "eval_set": row["sets"],
+            "eval_set": row["set"],
             "level": row["level"],
             "baseline": baseline,
             "shape": shape,

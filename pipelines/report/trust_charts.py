@@ -10,7 +10,8 @@ from pipelines.report import law_tables
 from pipelines.report.chart import Chart
 from pipelines.report.facts import Facts
 from pipelines.report.frames import Rows
-from scaling_fit.wording import count
+from scaling_fit.levels.summary import noise_budget as noise_budget_of
+from scaling_fit.wording import count, eval_words
 
 SOURCES = {
     "unpaired": "another seed",
@@ -47,7 +48,7 @@ def luck(facts: Facts) -> list[Chart]:
         return []
     cells, labels = list(dict.fromkeys(row["cell"] for row in rows)), list(SOURCES.values())
     palette = alt.Scale(domain=labels, range=["var(--accent)", "var(--good)", "var(--soft)"])
-    colour = alt.Color("source:N", scale=palette, legend=alt.Legend(title=None))
+    colour = alt.Color("source:N", scale=palette, legend=alt.Legend(title=None, columns=1, labelLimit=400))
     axis = alt.Axis(title="standard deviation (% of loss)", tickCount=6, grid=True)
     x = alt.X("percent:Q", axis=axis, scale=alt.Scale(zero=True))
     said = draw.tips("cell", "source||drawn again", "percent|.3f", "df:Q||degrees of freedom")
@@ -65,6 +66,57 @@ def luck(facts: Facts) -> list[Chart]:
             panels=[draw.panel(draw.interval_dots(draw.table("luck", draw.CHOSEN), x, said, **at), len(cells) * 58)],
             tables={"luck": rows},
             params=[draw.selector(facts.fit)],
+        )
+    ]
+
+
+DECIDES = 3.0
+"""A set whose signal is less than so many times its noise decides nothing (Heineman et al. 2025 rank sets by this ratio)."""
+
+
+def noise_budget(facts: Facts) -> list[Chart]:
+    """Where the noise of this study comes from on the chosen set, and what every set can tell."""
+    sets = law_tables.eval_sets(facts.fit)
+    rows: Rows = [
+        {"eval_set": name, "source": source, "percent": percent}
+        for name in sets
+        for source, percent in noise_budget_of(facts.fit, name)
+    ]
+    told: Rows = [
+        {"eval_set": name, "set": eval_words(name), "signal": one.signal, "noise": one.noise, "ratio": one.ratio}
+        for name in sets
+        if (one := facts.fit.sets[name].resolution) is not None
+    ]
+    if not told:
+        return []
+    sources = list(dict.fromkeys(row["source"] for row in rows))
+    axis = alt.Axis(title="standard deviation (% of loss)", tickCount=6, grid=True)
+    bars = draw.bars(
+        draw.table("noise_budget", draw.CHOSEN), draw.tips("source", "percent|.3f"),
+        x=alt.X("percent:Q", axis=axis, scale=alt.Scale(zero=True)), y=draw.names("source", sources, labelLimit=230),
+    )  # fmt: skip
+    order = [row["set"] for row in sorted(told, key=lambda row: -row["ratio"])]
+    x = alt.X("ratio:Q", axis=alt.Axis(title="signal to noise", tickCount=6, grid=True), scale=alt.Scale(zero=True))
+    said = draw.tips("set", "signal|.2f|from best to worst, %", "noise|.2f|of a difference, %", "ratio|.1f")
+    sets_bars = draw.bars(draw.table("signal_to_noise"), said, x=x, y=draw.names("set", order, labelLimit=230))
+    limit = alt.Chart(alt.InlineData(values=[{"ratio": DECIDES}])).mark_rule(style="guide").encode(x=alt.X("ratio:Q"))
+    first = "; ".join(f"{row['source']} {row['percent']:.2f}%" for row in rows if row["eval_set"] == sets[0])
+    ratios = "; ".join(f"{row['set']} {row['ratio']:.1f}" for row in told)
+    return [
+        Chart(
+            id="noise_budget",
+            title="Where the noise comes from",
+            says="How far a loss moves when one thing is drawn again and all else stays. Beside it, how far levels lie apart "
+            "on each evaluation set, over the noise of telling two apart: left of the dashed line, at "
+            f"{DECIDES:.0f}, a set decides nothing.",
+            alt=f"Noise: {first}. Signal to noise: {ratios}.",
+            panels=[
+                draw.panel(bars, 26 * len(sources), title="noise of a loss"),
+                draw.panel(sets_bars + limit, max(20 * len(order), 60), title="what each set can tell"),
+            ],
+            tables={"noise_budget": rows, "signal_to_noise": told},
+            params=[draw.selector(facts.fit)],
+            min_width=380,
         )
     ]
 

@@ -117,7 +117,7 @@ def optima(workdir: Workdir, study: Study, manifest: Manifest) -> list[Optimum]:
     declared = study.checks.learning_rate
     assert declared is not None
     rung = _rung(study, declared.shape, "checks.learning_rate.shape")
-    return lr_optima(observations(table(workdir, manifest)), rung.lr, study.fit.eval_set)
+    return lr_optima(observations(table(workdir, manifest)), rung.lr, study.scored_set)
 
 
 def schedule_gaps(workdir: Workdir, study: Study, manifest: Manifest) -> list[Gap]:

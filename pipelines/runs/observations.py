@@ -1,4 +1,8 @@
-"""Observations: one tidy row per run, D and evaluation set, gathered from all runs; the fitter needs nothing else."""
+"""Observations: one tidy row per run, D and evaluation set, gathered from all runs; the fitter needs nothing else.
+
+Two kinds of set are made here from losses that the runs have already: each level's own text, and the held-out text with the
+domains weighed as in the pool, since in all held-out text every domain counts for about the same.
+"""
 
 from collections.abc import Mapping
 from math import log
@@ -12,22 +16,32 @@ from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import JsonObject, Workdir
 
 FILE = "observations.parquet"
+POOL_WEIGHED = "heldout-pool"
 
 
-def gather(context: Context, runs: Mapping[str, Manifest], own: Mapping[str, Manifest]) -> Manifest:
-    """Every run's rows, and for each level its own evaluation set (scored by every run; no verdict is drawn from it). A copy of
-    the current study's table lies at the top of the work directory, where people look for it."""
+def gather(context: Context, runs: Mapping[str, Manifest], own: Mapping[str, Manifest], judge: Manifest) -> Manifest:
+    """Every run's rows, the held-out text weighed as the pool (`judge` has the shares), and for each level its own evaluation
+    set (scored by every run; no verdict is drawn from it). A copy of the current study's table lies at the top of the work
+    directory, where people look for it."""
     places = [manifest.step.path for manifest in runs.values()]
     members = {level: manifest.files(".parquet") for level, manifest in own.items()}
+    inputs = {**runs, **{f"own/{level}": manifest for level, manifest in own.items()}, "judge": judge}
     step = Step(
-        "observations", {}, {**runs, **{f"own/{level}": manifest for level, manifest in own.items()}}, compute=collect,
-        units=lambda: [(context.workdir, places, members)], unit="tables",
+        "observations", {}, inputs, compute=collect,
+        units=lambda: [(context.workdir, places, members, pool_shares(judge.summary["sets"]))], unit="tables",
         publish=lambda workdir, made: workdir.update(FILE, workdir.read_bytes(made.files(FILE)[0])),
     )  # fmt: skip
     return run_step(context, step)
 
 
-def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[str]]) -> JsonObject:
+def pool_shares(sets: list[JsonObject]) -> dict[str, float]:
+    """By evaluation set of a domain: its share of the pool, of those that are evaluated; empty where there are not two."""
+    shares = {row["set"]: row["pool_share"] for row in sets if row["set"].startswith("domain:") and row["pool_share"]}
+    whole = sum(shares.values())
+    return {name: share / whole for name, share in shares.items()} if len(shares) > 1 else {}
+
+
+def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[str]], shares: dict[str, float]) -> JsonObject:
     """One table of all runs. Runs on a worker."""
     members = {
         f"own:{level}": pl.concat([pl.DataFrame(workdir.read_table(path)) for path in files])["doc_id"]
@@ -38,10 +52,26 @@ def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[
         rows = pl.DataFrame(workdir.read_table(f"{path}/observations.parquet"))
         losses = pl.DataFrame(workdir.read_table(f"{path}/losses.parquet"))
         extra = [own_rows(rows, losses, name, ids) for name, ids in members.items() if len(ids)]
-        tables.append(pl.concat([rows, *extra]))
+        pooled = [pool_rows(rows, shares)] if shares else []
+        tables.append(pl.concat([rows, *pooled, *extra]))
     table = pl.concat(tables)
     out.write_table(FILE, table.to_arrow().cast(_plain(table)))
     return {"rows": len(table)}
+
+
+def pool_rows(rows: pl.DataFrame, shares: Mapping[str, float]) -> pl.DataFrame:
+    """The run's rows on the held-out text with each domain's loss weighed by `shares`, which add up to one. Bits per byte weigh
+    the domains' bytes alike; the domains' sampling errors are independent."""
+    domains = rows.filter(pl.col("eval_set").is_in(list(shares)))
+    weight = pl.col("eval_set").replace_strict(dict(shares), return_dtype=pl.Float64)
+    loss, bits, size = pl.col("loss"), pl.col("bits_per_byte"), pl.col("eval_tokens").sum()
+    sums = domains.group_by("tokens", maintain_order=True).agg(
+        loss=(weight * loss).sum(),
+        bits_per_byte=(weight * loss).sum() / (weight * loss / bits).sum(),  # nats a token over bytes a token
+        eval_tokens=size,
+        loss_se=((weight * pl.col("loss_se")) ** 2).sum().sqrt(),
+    )
+    return _like_the_first(rows, POOL_WEIGHED, sums)
 
 
 def own_rows(rows: pl.DataFrame, losses: pl.DataFrame, name: str, ids: pl.Series) -> pl.DataFrame:
@@ -59,6 +89,11 @@ def own_rows(rows: pl.DataFrame, losses: pl.DataFrame, name: str, ids: pl.Series
         eval_tokens=tokens.sum(),
         loss_se=((residual**2).sum() * pl.len() / (pl.len() - 1)).sqrt() / tokens.sum(),
     )
+    return _like_the_first(rows, name, sums)
+
+
+def _like_the_first(rows: pl.DataFrame, name: str, sums: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the run's first evaluation set with another name, and the losses of `sums` by D."""
     template = rows.filter(pl.col("eval_set") == rows["eval_set"][0]).drop("loss", "bits_per_byte", "eval_tokens", "loss_se")
     return (
         template.with_columns(eval_set=pl.lit(name))

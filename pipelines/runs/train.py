@@ -145,7 +145,9 @@ def write_runs(outputs: Sequence[Output], folder: Path, runs: Sequence[Run]) -> 
     records = []
     for out, run in zip(outputs, runs, strict=True):
         own = (pc.field("level") == run.level) & (pc.field("seed") == run.seed)
-        for name in (name for name in ("observations.parquet", "losses.parquet", "choices.parquet", "trunk.parquet") if name in tables):
+        for name in (
+            name for name in ("observations.parquet", "losses.parquet", "choices.parquet", "trunk.parquet") if name in tables
+        ):
             out.write_table(name, tables[name].filter(own))
         out.write_json("certificate.json", {key: certificate[key] for key in ("certificate", "held_equal")})
         # speeds differ from run to run, so metrics lie beside the step's files, not in its digest

@@ -117,7 +117,7 @@ class Study(Section):
     def _judged_on_what_there_is(self) -> None:
         """The evaluation set of the verdict, as far as it is known without data."""
         references = [f"reference:{source.name}" for source in self.sources if source.role == "reference"]
-        sets = [*(["heldout"] if self.evaluation.heldout else []), *references]
+        sets = [*(["heldout", "heldout-pool"] if self.evaluation.heldout else []), *references]
         if not sets:
             raise ValueError("evaluation.heldout: it is 0 and no source has `role: reference`; runs are judged on one of these")
         asked = self.fit.eval_set
@@ -126,6 +126,11 @@ class Study(Section):
             guess = f"did you mean `{close[0]}`? " if close else ""
             there = f"there are {', '.join(sets)} and domain:NAME for each domain"
             raise ValueError(f"fit.eval_set: {asked!r} is no evaluation set; {guess}{there}")
+
+    @property
+    def scored_set(self) -> str:
+        """The evaluation set of the verdict as runs score it: all held-out text, where the verdict weighs that as the pool."""
+        return "heldout" if self.fit.eval_set == "heldout-pool" else self.fit.eval_set
 
     @property
     def trains(self) -> bool:

@@ -67,7 +67,7 @@ def _shoulder_end(context: Context, path: str) -> float:
 
 
 def _repeated(context: Context, study: Study) -> Luck:
-    repeats = measure(context.workdir.read_table(NOISE_FILE), study.fit.eval_set)
+    repeats = measure(context.workdir.read_table(NOISE_FILE), study.scored_set)
     return Luck(repeats.row or ASSUMED.luck.row, repeats.trunk, REACH)
 
 

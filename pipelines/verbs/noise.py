@@ -49,7 +49,7 @@ def noise(
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
         manifest = checks.measure_noise(context, study, declared(study, cell, seeds), TrainingData.of(curated))
         spreads = checks.spreads(context.workdir, manifest)
-        judged = [spread for spread in spreads if spread.eval_set == study.fit.eval_set] or spreads
+        judged = [spread for spread in spreads if spread.eval_set == study.scored_set] or spreads
         repeats = measure(checks.table(context.workdir, manifest), judged[0].eval_set)
         path = context.workdir.full(checks.NOISE_FILE) if context.workdir.is_local else checks.NOISE_FILE
     if as_json:

@@ -24,6 +24,7 @@ from scaling_fit.levels.set_fit import points, set_fit
 from scaling_fit.levels.settle import Settling, settling
 from scaling_fit.levels.shift import adjusted, shift
 from scaling_fit.levels.verdict import Verdict, judge
+from scaling_fit.levels.weighing import ALIKE, POOLED, weights
 from scaling_fit.levels.words import BADGE, DIRECTION, words
 from scaling_fit.observations import Observations, observations
 from scaling_fit.result import Result, SetFit, SetResult, Shape
@@ -94,7 +95,7 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
         orders[name] = order_of(whole, drawn[name], settings.confidence)
         runs[name] = points(data, name, whole)
     resolutions = {name: _resolution(prepared, name, fits[name], one) for name, one in verdicts.items()}
-    enough = sampled(resolutions)
+    enough, weighed = sampled(resolutions), weights(verdicts, settings)
     contenders = {name: settings.contenders(one.levels) for name, one in orders.items()}
     decisions = {name: decide(one, settings.baseline, contenders[name]) for name, one in orders.items()}
     sets = {}
@@ -104,6 +105,8 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
             told = _wild_runs(wild[name], verdicts[name]) if name in wild else ()
             luck = doubts.luck(fits[name].noise, name in measured)
             more = (enough,) if enough and name == settings.eval_set else ()
+            if weighed is not None and name in (ALIKE, POOLED):
+                more, told = (weighed[0], *more), (*told, *filter(None, weighed[1:]))
             if (rung := carried(fits[name].influence)) is not None:
                 more = (rung, *more)
             if (documents := drawn[name]) is not None:

@@ -37,7 +37,8 @@ def departs(budget: Budget, choice: str) -> str:
         return f"Past {rows[first][0]:.0e} FLOPs{where} {last} is expected to win with the best size for the budget. {why}"
     winners = list(dict.fromkeys(winner for (_, winner, _), other in zip(rows, elsewhere, strict=True) if other))
     most = max(C for (C, _, _), other in zip(rows, elsewhere, strict=True) if other)
-    return f"Up to {most:.0e} FLOPs {listed(winners)} is expected to have a lower loss than {choice}. {why}"
+    verb = "is" if len(winners) == 1 else "are"
+    return f"Up to {most:.0e} FLOPs {listed(winners)} {verb} expected to have a lower loss than {choice}. {why}"
 
 
 def _rows(budget: Budget) -> Sequence[Row]:

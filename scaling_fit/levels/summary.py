@@ -21,6 +21,25 @@ def resolution_rows(result: Result) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
+def noise_budget(result: Result, eval_set: str) -> list[tuple[str, float]]:
+    """What else could have come out, by what is drawn again: standard deviations in percent of the loss. Of a run, what its
+    trunk and what a branch add; then which documents a level got and which are judged on, where they were measured."""
+    one = result.sets[eval_set]
+    if one.fit is None:
+        return []
+    noise, resolved = one.fit.noise, one.resolution
+    assumed = " (assumed)" if noise.assumed else ""
+    rows = [
+        (f"initial weights and order of the trunk{assumed}", 100 * noise.trunk),
+        ("order after the trunk, by branch", 100 * noise.row),
+    ]
+    if one.draws is not None:
+        rows.append(("which documents a level got", one.draws.variance**0.5))
+    if resolved is not None and resolved.sampling is not None:
+        rows.append(("which documents are judged on", resolved.sampling))
+    return rows
+
+
 def summary(result: Result) -> str:
     answer, fit = result.answer, result.sets[result.primary].fit
     lines = [" ".join(filter(None, [answer.choice, answer.moved])), ""]
@@ -28,6 +47,7 @@ def summary(result: Result) -> str:
         role = f" ({words.role})" if words.role else ""
         said = " ".join(filter(None, (words.saving, words.finding, words.reading, words.floors)))
         lines.append(f"- **{level}{role}: {words.loss}, {words.badge}.** {said}")
+    lines += [f"- {answer.settling.said}"] if answer.settling else []
     lines += _quality(result)
     lines += _resolutions(result)
     lines += _tasks(result)

@@ -105,7 +105,7 @@ def test_every_run_is_certified_alike_and_every_set_observed(quiet):
     assert len(trained.runs) == 4 * 2
     assert table["certificate"].n_unique() == 1
     sets = set(table["eval_set"].unique())
-    assert {"heldout", "domain:essays", "domain:letters", "own:raw", "own:top"} <= sets
+    assert {"heldout", "heldout-pool", "domain:essays", "domain:letters", "own:raw", "own:top"} <= sets
     cells = table.group_by("level", "shape", "tokens", "eval_set").len()
     assert (cells["len"] == 1).all()
     assert (table["loss"] > 0).all()

@@ -40,6 +40,7 @@ def test_what_is_not_bounded_is_not_given_a_bound(low: float, high: float, words
     ("name", "words"),
     [
         ("heldout", "all held-out text"),
+        ("heldout-pool", "held-out text weighed as the pool"),
         ("domain:web", "web (held out)"),
         ("reference:wiki", "wiki (reference)"),
         ("own:top", "top's own text"),

@@ -1,7 +1,7 @@
 "use strict";
 // The explorer: the fitted law in a few lines, sliders on a log scale, and one chart.
 const explorer = (() => {
-  const { sets, by_shape, shapes, levels, baseline, first, cost, unique, r_star, D: tested, C: most_C, reach, confidence, chart } = assay.json("explorer-data");
+  const { sets, by_shape, shapes, levels, baseline, first, between, cost, unique, r_star, D: tested, C: most_C, reach, confidence, chart } = assay.json("explorer-data");
   const $ = (id) => document.getElementById(id);
   const price = (N) => Math.exp(cost.intercept) * N ** cost.slope; // FLOPs per token
   const N_range = by_shape ? [shapes[0].N, shapes.at(-1).N] : [shapes[0].N / 4, shapes.at(-1).N * 64];
@@ -70,10 +70,14 @@ const explorer = (() => {
       .reduce((a, b) => (b.loss < a.loss ? b : a));
   }
 
-  // Baseline tokens (fresh) that reach a loss at this size; Infinity where its floor is above it.
-  function tokensFor(name, level, shape, N, loss) {
+  // Tokens with which a level reaches a loss at this size, drawn from U unique ones; Infinity where its floor is above it, or
+  // where repeating its text as often as one likes is not worth enough.
+  function tokensFor(name, level, shape, N, loss, U = Infinity) {
     const p = sets[name].parameters[level], rest = by_shape ? p[`E[${shape}]`] : p.E + p.A * N ** -p.alpha;
-    return loss > rest ? ((loss - rest) / (p.B * N ** (p.kappa ?? 0))) ** (-1 / p.beta) : Infinity;
+    const fresh = loss > rest ? ((loss - rest) / (p.B * N ** (p.kappa ?? 0))) ** (-1 / p.beta) : Infinity;
+    if (fresh <= U || !isFinite(fresh)) return fresh;
+    const left = 1 - (fresh / U - 1) / r_star;
+    return left > 0 ? U * (1 - r_star * Math.log(left)) : Infinity;
   }
 
   const at = (range, step) => range[0] * (range[1] / range[0]) ** (step / 1000);
@@ -83,10 +87,16 @@ const explorer = (() => {
     for (const [limit, unit] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]]) if (value >= limit * 0.9995) return `${+(value / limit).toPrecision(3)}${unit}`;
     return `${+value.toPrecision(3)}`;
   };
+  // What is typed: 1.5M, 2e9, 300 000, endless. Not a number where it is none.
+  function number(text) {
+    if (/^\s*endless\s*$/i.test(text)) return Infinity;
+    const found = /^\s*([\d.,\s_]*\d[.]?(?:e[+-]?\d+)?)\s*([kmbgt]?)\s*$/i.exec(text);
+    return found ? Number(found[1].replace(/[,\s_]/g, "")) * { "": 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12 }[found[2].toLowerCase()] : NaN;
+  }
   const signed = (percent) => `${percent < 0 ? "−" : "+"}${Math.abs(percent).toFixed(2)}%`;
   const power = (value) => { const e = Math.floor(Math.log10(value)); return `${(value / 10 ** e).toFixed(1)}e${e}`; };
 
-  const state = { level: first, shape: shapes.at(-1).name, N: shapes.at(-1).N, D: tested[1], U: Infinity };
+  const state = { level: first, other: baseline, shape: shapes.at(-1).name, N: shapes.at(-1).N, D: tested[1], U: Infinity };
 
   // 1 inside the tested D, fading to 0.15 at the far end: the further out, the paler.
   function solid(D) {
@@ -97,11 +107,11 @@ const explorer = (() => {
   function rows() {
     const lines = [], band = [], steps = 72;
     for (const level of levels) {
-      const chosen = level === state.level, U = chosen ? state.U : (unique[level] ?? Infinity);
+      const chosen = level === state.level, other = level === state.other, U = chosen ? state.U : (unique[level] ?? Infinity);
       for (let i = 0; i < steps; i++) {
         const [D, D2] = [i, i + 1].map((k) => D_range[0] * (D_range[1] / D_range[0]) ** (k / steps));
         const [loss, loss2] = [D, D2].map((d) => predict(set, level, state.shape, state.N, d, U));
-        lines.push({ level, D, D2, loss, loss2, opacity: solid(Math.sqrt(D * D2)) * (chosen ? 1 : 0.6), width: chosen ? 2.6 : 1.1 });
+        lines.push({ level, D, D2, loss, loss2, opacity: solid(Math.sqrt(D * D2)) * (chosen || other ? 1 : 0.35), width: chosen ? 2.6 : other ? 1.8 : 1 });
         const ends = chosen && interval(set, level, state.shape, state.N, D, U);
         if (ends) band.push({ level, D, low: ends[0], high: ends[1] });
       }
@@ -113,13 +123,16 @@ const explorer = (() => {
   function say() {
     const { level, shape, N, D, U } = state, C = price(N) * D;
     const ends = interval(set, level, shape, N, D, U), loss = expected(set, level, shape, N, D, U);
-    const other = expected(set, baseline, shape, N, D, unique[baseline] ?? Infinity);
-    const same = tokensFor(set, baseline, shape, N, loss) / D, best = optimum(set, level, C, U);
-    $("out-d").textContent = short(D); $("out-n").textContent = short(N); $("out-c").textContent = `${power(C)} FLOPs`; $("out-u").textContent = short(U);
+    const other = state.other, own = unique[other] ?? Infinity, beside = expected(set, other, shape, N, D, own);
+    const needed = tokensFor(set, other, shape, N, loss, own), best = optimum(set, level, C, U);
     $("say-loss").textContent = loss.toFixed(4);
     $("say-interval").textContent = ends ? `[${ends[0].toFixed(3)}, ${ends[1].toFixed(3)}] with ${Math.round(100 * confidence)}% confidence` : "too far from what was tested for an interval";
-    $("say-against").textContent = signed(100 * Math.log(loss / other));
-    $("say-worth").textContent = level === baseline ? "this is the baseline" : !isFinite(same) ? `${baseline} never reaches this loss` : `one token is worth ${same.toFixed(2)} fresh ${baseline} tokens`;
+    for (const name of document.querySelectorAll(".say-other")) name.textContent = other;
+    $("say-against").textContent = level === other ? "the same" : signed(100 * Math.log(loss / beside));
+    $("say-standing").textContent = level === other ? "choose another level beside it" : `over the tested range: ${standing(level, other)}`;
+    $("say-tokens").textContent = isFinite(needed) ? short(needed) : "never";
+    const repeats = needed > own ? `, ${(needed / own).toFixed(1)} times its ${short(own)} unique ones` : "";
+    $("say-times").textContent = isFinite(needed) ? `tokens: ${(needed / D).toFixed(2)} times as many${repeats}` : isFinite(tokensFor(set, other, shape, N, loss)) ? `its ${short(own)} unique tokens are too few` : "its floor lies above this loss";
     $("say-best").textContent = by_shape ? best.name : short(best.N);
     $("say-best-loss").textContent = `${best.loss.toFixed(3)} at ${short(best.D)} tokens${by_shape ? ", of the tested sizes" : ""}`;
     $("say-ratio").textContent = short(D / N);
@@ -130,6 +143,12 @@ const explorer = (() => {
     return { run: [{ level, D, loss }], best: [{ D: best.D, loss: best.loss }].filter((b) => b.D >= D_range[0] && b.D <= D_range[1]) };
   }
 
+  // By the rule of the headline (scaling_fit.levels.decision), worded as there.
+  function standing(level, other) {
+    const found = between[set]?.[level]?.[other];
+    return { better: "lower loss", worse: "higher loss", unclear: "a tie" }[found] ?? "not compared";
+  }
+
   // Where 20 tokens per parameter lies, unseen when that is off the chart; its label stands where there is room.
   function twentyAt(D) {
     const seen = D >= D_range[0] && D <= D_range[1] ? 1 : 0, late = step(D_range, D) > 650 ? 1 : 0;
@@ -137,41 +156,81 @@ const explorer = (() => {
   }
 
   async function update() {
+    const typed = { d: short(state.D), n: short(state.N), c: `${power(price(state.N) * state.D)}`, u: short(state.U) };
+    for (const [id, text] of Object.entries(typed)) if (document.activeElement !== $(`type-${id}`)) $(`type-${id}`).value = text;
+    $("dial-level").value = state.level; $("dial-with").value = state.other; $("dial-shape").value = state.shape;
     $("dial-d").value = step(D_range, state.D); $("dial-n").value = step(N_range, state.N);
     $("dial-c").value = step(C_range, price(state.N) * state.D); $("dial-u").value = isFinite(state.U) ? step(U_range, state.U) : 1000;
     const frame = [{ low: tested[0], high: tested[1] }], twenty = [twentyAt(20 * state.N)];
     const all = { ...rows(), ...say(), frame, twenty };
-    for (const id of ["d", "n", "c", "u"]) $(`dial-${id}`).setAttribute("aria-valuetext", $(`out-${id}`).textContent);
+    for (const id of ["d", "n", "c", "u"]) $(`dial-${id}`).setAttribute("aria-valuetext", typed[id]);
     if (!view) return all;
     for (const [name, values] of Object.entries(all)) view.data(name, values);
     await view.runAsync();
     return all;
   }
 
+  // The view in the address, so that it can be shared: #explorer:set=heldout&level=top&...
+  const numeric = { n: "N", d: "D", u: "U" }, mark = "#explorer:";
+  function address() {
+    const told = { set, level: state.level, with: state.other, ...(by_shape ? { shape: state.shape } : {}) };
+    for (const [id, key] of Object.entries(numeric)) if (!(by_shape && id === "n")) told[id] = isFinite(state[key]) ? +state[key].toPrecision(4) : "endless";
+    return mark + new URLSearchParams(told);
+  }
+  function restore() {
+    if (!location.hash.startsWith(mark)) return;
+    const told = new URLSearchParams(location.hash.slice(mark.length));
+    if (levels.includes(told.get("level"))) choose(told.get("level"));
+    if (levels.includes(told.get("with"))) state.other = told.get("with");
+    const shape = by_shape && shapes.find((s) => s.name === told.get("shape"));
+    if (shape) Object.assign(state, { shape: shape.name, N: shape.N });
+    for (const [id, key] of Object.entries(numeric)) if (told.has(id) && !(by_shape && id === "n")) put(id, number(told.get(id)));
+    const wanted = told.get("set"), select = $("eval-set");
+    if (sets[wanted]) set = wanted;
+    if (select && sets[wanted] && select.value !== wanted) { select.value = wanted; select.dispatchEvent(new Event("change")); }
+    $("explorer").scrollIntoView();
+  }
+
+  const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
+  function choose(level) { state.level = level; state.U = unique[level] ?? Infinity; }
+  // A number for one of the dials, kept to what its slider spans; text that is no number changes nothing.
+  function put(id, value) {
+    if (!(value > 0)) return;
+    if (id === "u") state.U = value >= U_range[1] ? Infinity : Math.max(value, U_range[0]);
+    else if (id === "n") state.N = clamp(value, N_range);
+    else state.D = clamp(id === "c" ? value / price(state.N) : value, D_range);
+  }
+
   async function start() {
     $("dial-n-box").hidden = by_shape; $("dial-shape-box").hidden = !by_shape;
-    $("dial-level").value = state.level; $("dial-shape").value = state.shape;
     state.U = unique[state.level] ?? Infinity;
+    restore();
     const first = await update();
     const spec = { ...structuredClone(chart), width: "container", config: assay.json("chart-config"), datasets: first };
     const made = await vegaEmbed($("explorer-chart"), spec, { renderer: "svg", actions: false, defaultStyle: false, tooltip: false });
     view = made.view;
     $("explorer-chart").querySelector("svg").setAttribute("aria-hidden", "true");
-    const clampD = (D) => Math.min(Math.max(D, D_range[0]), D_range[1]);
-    const on = (id, change) => $(id).addEventListener("input", (event) => { change(event.target.value); update(); });
-    on("dial-level", (value) => { state.level = value; state.U = unique[value] ?? Infinity; });
+    const moved = () => { history.replaceState(null, "", address()); return update(); };
+    const on = (id, change) => $(id).addEventListener("input", (event) => { change(event.target.value); moved(); });
+    on("dial-level", choose);
+    on("dial-with", (value) => { state.other = value; });
     on("dial-shape", (value) => { state.shape = value; state.N = shapes.find((s) => s.name === value).N; });
-    on("dial-n", (value) => { state.N = at(N_range, value); });
-    on("dial-d", (value) => { state.D = at(D_range, value); });
-    on("dial-c", (value) => { state.D = clampD(at(C_range, value) / price(state.N)); });
-    on("dial-u", (value) => { state.U = Number(value) >= 1000 ? Infinity : at(U_range, value); });
-    $("dials").addEventListener("submit", (event) => event.preventDefault());
+    const ranges = { n: N_range, d: D_range, c: C_range, u: U_range };
+    for (const [id, range] of Object.entries(ranges)) {
+      on(`dial-${id}`, (value) => put(id, id === "u" && Number(value) >= 1000 ? Infinity : at(range, value)));
+      $(`type-${id}`).addEventListener("change", (event) => { put(id, number(event.target.value)); event.target.blur(); moved(); });
+    }
+    $("dials").addEventListener("submit", (event) => { event.preventDefault(); document.activeElement.blur(); });
+    addEventListener("hashchange", () => { restore(); update(); });
     document.documentElement.dataset.explorer = "ready";
   }
 
   document.addEventListener("assay:select", (event) => {
-    if (event.detail.name === "eval_set" && sets[event.detail.value]) { set = event.detail.value; update(); }
+    if (event.detail.name !== "eval_set" || !sets[event.detail.value]) return;
+    set = event.detail.value;
+    if (view && location.hash.startsWith(mark)) history.replaceState(null, "", address());
+    update();
   });
   document.addEventListener("assay:ready", start);
-  return { predict, worth, interval, optimum, twentyAt, state, update };
+  return { predict, worth, interval, optimum, tokensFor, number, twentyAt, state, update };
 })();

@@ -16,24 +16,48 @@ const assay = (() => {
     return (values[0] ?? []).map((_, i) => Object.fromEntries(names.map((n, k) => [n, values[k][i]])));
   }
 
-  const views = [];           // every drawn Vega view
+  const views = [];           // every drawn Vega view, with its chart
   const signals = {};         // the selectors' values, by signal name
+  const unseen = new Set();   // levels that a legend has put out
 
   function specFor(panel) {
     const chart = specs[panel.dataset.chart];
     const spec = structuredClone(chart.panels[Number(panel.dataset.panel)]);
     spec.width = "container";
     spec.config = config;
-    spec.datasets = Object.fromEntries(chart.tables.map((name) => [name, tables[name]]));
+    spec.datasets = Object.fromEntries(chart.tables.map((name) => [name, seen(name)]));
     spec.params = chart.params.map((p) => (p.name in signals ? { ...p, value: signals[p.name] } : p)).concat(spec.params || []);
     return spec;
+  }
+
+  const seen = (name) => (unseen.size ? tables[name].filter((row) => !unseen.has(row.level)) : tables[name]);
+
+  // A level's marks in every chart whose legend has it, on or off.
+  async function toggle(level) {
+    if (!unseen.delete(level)) unseen.add(level);
+    for (const button of document.querySelectorAll("button[data-level]")) button.setAttribute("aria-pressed", String(!unseen.has(button.dataset.level)));
+    for (const { view, chart } of views) {
+      if (!document.getElementById(chart).querySelector("button[data-level]")) continue;
+      for (const name of specs[chart].tables) {
+        try { view.data(name, seen(name)); } catch { continue; } // a table of the chart's other panels
+      }
+      await view.runAsync();
+    }
+  }
+
+  // Charts that have rows by evaluation set, and none for this one, say so.
+  function sayWhereNothing(eval_set) {
+    for (const [chart, { tables: names }] of Object.entries(specs)) {
+      const rows = tables[names[0]], note = document.querySelector(`#${CSS.escape(chart)} .nothing`);
+      if (note) note.hidden = !rows.length || !("eval_set" in rows[0]) || rows.some((row) => row.eval_set === eval_set);
+    }
   }
 
   async function draw(panel) {
     const options = { renderer: "svg", actions: false, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
     const { view } = await vegaEmbed(panel, specFor(panel), options);
     panel.querySelector("svg").setAttribute("aria-hidden", "true"); // the figure names itself and offers its numbers as a table
-    views.push(view);
+    views.push({ view, chart: panel.dataset.chart });
     panel.dataset.drawn = "yes";
     return view;
   }
@@ -43,7 +67,8 @@ const assay = (() => {
     for (const block of document.querySelectorAll(`[data-${name.replace("_", "-")}]`)) {
       block.hidden = block.getAttribute(`data-${name.replace("_", "-")}`) !== value;
     }
-    for (const view of views) {
+    if (name === "eval_set") sayWhereNothing(value);
+    for (const { view } of views) {
       try { view.signal(name, value); } catch { continue; } // a chart without this selector
       await view.runAsync();
     }
@@ -84,7 +109,7 @@ const assay = (() => {
   }
 
   function resolvedSvg(panel) {
-    const svg = panel.querySelector("svg").cloneNode(true), style = getComputedStyle(document.documentElement);
+    const svg = panel.querySelector("svg").cloneNode(true), style = getComputedStyle(panel); // a chart's own colours
     svg.style.backgroundColor = style.getPropertyValue("--page");
     return svg.outerHTML.replace(/var\((--[a-z0-9-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
   }
@@ -111,6 +136,7 @@ const assay = (() => {
         else save(`${file}.svg`, "image/svg+xml", resolvedSvg(panel));
       });
     }
+    if (button.dataset.level) toggle(button.dataset.level);
     if (button.id === "theme") {
       const root = document.documentElement, dark = matchMedia("(prefers-color-scheme: dark)").matches;
       root.dataset.theme = (root.dataset.theme || (dark ? "dark" : "light")) === "dark" ? "light" : "dark";

@@ -33,3 +33,11 @@ def test_a_wrong_name_is_told_the_right_one():
 def test_a_mean_of_groups_has_their_scatter():
     assert Measure.of_groups([1, 2, 3]) == Measure(2.0, pytest.approx(1 / 3**0.5))
     assert Measure.of_groups([5]) == Measure(5.0, None)
+
+
+def test_every_axis_has_words_for_a_figure_and_another_name_stays():
+    assert list(axes.WORDS) == [axis.name for axis in axes.AXES]
+    assert axes.worded("kept") == "share of the pool's tokens kept"
+    assert axes.worded("good.score.p10") == "p10 of the score of the classifier good"
+    assert axes.worded("overlap:domain:code") == "share of the 3-grams of domain:code that it has"
+    assert axes.worded("my column") == "my column"

@@ -284,6 +284,14 @@ def planted(fit: Result, rows: list[dict[str, Any]] | None = None) -> Facts:
             Optimum(level, (0.004, 0.008, 0.016), (3.92 - better, 3.9 - better, 3.92 - better), 0.008, True, 0.0)
             for level, better in (("raw", 0.0), ("top", 0.05))
         ],
+        judge=[
+            {"set": name, "documents": n, "passages": n, "tokens": tokens, "bytes": 4 * tokens, "weight": w, "pool_share": p}
+            for name, n, tokens, w, p in [
+                ("heldout", 311, 60_000, 1.0, 1.0),
+                ("domain:docs", 120, 30_000, 0.5, 0.08),
+                ("domain:modules", 191, 30_000, 0.5, 0.92),
+            ]
+        ],
         quarantine={"records": 12, "share": 0.0004, "reasons": {"not UTF-8": 9, "no text": 3}},
     )
 

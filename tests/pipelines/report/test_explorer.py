@@ -94,7 +94,79 @@ def test_sliders_move_the_numbers_and_the_chart(written: Path, analysis: Result,
     tab.select_option("#eval-set", "domain:docs")
     tab.wait_for_function("before => document.getElementById('say-loss').textContent !== before", arg=before)
     tab.focus("#dial-d")
-    before = tab.inner_text("#out-d")
+    before = tab.input_value("#type-d")
     tab.keyboard.press("ArrowRight")
-    assert tab.inner_text("#out-d") != before, "the keyboard moves a slider"
+    assert tab.input_value("#type-d") != before, "the keyboard moves a slider"
     assert opened.said == []
+
+
+def test_how_many_tokens_another_level_needs_is_the_laws_own_inverse(analysis: Result, facts: Facts, written: Path, open_page):
+    """From the loss at some D back to that D, fresh and repeated, and never where the floor lies above the loss."""
+    tab = open_page(written / "index.html").tab
+    needed = "([level, shape, N, loss, U]) => explorer.tokensFor('heldout', level, shape, N, loss, U ?? Infinity)"
+    for D in (3e5, 5e6, 9e7):
+        loss = float(analysis.predict("filtered", "m", D)[0])
+        assert tab.evaluate(needed, ["filtered", "m", 1.2e6, loss, None]) == pytest.approx(D, rel=1e-6)
+    r_star = facts.fit.fits["heldout"].budget.r_star
+    loss = float(analysis.predict("raw", "m", float(worth(np.array([4e7]), 5e6, r_star)[0]))[0])
+    assert tab.evaluate(needed, ["raw", "m", 1.2e6, loss, 5e6]) == pytest.approx(4e7, rel=1e-6), "8 passes over 5M tokens"
+    floor = facts.fit.fits["heldout"].levels["raw"].parameters["E[m]"].value
+    assert tab.evaluate(needed, ["raw", "m", 1.2e6, floor * 0.99, None]) == math.inf
+    least = float(analysis.predict("raw", "m", 1e12)[0])
+    assert tab.evaluate(needed, ["raw", "m", 1.2e6, least, 1e5]) == math.inf, "too little text to repeat"
+
+
+def test_two_levels_are_compared_by_the_rule_of_the_headline(facts: Facts, written: Path, open_page):
+    tab = open_page(written / "index.html").tab
+    tab.wait_for_function("document.documentElement.dataset.explorer === 'ready'")
+    order = facts.fit.answer.order
+    assert order is not None
+    words = {"better": "lower loss", "worse": "higher loss", "unclear": "a tie"}
+    for level, other in (("top", "raw"), ("filtered", "top"), ("raw", "deduplicated"), ("top", "top")):
+        tab.select_option("#dial-level", level)
+        tab.select_option("#dial-with", other)
+        said = tab.inner_text("#say-standing")
+        if level == other:
+            assert said == "choose another level beside it"
+            continue
+        assert said == f"over the tested range: {words[order.between(level, other)]}"
+        state = tab.evaluate("explorer.state")
+        ends = "([level, D, U]) => (explorer.interval('heldout', level, 'm', 1.2e6, D, U) ?? [])[2]"
+        own, beside = (tab.evaluate(ends, [name, state["D"], facts.fit.fits["heldout"].budget.unique_tokens[name]])
+                       for name in (level, other))  # fmt: skip
+        assert tab.inner_text("#say-against").replace("\u2212", "-") == f"{100 * math.log(own / beside):+.2f}%"
+        assert set(tab.locator(".say-other").all_inner_texts()) == {other}
+
+
+def test_numbers_are_typed_and_the_address_holds_the_view(written: Path, open_page):
+    tab = open_page(written / "index.html").tab
+    tab.wait_for_function("document.documentElement.dataset.explorer === 'ready'")
+    assert "#" not in tab.evaluate("location.href"), "nobody asked for a view yet"
+    read = [("1.5M", 1.5e6), ("2e9", 2e9), ("300 000", 3e5), ("1,200,000", 1.2e6), ("7k", 7e3), ("0.4B", 4e8)]
+    for text, value in read:
+        assert tab.evaluate("text => explorer.number(text)", text) == pytest.approx(value), text
+    assert tab.evaluate(
+        "explorer.number('endless') === Infinity && isNaN(explorer.number('many')) && isNaN(explorer.number(''))"
+    )
+    tab.select_option("#dial-level", "top")
+    tab.select_option("#dial-with", "filtered")
+    tab.select_option("#eval-set", "domain:docs")
+    tab.fill("#type-d", "1.5M")
+    tab.press("#type-d", "Enter")
+    tab.fill("#type-u", "endless")
+    tab.press("#type-u", "Enter")
+    assert tab.evaluate("explorer.state.D") == 1.5e6
+    tab.fill("#type-d", "nonsense")
+    tab.press("#type-d", "Enter")
+    assert (tab.evaluate("explorer.state.D"), tab.input_value("#type-d")) == (1.5e6, "1.5M"), "no number changes nothing"
+    said, address = tab.inner_text("#say-loss"), tab.evaluate("location.href")
+    for part in ("set=domain%3Adocs", "level=top", "with=filtered", "shape=m", "d=1500000", "u=endless"):
+        assert part in address
+    shared = open_page(written / "index.html").tab
+    shared.goto(address)
+    shared.reload()
+    shared.wait_for_function("document.documentElement.dataset.explorer === 'ready'")
+    shared.wait_for_function("said => document.getElementById('say-loss').textContent === said", arg=said)
+    assert shared.input_value("#eval-set") == "domain:docs"
+    assert (shared.input_value("#dial-level"), shared.input_value("#dial-with")) == ("top", "filtered")
+    assert shared.input_value("#type-u") == "endless"

@@ -1,10 +1,11 @@
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.report.frames import limits, log_ticks
+from pipelines.report.frames import apart, limits, log_ticks
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 
@@ -47,3 +48,18 @@ def test_an_estimate_that_nobody_believes_does_not_flatten_the_rest():
 )
 def test_ticks_are_round_numbers_inside_the_range(values: list[float], ticks: list[float]):
     assert log_ticks(values) == pytest.approx(ticks)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_names_of_lines_that_coincide_stand_apart_in_their_order(values: list[float]):
+    places = apart(values, 0.1, 0.0, 1.0)
+    order = sorted(range(len(values)), key=lambda k: values[k])
+    steps = [places[b] - places[a] for a, b in pairwise(order)]
+    assert all(step >= 0.1 - 1e-9 for step in steps)
+    assert min(places) >= -1e-9
+    assert max(places) <= 1 + 1e-9
+
+
+def test_names_that_have_room_stay_where_they_are():
+    assert apart([0.9, 0.1, 0.5], 0.1, 0.0, 1.0) == pytest.approx([0.9, 0.1, 0.5])
+    assert apart([0.5, 0.5], 0.1, 0.0, 1.0) == pytest.approx([0.45, 0.55])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.report import page
+from pipelines.report import page, palette
 from pipelines.report.facts import Facts, read
 
 
@@ -31,6 +31,36 @@ def test_every_chart_is_drawn_in_silence_and_alone(written: Path, open_page, wid
     assert len(drawn) >= 6
     assert [name for name, marks in drawn if marks == 0] == []
     assert opened.tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out of the screen"
+
+
+def test_a_legend_puts_a_level_out_of_every_chart_and_back(written: Path, open_page):
+    tab = open_page(written / "index.html").tab
+    marks = "() => document.querySelectorAll('#curves .mark-symbol path').length"
+    before = tab.evaluate(marks)
+    tab.click("#curves button[data-level=top]")
+    tab.wait_for_function("before => document.querySelectorAll('#curves .mark-symbol path').length < before", arg=before)
+    assert tab.evaluate(marks) == before * 3 / 4, "one level of four"
+    pressed = "all => [...new Set(all.map(one => one.getAttribute('aria-pressed')))]"
+    assert tab.eval_on_selector_all("button[data-level=top]", pressed) == ["false"]
+    tab.click("#seeds button[data-level=top]")
+    tab.wait_for_function("before => document.querySelectorAll('#curves .mark-symbol path').length === before", arg=before)
+
+
+def test_on_a_phone_the_numbers_of_a_table_are_in_sight(written: Path, open_page):
+    tab = open_page(written / "index.html", 390).tab
+    tab.eval_on_selector_all("details", "all => all.forEach(e => e.open = true)")
+    right = """all => all.filter(e => e.offsetParent).map(e => {
+      const cell = e.querySelector('tbody td'); return cell ? cell.getBoundingClientRect().left + 30 : 0 })"""
+    assert max(tab.eval_on_selector_all("table", right)) <= 390, "the first number beside its name"
+
+
+def test_controls_are_paler_than_what_could_be_trained_on(marked: Facts, tmp_path: Path, open_page):
+    tab = open_page(page.write(marked, tmp_path)).tab
+    colour = "name => getComputedStyle(document.querySelector('#curves .panels')).getPropertyValue(name).trim()"
+    assert tab.evaluate(colour, "--level-1") == palette.LIGHT["--level-1"], "deduplicated"
+    assert tab.evaluate(colour, "--level-3") == palette.pale(palette.LIGHT, [3])["--level-3"] != palette.LIGHT["--level-3"], (
+        "top"
+    )
 
 
 def test_a_request_is_refused_by_the_page_itself(written: Path, open_page):

@@ -37,6 +37,11 @@ def test_only_the_longest_list_of_rules_is_shown_and_without_lonely_ones():
     assert len(cells) == 9
     assert cells["1  x", "y"] == pytest.approx(0.4)
     assert cells["2  y", "x"] == pytest.approx(2 / 9)
+    sibling = level("c", ["x", "y", "w"], [[5, 2, 1], [2, 9, 4], [1, 4, 6]])
+    facts = Facts("n", "t", "a", [], {}, [], {}, [], overlap=[short, long, sibling])  # type: ignore[arg-type, list-item]
+    (chart,) = rule_charts.overlap(facts)
+    added = [(row["rule"], row["also"]) for row in chart.tables["overlap"] if row["level"] == "c"]
+    assert added == [("3  w", "x"), ("3  w", "y"), ("3  w", "w")], "only what the matrix before it does not say"
 
 
 def test_a_crowded_matrix_is_shades_without_numbers():

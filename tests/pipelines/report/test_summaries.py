@@ -41,7 +41,8 @@ def test_paired_difference_and_error_equal_the_ratio_estimator_by_hand():
             "n_tokens": n * 2,
         }
     )
-    sets = pl.DataFrame({"doc_id": [1, 2, 3], "sets": [["heldout", "own:top"], ["heldout"], ["heldout", "domain:a"]]})
+    sets = pl.DataFrame({"doc_id": [1, 2, 3], "set": [["heldout", "own:top"], ["heldout"], ["heldout", "domain:a"]]})
+    sets = sets.explode("set").with_columns(weight=1.0)
     rows = paired(losses, sets, "s", "raw")
     assert {row["eval_set"] for row in rows} == {"heldout", "domain:a"}, "no verdict is drawn from a level's own text"
     row = next(row for row in rows if row["eval_set"] == "heldout")
@@ -50,6 +51,10 @@ def test_paired_difference_and_error_equal_the_ratio_estimator_by_hand():
     assert row["se"] == pytest.approx(np.sqrt(((d - d.sum() / 35 * tokens) ** 2).sum() * 3 / 2) / 35)
     assert row["better"] == pytest.approx(2 / 3)
     assert row["quantiles"][2] == pytest.approx(np.median(d / tokens))
+    weight = np.array([1.0, 2.0, 0.5])
+    pooled = paired(losses, pl.DataFrame({"doc_id": [1, 2, 3], "set": "heldout-pool", "weight": weight}), "s", "raw")[0]
+    assert pooled["difference"] == pytest.approx((weight * d).sum() / (weight * tokens).sum())
+    assert pooled["better"] == row["better"], "documents count alike"
 
 
 @pytest.mark.parametrize(

@@ -36,3 +36,13 @@ def test_the_learning_rate_check_compares_each_level_with_its_own_best(facts: Fa
     assert "raw 0.008, top 0.008" in chart.alt
     edge = [replace(one, inside=False) for one in facts.optima]
     assert "at the edge" in trust_charts.learning_rates(replace(facts, optima=edge))[0].alt
+
+
+def test_the_noise_budget_is_the_fits_and_sets_stand_by_what_they_can_tell(facts: Facts):
+    (chart,) = trust_charts.noise_budget(facts)
+    noise, resolved = facts.fit.fits["heldout"].noise, facts.fit.sets["heldout"].resolution
+    assert resolved is not None
+    percents = [row["percent"] for row in chart.tables["noise_budget"] if row["eval_set"] == "heldout"]
+    assert percents == pytest.approx([100 * noise.trunk, 100 * noise.row, resolved.sampling])
+    ratios = {row["eval_set"]: row["ratio"] for row in chart.tables["signal_to_noise"]}
+    assert ratios == {name: one.resolution.ratio for name, one in facts.fit.sets.items() if one.resolution}

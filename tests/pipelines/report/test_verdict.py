@@ -26,11 +26,15 @@ def test_levels_stand_in_the_order_of_the_study_on_one_scale(facts: Facts):
 
 def test_the_page_shows_every_difference_on_every_set(facts: Facts):
     table = page.render(facts).split("Do the evaluation sets agree?")[1].split("</table>")[0]
-    rows = [re.findall(r">([^<>\n]+)</(?:th|span)>", row) for row in table.split("<tr>")[2:]]
+    rows = [re.findall(r">([^<>\n]+)</(?:small|span)>", row) for row in table.split("<tr>")[2:]]
     values = {
         name: [f"{one.answer.verdicts[level].gap.mean.value:+.1f}" for level in ORDER] for name, one in facts.fit.sets.items()
     }
-    assert rows == [["all held-out text", *values["heldout"]], ["docs (held out)", *values["domain:docs"]]]
+    assert rows == [
+        ["311 documents, 60K tokens", *values["heldout"]],
+        ["120 documents, 30K tokens", *values["domain:docs"]],
+    ]
+    assert "all held-out text<small>" in table
 
 
 def test_every_set_has_its_own_headline(facts: Facts):

@@ -82,7 +82,7 @@ def test_overrides_are_yaml_values_at_dotted_places(study_file):
         ("ladder.tokens=[]", "ladder: it has shapes alone; runs need `shapes` and `tokens`"),
         (
             "fit.eval_set=holdout",
-            r"fit\.eval_set: 'holdout' is no evaluation set; did you mean `heldout`\? there are heldout and",
+            r"fit\.eval_set: 'holdout' is no evaluation set; did you mean `heldout`\? there are heldout, heldout-pool and",
         ),
         ("fit.eval_set=own:top", r"fit\.eval_set: 'own:top' is no evaluation set"),
         ("evaluation.heldout=0", r"evaluation\.heldout: it is 0 and no source has `role: reference`"),

@@ -8,12 +8,13 @@ from scaling_fit.intervals import Interval
 from scaling_fit.levels.design import Grid, assess, table_of
 from scaling_fit.levels.settle import SMALL_MODELS, law_of, wanted
 
+LAW = dict(SMALL_MODELS)
 GRID = Grid((4e5, 8e5), (2.5e5, 5e5, 1e6, 2e6, 4e6), seeds=2, row=0.004, trunk=0.002)
 
 
 @pytest.fixture(scope="module")
 def found() -> Result:
-    table = table_of(GRID, {"raw": dict(SMALL_MODELS), "level": SMALL_MODELS | {"B": 36.0}}, np.random.default_rng(2))
+    table = table_of(GRID, {"raw": LAW, "level": LAW | {"B": 36.0}}, np.random.default_rng(2))
     return analyse(table, Settings("raw", replicates=100, test_replicates=0, margin=0.05))
 
 
@@ -25,7 +26,7 @@ def test_the_named_ladder_sees_the_shift_it_promises(found: Result) -> None:
     noise = found.fits[found.primary].noise
     grid = Grid(tuple(sizes[name] for name in told.shapes), told.D, told.seeds, noise.row, noise.trunk, 1.2)
     law = law_of(found.fits[found.primary].levels["raw"].parameters, (found.shapes[0].name, found.shapes[0].N))
-    assert assess(grid, law or dict(SMALL_MODELS)).detectable() == pytest.approx(told.shift, rel=0.2)
+    assert assess(grid, law or LAW).detectable() == pytest.approx(told.shift, rel=0.2)
     assert told.shift == wanted(found.fits[found.primary].tests["level"].delta_beta, 0.05)
     assert told.D[-1] <= 4e6, "no text that is not there"
     assert told.runs == len(told.shapes) * len(told.D) * told.seeds * 2
@@ -34,9 +35,10 @@ def test_the_named_ladder_sees_the_shift_it_promises(found: Result) -> None:
 
 
 def test_where_no_ladder_would_it_says_so(found: Result) -> None:
-    table = table_of(GRID, {"raw": dict(SMALL_MODELS), "level": SMALL_MODELS | {"B": 36.0}}, np.random.default_rng(2))
+    table = table_of(GRID, {"raw": LAW, "level": LAW | {"B": 36.0}}, np.random.default_rng(2))
     told = analyse(table, Settings("raw", replicates=50, test_replicates=0, margin=0.001)).answer.settling
-    assert told is not None and not told.shapes
+    assert told is not None
+    assert not told.shapes
     assert told.said.startswith("What would settle it: more text.")
 
 
