@@ -18,7 +18,9 @@ def planner(result: Result, levels: list[str]) -> Chart:
     pool = next(iter(offered))
     base, colour = draw.table("budget", f"{draw.CHOSEN} && datum.pool == pool"), draw.level_colours(levels)
     ticks = log_ticks(row["flops"] for row in rows)
-    x = alt.X("flops:Q", scale=draw.log_scale(), axis=alt.Axis(title="training budget (FLOPs)", format=".0e", values=ticks))
+    spent = [row["flops"] for row in rows]
+    ends = draw.scale([min(spent) / 1.2, max(spent) * 1.2], log=True)  # a layer without a tie has no extent of its own
+    x = alt.X("flops:Q", scale=ends, axis=alt.Axis(title="training budget (FLOPs)", format=".0e", values=ticks))
     y = alt.Y("percent:Q", axis=draw.signed_axis(f"best loss against {result.baseline}'s best (%)", tickCount=6))
     low, high = result.fits[law_tables.eval_sets(result)[0]].budget.observed
     observed = alt.Chart(alt.InlineData(values=[{"from": low, "to": high}])).mark_rect(color="var(--wash)", opacity=1)

@@ -18,3 +18,12 @@ def test_the_planner_tells_where_the_best_level_changes(facts: Facts, edit: Call
     assert [row["level"] for row in sorted(best, key=lambda row: row["flops"])] == winner
     assert {row["level"] for row in of_plan if row["place"] == "tie" and row["flops"] == budgets[-1]} == {"deduplicated"}
     assert set(chart.choices["pool"][1]) == {"finite", "endless"}
+
+
+def test_a_planner_without_a_tie_has_an_axis_all_the_same(facts: Facts) -> None:
+    """Vega takes an extent from every layer, and warns of the one that has no marks."""
+    chart = plan_charts.planner(facts.fit, list(facts.fit.levels))
+    budgets = [row["flops"] for row in chart.tables["budget"]]
+    for layer in chart.panels[1]["layer"]:
+        low, high = layer["encoding"]["x"]["scale"]["domain"]
+        assert low < min(budgets) < max(budgets) < high
