@@ -21,6 +21,7 @@ from pipelines.runs import checks, observations, train
 from pipelines.runs.trained import Trained
 from pipelines.runs.training_plan import TrainingData
 from pipelines.signals import classifiers, pool, signals, tokens
+from pipelines.signals.sampling import draw_together
 from pipelines.study.study import Study, StudyError
 
 
@@ -39,11 +40,14 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
         annotations[name] = find_duplicates(context, documents, annotations, kind, before)
     annotations |= {name: repetition.EDITS[name](context, documents) for name in also if name != "url"}
     annotations["withheld"] = withheld.withheld(context, study, documents, annotations["duplicates"])
+    ours = [(name, declared) for name, declared in study.classifiers.items() if declared.model is None]
+    drawings = [classifiers.examples(context, *each, documents, annotations) for each in ours]
+    drawn = draw_together(context, [*drawings, tokens.sample_of_text(context, study, documents, annotations)])
     late = [
-        classifiers.classifier(context, name, declared, documents, annotations, base)
+        classifiers.classifier(context, name, declared, documents, drawn.get(classifiers.examples_of(name)), base)
         for name, declared in study.classifiers.items()
     ]
-    tokenizer = tokens.train_tokenizer(context, study, documents, annotations)
+    tokenizer = tokens.train_tokenizer(context, study, drawn[tokens.SAMPLE])
     late.append(tokens.tokens(context.workdir, documents, tokenizer))
     annotations |= signals.annotate(context, documents, late, label="scores and tokens")
     annotated = AnnotatedPool(documents, annotations, tokenizer)
@@ -54,7 +58,7 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
         held_out = evaluation.evaluation(context, study, annotated)
         judged = judge.judge(context, annotated, held_out)
         if study.evaluation.own:
-            own = {name: evaluation.own(context, name, held_out, s) for name, s in selections.items()}
+            own = evaluation.own(context, held_out, selections)
     measured = quality.measure_levels(context, study, annotated, ledgers, levels, held_out)
     return Curated(annotated, selections, ledgers, levels, held_out, judged, own, measured)
 

@@ -5,7 +5,9 @@ reads row group p of every file. So S senders make S files, not S x P, a receive
 what is committed. Nothing of it passes through the driver or Ray's object store.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +22,15 @@ WRITER = {"compression": "lz4", "use_dictionary": False, "write_statistics": Fal
 
 def send(out: Output, name: str, table: pa.Table, cuts: np.ndarray) -> None:
     """Write `table`, whose rows stand in order of partition, as `name`: partition p is rows cuts[p]:cuts[p + 1]."""
-    with out.writing(name, rows=table.num_rows) as stream, pq.ParquetWriter(stream, table.schema, **WRITER) as writer:
-        for first, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
-            writer.write_table(table.slice(first, end - first), row_group_size=max(end - first, 1))
+    send_parts(out, name, [table.slice(first, end - first) for first, end in pairwise(cuts.tolist())], WRITER)
+
+
+def send_parts(out: Output, name: str, parts: Sequence[pa.Table], writer_options: Mapping[str, Any]) -> None:
+    """Write `parts`, of one schema, as `name`: partition p is parts[p]."""
+    rows = sum(part.num_rows for part in parts)
+    with out.writing(name, rows=rows) as stream, pq.ParquetWriter(stream, parts[0].schema, **writer_options) as writer:
+        for part in parts:
+            writer.write_table(part, row_group_size=max(part.num_rows, 1))
 
 
 def send_by(out: Output, name: str, table: pa.Table, partition: np.ndarray, partitions: int) -> None:

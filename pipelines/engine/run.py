@@ -1,6 +1,7 @@
 """Run steps: compute the parts that are not committed yet, commit each step with its last part, or only read."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from pipelines.engine.progress import Bar, Progress
 from pipelines.engine.step import Manifest, Step, Unit, commit_step, read_manifest
 from pipelines.engine.store import patiently
 from pipelines.engine.trust import confirm, require_intact, require_shared
-from pipelines.engine.workdir import JsonObject, Workdir
+from pipelines.engine.workdir import JsonObject, Workdir, reading_once
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,41 @@ def run_together(context: Context, steps: Sequence[Step], n_parts: int, plan: Pl
     missing = [step for step in steps if manifests[step.name] is None]
     manifests |= {made.step.name: made for made in _compute(context, missing, n_parts, plan)} if missing else {}
     return {name: manifest for name, manifest in manifests.items() if manifest is not None}
+
+
+def run_side_by_side(
+    context: Context, label: str, steps: Sequence[Step], prepare: Callable[[Sequence[Step]], None] = lambda missing: None
+) -> dict[str, Manifest]:
+    """Manifests by name of steps whose units line up, one per shard: one task does all that is missing of a shard, and reads
+    what they share once. `prepare(missing)` comes before their units are asked for: what must be known of all shards first.
+    """
+    units: dict[str, Sequence[Unit]] = {}
+
+    def plan(missing: Sequence[tuple[Step, int]]) -> Pass:
+        by_shard: dict[int, list[Step]] = defaultdict(list)
+        for step, index in missing:
+            by_shard[index].append(step)
+        jobs = [
+            Job([(step, i) for step in of], ([(step.compute, units[step.name][i]) for step in of],), len(of))
+            for i, of in by_shard.items()
+        ]
+        return Pass(label, _compute_side_by_side, jobs, "shards", sum(map(len, units.values())) - len(missing))
+
+    manifests = {step.name: made for step in steps if (made := _completed(context, step)) is not None}
+    missing = [step for step in steps if step.name not in manifests]
+    if missing:
+        prepare(missing)
+        units |= {step.name: step.units() for step in missing}
+        manifests |= {made.step.name: made for made in _compute(context, missing, len(units[missing[0].name]), plan)}
+    return manifests
+
+
+def _compute_side_by_side(
+    outputs: Sequence[Output], calls: Sequence[tuple[Callable[..., JsonObject], Unit]]
+) -> list[JsonObject]:
+    """A shard's part of several steps."""
+    with reading_once():
+        return [out.commit(compute(out, *unit)) for out, (compute, unit) in zip(outputs, calls, strict=True)]
 
 
 def _completed(context: Context, step: Step) -> Manifest | None:

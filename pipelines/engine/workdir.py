@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedIOBase
@@ -56,6 +57,19 @@ class DigestingFile(BufferedIOBase):
         self.size += memoryview(data).nbytes
         self._raw.write(data)
         return memoryview(data).nbytes
+
+
+_HELD: ContextVar[dict[str, dict[str, pa.ChunkedArray]] | None] = ContextVar("columns that were read", default=None)
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Columns that are read inside the block are held until its end, for whoever asks again."""
+    token = _HELD.set({})
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
 
 
 @dataclass(frozen=True)
@@ -139,8 +153,17 @@ class Workdir:
             return json.loads(self.read_bytes(path))
 
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
-        with self.parquet(path) as file:
-            return file.read(range(len(file)), columns)
+        """A Parquet file, or some of its columns, in this order. Inside `reading_once` no column is read twice."""
+        held = _HELD.get()
+        if held is None or columns is None:
+            with self.parquet(path) as file:
+                return file.read(range(len(file)), columns)
+        here = held.setdefault(self.full(path), {})
+        if missing := [name for name in columns if name not in here]:
+            with self.parquet(path) as file:
+                table = file.read(range(len(file)), missing)
+            here.update(zip(missing, table.columns, strict=True))
+        return pa.table({name: here[name] for name in columns})
 
     def schema(self, path: str) -> pa.Schema:
         """The columns of one Parquet file."""

@@ -4,6 +4,8 @@ documents.parquet does not depend on any level, so changing a level retrains no 
 `own:<level>` is a step of its own, and joins the losses only when observations are gathered.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -13,12 +15,13 @@ from curation.levels import heldout, search
 from curation.levels.heldout import WITHHELD, Heldout
 from curation.tokens import tokenizer
 from pipelines.engine.output import Output
-from pipelines.engine.run import Context, run_step
+from pipelines.engine.run import Context, run_side_by_side, run_step
 from pipelines.engine.step import Manifest, Step, Unit
 from pipelines.engine.workdir import JsonObject, Workdir
+from pipelines.levels import judge
 from pipelines.levels.selections import AnnotatedPool
 from pipelines.levels.withheld import declared
-from pipelines.signals.search_rounds import settle
+from pipelines.signals.search_rounds import Rounds, settle
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.signals.tokens import token_lists
 from pipelines.study.study import Study, StudyError
@@ -52,11 +55,13 @@ def evaluation(context: Context, study: Study, pool: AnnotatedPool) -> Manifest:
 
     def choices() -> list[Unit]:
         units = [(shard, rule, passage) for shard in shards(context.workdir, pool.documents, pool.signals)]
-        state = settle(context, measure, units, heldout.evaluation_search(rule), narrow)
+        state = settle(context, Rounds(measure, units, heldout.evaluation_search(rule), narrow))
         lengths = tokenizer.byte_lengths(context.workdir.read_bytes(pool.tokenizer.files("tokenizer.json")[0]).decode())
         return [(*unit, state, lengths) for unit in units]
 
-    chosen = run_step(context, Step("evaluation/passages", config, inputs, compute=choose, units=choices))
+    chosen = Step("evaluation/passages", config, inputs, compute=choose, units=choices)
+    together = run_side_by_side(context, "evaluation", [chosen, judge.domains(context, pool)])
+    chosen = together[chosen.name]
     step = Step(
         "evaluation", {}, {"passages": chosen}, compute=gather, units=lambda: [(context.workdir, chosen.files())],
         summarize=lambda parts: parts[0]["sets"], unit="sets",
@@ -123,14 +128,19 @@ def gather(out: Output, workdir: Workdir, files: list[str]) -> JsonObject:
     return {"sets": {row.pop("sets"): row for row in sums.to_dicts()}}
 
 
-def own(context: Context, level: str, documents: Manifest, selection: Manifest) -> Manifest:
-    """Which evaluation documents satisfy the rules of a level: the doc_ids of `own:<level>`, a file per pool shard."""
+def own(context: Context, documents: Manifest, selections: Mapping[str, Manifest]) -> dict[str, Manifest]:
+    """Which evaluation documents satisfy the rules of each level: the doc_ids of `own:<level>`, a file per pool shard."""
     path = documents.files("documents.parquet")[0]
-    step = Step(
-        f"evaluation/own/{level}", {}, {"documents": documents, "selection": selection}, compute=passing,
-        units=lambda: [(context.workdir, file, index, path) for index, file in enumerate(selection.files(".parquet"))],
-    )  # fmt: skip
-    return run_step(context, step)
+
+    def step(level: str, selection: Manifest) -> Step:
+        files = enumerate(selection.files(".parquet"))
+        return Step(
+            f"evaluation/own/{level}", {}, {"documents": documents, "selection": selection}, compute=passing,
+            units=lambda: [(context.workdir, file, index, path) for index, file in files],
+        )  # fmt: skip
+
+    made = run_side_by_side(context, "evaluation/own", [step(*each) for each in selections.items()])
+    return {level: made[f"evaluation/own/{level}"] for level in selections}
 
 
 def passing(out: Output, workdir: Workdir, selection: str, index: int, documents: str) -> JsonObject:

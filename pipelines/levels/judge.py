@@ -20,21 +20,25 @@ FILE = "evaluation_sets.csv"
 
 def judge(context: Context, pool: AnnotatedPool, held_out: Manifest) -> Manifest:
     """A row per evaluation set, in the summary as `sets` too."""
-    inputs = {name: pool.signals[name] for name in ("tokens", "withheld")}
-    step = Step(
-        "evaluation/domains", {}, {"pool": pool.documents, **inputs}, compute=count,
-        units=lambda: [(shard,) for shard in shards(context.workdir, pool.documents, pool.signals)],
-        summarize=lambda parts: dict(sorted(sum((Counter(part["tokens"]) for part in parts), Counter()).items())),
-    )  # fmt: skip
-    domains = run_step(context, step)
+    counted = run_step(context, domains(context, pool))
     path = held_out.files("documents.parquet")[0]
     step = Step(
-        "evaluation/judge", {}, {"documents": held_out, "domains": domains}, compute=disclose,
-        units=lambda: [(context.workdir, path, domains.summary)], unit="tables",
+        "evaluation/judge", {}, {"documents": held_out, "domains": counted}, compute=disclose,
+        units=lambda: [(context.workdir, path, counted.summary)], unit="tables",
         summarize=lambda parts: {"sets": parts[0]["sets"]},
         publish=lambda workdir, made: workdir.update(FILE, workdir.read_bytes(made.files(FILE)[0])),
     )  # fmt: skip
     return run_step(context, step)
+
+
+def domains(context: Context, pool: AnnotatedPool) -> Step:
+    """Tokens by domain of what levels may be made from, in the summary."""
+    inputs = {name: pool.signals[name] for name in ("tokens", "withheld")}
+    return Step(
+        "evaluation/domains", {}, {"pool": pool.documents, **inputs}, compute=count,
+        units=lambda: [(shard,) for shard in shards(context.workdir, pool.documents, pool.signals)],
+        summarize=lambda parts: dict(sorted(sum((Counter(part["tokens"]) for part in parts), Counter()).items())),
+    )  # fmt: skip
 
 
 def count(out: Output, shard: Shard) -> JsonObject:

@@ -6,7 +6,7 @@ independent of each other but for the `random` control, which reads how many tok
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import polars as pl
 
@@ -17,10 +17,10 @@ from curation.levels.level import Declaration, Level, Random, Top, build_level
 from curation.levels.mixture import as_composed
 from curation.signals.registry import RULES
 from pipelines.engine.output import Output
-from pipelines.engine.run import Context, run_step
+from pipelines.engine.run import Context, run_side_by_side
 from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import JsonObject
-from pipelines.signals.search_rounds import settle
+from pipelines.signals.search_rounds import Rounds, settle, settle_together
 from pipelines.signals.shards import Shard, known_columns, shard_file, shards
 from pipelines.study.study import Study, StudyError
 
@@ -76,21 +76,42 @@ def _tokens_of_control(study: Study, name: str, kept: Mapping[str, Mapping[str, 
 
 
 def select_levels(context: Context, study: Study, pool: AnnotatedPool) -> dict[str, Manifest]:
-    """Every level's selection, in the order of the study; a summary has the tokens kept by domain."""
+    """Every level's selection, in the order of the study; a summary has the tokens kept by domain. Levels are selected
+    together, but for the `random` controls, which come after what they are made like."""
     known = known_columns(context.workdir, pool.documents, pool.signals)
     kept: dict[str, Mapping[str, int]] = {}
     selections: dict[str, Manifest] = {}
-    for name in study.levels:
-        selections[name] = _select(context, study, pool, build(study, name, known, kept))
-        kept[name] = selections[name].summary["tokens"]
-    return selections
+    left = list(study.levels)
+    while left:
+        ready = [name for name in left if _wants(study, name) <= kept.keys()]
+        levels = [build(study, name, known, kept) for name in ready or left[:1]]  # of none ready, the first says what is wrong
+        for name, made in _select(context, study, pool, levels).items():
+            selections[name], kept[name] = made, made.summary["tokens"]
+            left.remove(name)
+    return {name: selections[name] for name in study.levels}
+
+
+def _wants(study: Study, name: str) -> set[str]:
+    """The levels whose kept tokens decide what the level keeps."""
+    wanted: set[str] = set()
+    for above in study.lineage(name):
+        declared = study.levels[above]
+        if declared.random is not None:
+            named = {declared.random, declared.extends, (declared.mixture or study.mixture).to, next(iter(study.levels))}
+            wanted |= {level for level in named if level in study.levels}
+    return wanted - {name}
 
 
 def thresholds(context: Context, pool: AnnotatedPool, level: Level) -> select.Thresholds:
-    """Search whatever the level's rules need to know of the whole pool (nothing, for most)."""
+    """What the level's rules need to know of the whole pool."""
+    return settle(context, rounds(context, pool, level))
+
+
+def rounds(context: Context, pool: AnnotatedPool, level: Level) -> Rounds[select.Thresholds]:
+    """The search for whatever the level's rules need to know of the whole pool (nothing, for most)."""
     columns = columns_of(level)
     units = [(shard, columns, level) for shard in shards(context.workdir, pool.documents, pool.signals)]
-    return settle(context, measure_level, units, select.Thresholds.of(level), partial(select.settle, level))
+    return Rounds(measure_level, units, select.Thresholds.of(level), partial(select.settle, level))
 
 
 def columns_of(level: Level) -> list[str]:
@@ -104,27 +125,37 @@ def _inputs(pool: AnnotatedPool, columns: Sequence[str]) -> dict[str, Manifest]:
     return {"pool": pool.documents} | {name: pool.signals[name] for name in sorted(names)}
 
 
-def _select(context: Context, study: Study, pool: AnnotatedPool, level: Level) -> Manifest:
-    """The selection of one level: thresholds first, then every document's fate."""
-    columns, rules = columns_of(level), [rule.reason for rule in level.rules]
-    declared = study.levels[level.name]
-    config: JsonObject = {"rules": rules, "seed": study.seed} | ({"draw": declared.draw} if declared.draw > 1 else {})
-    if declared.random is not None:
-        config["tokens"] = {rule.random.like: dict(rule.random.tokens) for rule in level.rules if rule.random}
+def _select(context: Context, study: Study, pool: AnnotatedPool, levels: Sequence[Level]) -> dict[str, Manifest]:
+    """The selections of some levels: thresholds first, then every document's fate."""
+    found: dict[str, select.Thresholds] = {}
 
-    @cache
-    def found() -> select.Thresholds:
-        return thresholds(context, pool, level)
+    def step(level: Level) -> Step:
+        columns, rules = columns_of(level), [rule.reason for rule in level.rules]
+        declared = study.levels[level.name]
+        config: JsonObject = {"rules": rules, "seed": study.seed} | ({"draw": declared.draw} if declared.draw > 1 else {})
+        if declared.random is not None:
+            config["tokens"] = {rule.random.like: dict(rule.random.tokens) for rule in level.rules if rule.random}
 
-    def summarize(parts: list[JsonObject]) -> JsonObject:
-        reasons = list(dict.fromkeys([*WITHHELD, *rules]))
-        return _kept(level.name, parts) | {"reasons": reasons, "thresholds": explain.found(level, found()).to_dicts()}
+        def summarize(parts: list[JsonObject]) -> JsonObject:
+            reasons = list(dict.fromkeys([*WITHHELD, *rules]))
+            thresholds = explain.found(level, found[level.name]).to_dicts()
+            return _kept(level.name, parts) | {"reasons": reasons, "thresholds": thresholds}
 
-    step = Step(
-        f"selections/{level.name}", config, _inputs(pool, columns), compute=select_level, summarize=summarize,
-        units=lambda: [(s, columns, level, found()) for s in shards(context.workdir, pool.documents, pool.signals)],
-    )  # fmt: skip
-    return run_step(context, step)
+        return Step(
+            f"selections/{level.name}", config, _inputs(pool, columns), compute=select_level, summarize=summarize,
+            units=lambda: [
+                (s, columns, level, found[level.name]) for s in shards(context.workdir, pool.documents, pool.signals)
+            ],
+        )  # fmt: skip
+
+    def search(missing: Sequence[Step]) -> None:
+        names = {step.name.removeprefix("selections/") for step in missing}
+        found.update(
+            settle_together(context, {level.name: rounds(context, pool, level) for level in levels if level.name in names})
+        )
+
+    made = run_side_by_side(context, "selections", [step(level) for level in levels], search)
+    return {level.name: made[f"selections/{level.name}"] for level in levels}
 
 
 def _frame(shard: Shard, columns: list[str]) -> tuple[pl.DataFrame, pl.Series]:

@@ -5,8 +5,9 @@ levels/<level>    per token shard  pieces in training order; dataset.json
 """
 
 import json
-from collections.abc import Mapping
-from functools import cache, reduce
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from typing import IO, cast
 
 import polars as pl
@@ -14,14 +15,15 @@ import pyarrow as pa
 
 from curation.levels import layout, ledger, mixture, search
 from curation.tokens import shards as token_shards
+from pipelines.engine.exchange import receive, send_parts
 from pipelines.engine.output import Output
-from pipelines.engine.run import Context, run_step
+from pipelines.engine.run import Context, run_side_by_side, run_step
 from pipelines.engine.step import Manifest, Step
-from pipelines.engine.workdir import JsonObject, Workdir
+from pipelines.engine.workdir import PARQUET, JsonObject, Workdir
 from pipelines.levels import rewrites
 from pipelines.levels.level_shards import LevelShard, level_shards
 from pipelines.levels.selections import FRAME, AnnotatedPool
-from pipelines.signals.search_rounds import settle
+from pipelines.signals.search_rounds import Rounds, settle_together
 from pipelines.signals.shards import shard_file
 from pipelines.study.study import Study, StudyError
 
@@ -29,72 +31,109 @@ TOKENS_PER_SHARD = 2**25
 EOT = 0
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How one level is laid out: its shards, what its ledgers are made from, its budget, and how it is cut and parted."""
+
+    name: str
+    shards: list[LevelShard]
+    inputs: Mapping[str, Manifest]
+    budget: mixture.Budget
+    cut: layout.Cut
+
+    @property
+    def partitions(self) -> int:
+        return -(-self.budget.total // TOKENS_PER_SHARD)
+
+    @property
+    def rounds(self) -> Rounds[search.Search]:
+        """The search for the token shards' boundaries."""
+        units = [(shard, self.budget, self.cut) for shard in self.shards]
+        return Rounds(measure, units, layout.boundary_search(self.budget, self.partitions), search.narrow)
+
+
 def lay_out_levels(
     context: Context, study: Study, pool: AnnotatedPool, selections: Mapping[str, Manifest]
 ) -> tuple[dict[str, Manifest], dict[str, Manifest]]:
-    """Every level's ledgers and token shards, in the order of the study."""
-    edited = {name: rewrites.edited_documents(context, study, pool, name, selections[name]) for name in study.levels}
-    copied = {name: rewrites.near_copies(context, study, pool, name, selections[name], edited[name]) for name in study.levels}
-    ledgers = {
-        name: lay_out(context, study, pool, name, selections, edited=edited[name], copied=copied[name]) for name in study.levels
-    }
-    return {name: made for name, (made, _) in ledgers.items()}, {name: level for name, (_, level) in ledgers.items()}
+    """Every level's ledgers and token shards, in the order of the study. Their budgets by domain come first, then the places of
+    their pieces."""
+    plans = _plans(context, study, pool, selections)
+    found: dict[str, layout.Boundaries] = {}
+
+    def boundaries(name: str) -> layout.Boundaries:
+        if name not in found:
+            find([name])
+        return found[name]
+
+    def find(names: Sequence[str]) -> None:
+        settled = settle_together(context, {name: plans[name].rounds for name in names})
+        found.update({n: layout.Boundaries.of(state, plans[n].budget, plans[n].partitions) for n, state in settled.items()})
+
+    steps = [_ledgers(study, pool, plan, boundaries) for plan in plans.values()]
+    made = run_side_by_side(
+        context, "ledgers", steps, lambda missing: find([step.name.removeprefix("ledgers/") for step in missing])
+    )
+    ledgers = {name: made[f"ledgers/{name}"] for name in plans}
+    return ledgers, {name: _arranged(context, study, pool, plans[name], made, boundaries) for name, made in ledgers.items()}
 
 
-def lay_out(
-    context: Context,
-    study: Study,
-    pool: AnnotatedPool,
-    name: str,
-    selections: Mapping[str, Manifest],
-    *,
-    edited: Manifest | None,
-    copied: Manifest | None,
-) -> tuple[Manifest, Manifest]:
-    """The level's stream: its budget by domain, its pieces' places, its token shards. Returns the ledgers and the level."""
-    duplicate, selection = study.levels[name].duplicate or 0.0, selections[name]
+def _plans(context: Context, study: Study, pool: AnnotatedPool, selections: Mapping[str, Manifest]) -> dict[str, Plan]:
+    """How every level is laid out. Where edits or copies make a level's tokens other than its selection's, they are counted."""
     cut = layout.Cut.of(study.seed, study.ladder.context)
-    here = level_shards(
-        context.workdir, pool, selection, edited=edited, copied=copied, duplicate=duplicate, seed=study.seed
-    )  # fmt: skip
-    changed = {"selection": selection, "edited": edited, "copies": copied}
-    inputs = {key: manifest for key, manifest in changed.items() if manifest is not None} | {"tokens": pool.signals["tokens"]}
-    available = selection.summary["tokens"]
-    if edited is not None or duplicate:
-        available = run_step(context, count_step(name, here, inputs)).summary["tokens"]
-    budget = budget_of(study, name, selections, available)
-    partitions = -(-budget.total // TOKENS_PER_SHARD)
-
-    @cache
-    def boundaries() -> layout.Boundaries:
-        state = settle(
-            context, measure, [(shard, budget, cut) for shard in here], layout.boundary_search(budget, partitions)
+    here: dict[str, list[LevelShard]] = {}
+    inputs: dict[str, dict[str, Manifest]] = {}
+    counted: list[Step] = []
+    for name, declared in study.levels.items():
+        duplicate, selection = declared.duplicate or 0.0, selections[name]
+        edited = rewrites.edited_documents(context, study, pool, name, selection)
+        copied = rewrites.near_copies(context, study, pool, name, selection, edited)
+        here[name] = level_shards(
+            context.workdir, pool, selection, edited=edited, copied=copied, duplicate=duplicate, seed=study.seed
         )  # fmt: skip
-        return layout.Boundaries.of(state, budget, partitions)
+        changed = {"selection": selection, "edited": edited, "copies": copied}
+        inputs[name] = {key: made for key, made in changed.items() if made is not None} | {"tokens": pool.signals["tokens"]}
+        if edited is not None or duplicate:
+            counted.append(count_step(name, here[name], inputs[name]))
+    counts = run_side_by_side(context, "counts", counted)
+    available = {name: counts.get(f"counts/{name}", selections[name]).summary["tokens"] for name in study.levels}
+    budgets = {name: budget_of(study, name, selections, available[name]) for name in study.levels}
+    return {name: Plan(name, here[name], inputs[name], budgets[name], cut) for name in study.levels}
 
+
+def _ledgers(study: Study, pool: AnnotatedPool, plan: Plan, boundaries: Callable[[str], layout.Boundaries]) -> Step:
+    """A level's ledgers, with its pieces by token shard."""
+    budget, cut = plan.budget, plan.cut
     config = {
         "length": str(budget.length), "shares": {group: str(share) for group, share in sorted(budget.shares.items())},
         "group": dict(sorted(budget.group.items())), "order_seed": cut.order_seed, "piece_tokens": cut.piece_tokens,
-        "partitions": partitions, "duplicate": study.levels[name].duplicate,
+        "partitions": plan.partitions, "duplicate": study.levels[plan.name].duplicate,
     }  # fmt: skip
-    step = Step(
-        f"ledgers/{name}", config, {"pool": pool.documents, **inputs}, compute=lay,
-        units=lambda: [(shard, budget, boundaries(), cut) for shard in here],
-        summarize=lambda parts: _funnel(name, pool.documents, parts),
+    return Step(
+        f"ledgers/{plan.name}", config, {"pool": pool.documents, **plan.inputs}, compute=lay,
+        units=lambda: [(shard, budget, boundaries(plan.name), cut) for shard in plan.shards],
+        summarize=lambda parts: _funnel(plan.name, pool.documents, parts),
     )  # fmt: skip
-    ledgers = run_step(context, step)
+
+
+def _arranged(
+    context: Context, study: Study, pool: AnnotatedPool, plan: Plan, ledgers: Manifest,
+    boundaries: Callable[[str], layout.Boundaries],
+) -> Manifest:  # fmt: skip
+    """A level's token shards: the pieces of its ledgers in training order."""
     facts = {
-        "vocab_size": study.tokenizer.vocab_size, "eot": EOT, "order_seed": cut.order_seed, "piece_tokens": cut.piece_tokens,
-        "tokenizer": pool.tokenizer.summary["tokenizer"],
+        "vocab_size": study.tokenizer.vocab_size, "eot": EOT, "order_seed": plan.cut.order_seed,
+        "piece_tokens": plan.cut.piece_tokens, "tokenizer": pool.tokenizer.summary["tokenizer"],
     }  # fmt: skip
     kept = ledgers.summary["funnel"][-1]
     step = Step(
-        f"levels/{name}", facts, {"ledgers": ledgers, "tokenizer": pool.tokenizer}, compute=arrange,
-        units=lambda: [(context.workdir, _pieces_of(ledgers, p), p, budget, boundaries()) for p in range(partitions)],
-        summarize=lambda parts: token_shards.dataset(name, [part["facts"] for part in parts], kept, **facts),
+        f"levels/{plan.name}", facts, {"ledgers": ledgers, "tokenizer": pool.tokenizer}, compute=arrange,
+        units=lambda: [
+            (context.workdir, _pieces_of(ledgers), p, plan.budget, boundaries(plan.name)) for p in range(plan.partitions)
+        ],
+        summarize=lambda parts: token_shards.dataset(plan.name, [part["facts"] for part in parts], kept, **facts),
         unit="token shards", publish=_write_dataset_card,
     )  # fmt: skip
-    return ledgers, run_step(context, step)
+    return run_step(context, step)
 
 
 def budget_of(study: Study, name: str, selections: Mapping[str, Manifest], available: Mapping[str, int]) -> mixture.Budget:
@@ -111,9 +150,9 @@ def budget_of(study: Study, name: str, selections: Mapping[str, Manifest], avail
         raise StudyError(f"levels.{name}: {error}") from None
 
 
-def _pieces_of(ledgers: Manifest, partition: int) -> list[str]:
-    """The files of pieces that go to one token shard."""
-    return [path for path in ledgers.files() if f"/exchange/{partition:05d}/" in path]
+def _pieces_of(ledgers: Manifest) -> list[str]:
+    """The files of pieces, whose row group p goes to token shard p."""
+    return [path for path in ledgers.files() if "/exchange/" in path]
 
 
 def _write_dataset_card(workdir: Workdir, level: Manifest) -> None:
@@ -155,9 +194,10 @@ def lay(out: Output, level_shard: LevelShard, budget: mixture.Budget, bounds: la
         funnels.append(ledger.funnel_copies(added, copied, final, budget))
         pieces.append(copied)
     out.write_table(shard_file(out.index), final.to_arrow())
-    for partition in sorted({p for rows in pieces for p in rows.partitions}):
-        table = pa.concat_tables([rows.partitions[partition] for rows in pieces if partition in rows.partitions])
-        out.write_table(f"exchange/{partition:05d}/{shard_file(out.index)}", table)
+    if any(rows.partitions for rows in pieces):
+        empty = next(table for rows in pieces for table in rows.partitions.values()).slice(0, 0)
+        by_partition = [[rows.partitions.get(p, empty) for rows in pieces] for p in range(bounds.n_partitions)]
+        send_parts(out, f"exchange/{shard_file(out.index)}", list(map(pa.concat_tables, by_partition)), PARQUET)
     return {"funnel": ledger.merge(funnels).to_dicts()}
 
 
@@ -172,7 +212,7 @@ def arrange(
     out: Output, workdir: Workdir, paths: list[str], partition: int, budget: mixture.Budget, bounds: layout.Boundaries
 ) -> JsonObject:
     """One token shard: the partition's pieces of all shards, in training order. Runs on a worker."""
-    pieces = pa.concat_tables([workdir.read_table(path) for path in paths])
+    pieces = receive(workdir, paths, partition)
     order = layout.order(pieces, partition, budget, bounds)
     with out.writing(token_shards.name(partition), rows=pieces.num_rows) as file:
         return {"facts": token_shards.write(cast("IO[bytes]", file), pieces, order)}

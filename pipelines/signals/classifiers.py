@@ -1,6 +1,6 @@
 """Quality classifiers: draw examples by hash, train fastText on them, and offer its score as a signal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +17,9 @@ from curation.levels.expression import parse
 from curation.signals import quality
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
-from pipelines.engine.step import Manifest, Step, Unit
+from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import JsonObject, Workdir
-from pipelines.signals.sampling import Sample, drawn, find_sample
+from pipelines.signals.sampling import Drawing, Sample, drawn, find_sample
 from pipelines.signals.shards import Shard, known_columns, shard_file, shards
 from pipelines.signals.signals import Signal
 from pipelines.study.curation import ClassifierSection
@@ -29,20 +29,21 @@ EXAMPLE_CHARACTERS = 10_000  # of a document's start are enough to judge it by, 
 
 
 def classifier(
-    context: Context, name: str, declared: ClassifierSection, pool: Manifest, signals: Mapping[str, Manifest], base: Path
+    context: Context, name: str, declared: ClassifierSection, pool: Manifest, examples: Manifest | None, base: Path
 ) -> Signal:
-    """The score of classifier `name` as a signal still to be computed; trains the model first unless the user brings one."""
-    if declared.model is not None:
+    """The score of classifier `name` as a signal still to be computed; trains the model on `examples` unless the user brings
+    one."""
+    if examples is None:
         return _users(name, declared, pool, base)
-    model = train(context, name, declared, pool, signals)
+    model = train(context, name, declared, examples)
     step = Step(f"signals/{name}", {}, {"pool": pool, "model": model})
     return Signal(step, score, {"workdir": context.workdir, "model": model.files("model.bin")[0]})
 
 
-def train(
+def examples(
     context: Context, name: str, declared: ClassifierSection, pool: Manifest, signals: Mapping[str, Manifest]
-) -> Manifest:
-    """Draw both classes among usable survivors of duplicate clusters, so that no cluster is on both sides, and train."""
+) -> Drawing:
+    """Both classes, among usable survivors of duplicate clusters, so that no cluster is on both sides."""
     sample = Sample(
         groups={"good": declared.positives, "rest": declared.negatives},
         targets={"good": declared.examples, "rest": declared.examples},
@@ -58,19 +59,25 @@ def train(
         except ValueError as error:
             raise StudyError(f"classifiers.{name}.{key}: {error}") from None
     read = {column.partition(".")[0] for column in sample.columns if "." in column}
+    here = shards(context.workdir, pool, signals)
 
-    def drawings() -> list[Unit]:
-        pool_shards = shards(context.workdir, pool, signals)
-        state = find_sample(context, sample, pool_shards)
-        return [(shard, sample, state) for shard in pool_shards]
+    def step(ends: Callable[[], search.Search]) -> Step:
+        return Step(
+            examples_of(name), {"groups": dict(sample.groups), "examples": declared.examples, "seed": declared.seed},
+            {"pool": pool} | {signal: signals[signal] for signal in sorted(read)},
+            compute=draw, units=lambda: [(shard, sample, ends()) for shard in here],
+            summarize=lambda parts: count(name, parts),
+        )  # fmt: skip
 
-    step = Step(
-        f"classifiers/{name}/examples",
-        {"groups": dict(sample.groups), "examples": declared.examples, "seed": declared.seed},
-        {"pool": pool} | {signal: signals[signal] for signal in sorted(read)},
-        compute=draw, units=drawings, summarize=lambda parts: count(name, parts),
-    )  # fmt: skip
-    examples = run_step(context, step)
+    return Drawing(examples_of(name), lambda: find_sample(sample, here), step)
+
+
+def examples_of(name: str) -> str:
+    """What the step of a classifier's examples is called."""
+    return f"classifiers/{name}/examples"
+
+
+def train(context: Context, name: str, declared: ClassifierSection, examples: Manifest) -> Manifest:
     settings = quality.Settings(
         dim=declared.dim, bucket=declared.bucket, word_ngrams=declared.word_ngrams, epochs=declared.epochs,
         lr=declared.lr, seed=declared.seed,

@@ -1,6 +1,6 @@
 """Tokens: one tokeniser trained on a neutral sample of the pool, then every pool document tokenised once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 import polars as pl
@@ -8,18 +8,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.document import Batch
-from curation.levels.search import Search
+from curation.levels.search import Search, narrow
 from curation.tokens import sample, tokenizer
 from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
 from pipelines.engine.workdir import JsonObject, Workdir
-from pipelines.signals.search_rounds import settle
+from pipelines.signals.sampling import Drawing
+from pipelines.signals.search_rounds import Rounds
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.signals.signals import Signal
 from pipelines.study.study import Study, StudyError
 
 FILE = "tokenizer.json"
+SAMPLE = "tokenizer/sample"
 
 
 def sizes(pool: Manifest) -> Signal:
@@ -32,21 +34,28 @@ def size(batch: Batch) -> pa.Table:
     return pa.table({"n_bytes": pc.binary_length(batch.text).cast(pa.uint32())})  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def train_tokenizer(context: Context, study: Study, pool: Manifest, signals: Mapping[str, Manifest]) -> Manifest:
-    """Train on `sample_megabytes` of text drawn by hash, whatever its quality, each domain in proportion; nothing withheld."""
-    max_bytes, vocab_size = study.tokenizer.sample_megabytes * 1e6, study.tokenizer.vocab_size
+def sample_of_text(context: Context, study: Study, pool: Manifest, signals: Mapping[str, Manifest]) -> Drawing:
+    """The tokenizer's sample: `sample_megabytes` of text by hash, whatever its quality, each domain in proportion; nothing
+    withheld."""
+    max_bytes, here = study.tokenizer.sample_megabytes * 1e6, shards(context.workdir, pool, signals)
 
-    def drawings() -> list[Unit]:
-        pool_shards = shards(context.workdir, pool, signals)
-        state = settle(context, measure, [(shard, study.seed) for shard in pool_shards], Search(total=max_bytes))
-        state = sample.settle_ends(state, study.seed)
-        return [(shard, study.seed, state) for shard in pool_shards]
+    def step(ends: Callable[[], Search]) -> Step:
+        def units() -> list[Unit]:
+            settled = sample.settle_ends(ends(), study.seed)
+            return [(shard, study.seed, settled) for shard in here]
 
-    step = Step(
-        "tokenizer/sample", {"bytes": max_bytes, "seed": study.seed}, {"pool": pool, "withheld": signals["withheld"]},
-        compute=draw, units=drawings,
-    )  # fmt: skip
-    drawn = run_step(context, step)
+        return Step(
+            SAMPLE, {"bytes": max_bytes, "seed": study.seed}, {"pool": pool, "withheld": signals["withheld"]},
+            compute=draw, units=units,
+        )  # fmt: skip
+
+    units = [(shard, study.seed) for shard in here]
+    return Drawing(SAMPLE, lambda: Rounds(measure, units, Search(total=max_bytes), narrow), step)
+
+
+def train_tokenizer(context: Context, study: Study, drawn: Manifest) -> Manifest:
+    """Train on the sample."""
+    vocab_size = study.tokenizer.vocab_size
     step = Step(
         "tokenizer", {"vocab_size": vocab_size}, {"sample": drawn}, compute=train,
         units=lambda: [(context.workdir, drawn.files(), vocab_size)],
