@@ -1,7 +1,7 @@
 """What curation asks of a cluster and of its store, by the number of shards: tasks, requests, bytes, and what the driver holds.
 
-    python benchmarks/scale/curate.py --times 1 10
-    python benchmarks/scale/curate.py --megabytes 1.6 --latency 0.05
+    python -m benchmarks.scale.curate --times 1 10
+    python -m benchmarks.scale.curate --megabytes 1.6 --latency 0.05
 
 Each size is curated from a made-up pool of shards of 17 KB, in this process, with its work directory in the store of
 `store.py`. Tasks and requests do not depend on how large a shard is, as long as what is read of it comes in one stretch.
@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
-from store import BUCKET, serving
 
+from benchmarks.scale.store import BUCKET, serving
 from pipelines import run_study
 from pipelines.engine.capacity import Resources
 from pipelines.engine.executor import Compute, InProcess, Unit
@@ -43,7 +43,12 @@ levels:
   top: {extends: clean, top: {fraction: 0.6, by: quality.score, within: domain}}
 mixture: {kind: pinned, to: dedup}
 tokenizer: {vocab_size: 384, sample_megabytes: 0.1}
-ladder: {shapes: {a: {width: 16, depth: 1, heads: 1}}, tokens: [1024, 2048, 4096], context: 32, batch_tokens: 128, warmup_tokens: 256}
+ladder:
+  shapes: {a: {width: 16, depth: 1, heads: 1}}
+  tokens: [1024, 2048, 4096]
+  context: 32
+  batch_tokens: 128
+  warmup_tokens: 256
 evaluation: {heldout: 0.1, tokens_per_set: 1500, passage_tokens: 128}
 """
 WORDS = [f"{a}{b}{c}" for a in "btkmnsl" for b in "aeiou" for c in ("n", "r", "st", "m", "ll")]
@@ -65,12 +70,12 @@ class Counting(InProcess):
 
 
 def write_pool(folder: Path, megabytes: float) -> None:
-    """Documents of some 1 KB in three domains; every sixth is a copy."""
+    """Documents of some 400 bytes in three domains; every sixth is a copy."""
     rng, texts, size = random.Random(1), [], 0
     folder.mkdir()
     with (folder / "made.jsonl").open("w") as out:
         while size < megabytes * 1e6:
-            sentences = (" ".join(rng.choices(WORDS, k=12)) + ".\n" for _ in range(rng.randint(8, 24)))
+            sentences = (" ".join(rng.choices(WORDS, k=12)) + ".\n" for _ in range(rng.randint(3, 9)))
             texts.append(texts[-3] if len(texts) % 6 == 5 else "".join(sentences))
             size += len(texts[-1])
             out.write(json.dumps({"text": texts[-1], "domain": ("essays", "letters", "notes")[len(texts) % 3]}) + "\n")

@@ -48,7 +48,9 @@ class Context:
         return name in self.listed[folder]
 
     def begin(self, path: str) -> None:
-        """From now on there is something of the step at `path`."""
+        """From now on there is something of the step at `path`: it begins, or was committed by other means than a run."""
+        if self.begun(path):
+            return
         folder, _, name = path.rpartition("/")
         if folder and not self.begun(folder):
             self.begin(folder)
@@ -186,8 +188,7 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
     for step in steps:
         if context.begun(step.path):
             sweep_step(workdir, step.path)
-        else:
-            context.begin(step.path)
+        context.begin(step.path)
     manifests: dict[str, Manifest] = {}
     hosts: dict[str, dict[int, str]] = {step.name: {} for step in steps}
 

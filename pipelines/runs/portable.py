@@ -106,6 +106,7 @@ def import_runs(context: Context, study: Study, data: TrainingData, runs: Path) 
             records = write_runs(outputs, folder, [Run(cell.level, cell.seed) for cell in wanted])
             for cell, record in zip(wanted, records, strict=True):
                 commit_step(workdir, cell.step, [record])
+                context.begin(cell.step.path)
                 del missing[cell.level, cell.rung.name, cell.seed]
                 imported.append(cell.step.name)
     return ImportedRuns(imported, [cell.step.name for cell in missing.values()], unfinished)

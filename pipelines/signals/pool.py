@@ -18,10 +18,12 @@ from pipelines.engine.workdir import JsonObject
 from pipelines.study.curation import FileSource
 from pipelines.study.study import Study, StudyError
 
+SMALL, LARGE, MANY = 16, 256, 10_000  # MB of text in the shards of a small and of a huge pool; shards of which it gets larger
 
-def source_of(declared: Any, study: Study, base: Path) -> Source:
-    """A study's source as curation knows it; relative paths are relative to the study file."""
-    record, piece = study.pool.record_megabytes, study.pool.shard_megabytes
+
+def source_of(declared: Any, study: Study, base: Path, piece: float = SMALL) -> Source:
+    """A study's source as curation knows it, in slices of `piece` MB; relative paths are relative to the study file."""
+    record = study.pool.record_megabytes
     if not isinstance(declared, FileSource):
         return Source(
             declared.name, declared.kind, slice_megabytes=piece, max_record_megabytes=record,
@@ -37,13 +39,15 @@ def source_of(declared: Any, study: Study, base: Path) -> Source:
 
 def pool(context: Context, study: Study, base: Path) -> Manifest:
     """Read all sources. Raises StudyError for a source without a readable document and for too many malformed records."""
-    slices: list[Slice] = []
-    fingerprints, unread = {}, {}
-    for declared in study.sources:
-        planned, unread[declared.name] = plan.survey(source_of(declared, study, base))
-        fingerprints[declared.name] = plan.fingerprint(planned)
-        slices += planned
-    shard_bytes = round(study.pool.shard_megabytes * 1e6)
+    piece = study.pool.shard_megabytes or SMALL
+    surveyed = _survey(study, base, piece)
+    slices = [each for planned, _ in surveyed.values() for each in planned]
+    if study.pool.shard_megabytes is None and (larger := shard_megabytes(sum(each.stored_bytes for each in slices))) > SMALL:
+        piece, surveyed = larger, _survey(study, base, larger)
+        slices = [each for planned, _ in surveyed.values() for each in planned]
+    fingerprints = {name: plan.fingerprint(planned) for name, (planned, _) in surveyed.items()}
+    unread = {name: left for name, (_, left) in surveyed.items()}
+    shard_bytes = round(piece * 1e6)
     config = {"fingerprints": fingerprints, "shard_bytes": shard_bytes, "max_malformed": study.pool.max_malformed}
     # what the progress bar counts; a store that does not tell sizes counts as a byte a slice
     weights = [max(1, sum((part.stop or part.size) - part.start for part in piece.parts)) / 1e6 for piece in slices]
@@ -56,6 +60,16 @@ def pool(context: Context, study: Study, base: Path) -> Manifest:
         weight=weights.__getitem__, unit="MB stored",
     )  # fmt: skip
     return run_step(context, step)
+
+
+def _survey(study: Study, base: Path, piece: float) -> dict[str, tuple[list[Slice], dict[str, int]]]:
+    """By source, its slices of `piece` MB, and how many files are not read."""
+    return {declared.name: plan.survey(source_of(declared, study, base, piece)) for declared in study.sources}
+
+
+def shard_megabytes(stored_bytes: float) -> int:
+    """MB of text in a shard of a pool of `stored_bytes` where the study does not say: so that there are about `MANY`."""
+    return min(LARGE, max(SMALL, round(stored_bytes / 1e6 / MANY)))
 
 
 def read_slice(out: Output, piece: Slice, index: int, shard_bytes: int) -> JsonObject:

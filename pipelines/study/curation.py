@@ -68,7 +68,12 @@ Source = Annotated[PythonEnvironment | FileSource, Field(discriminator="kind")]
 class PoolSection(Section):
     """How the sources become shards."""
 
-    shard_megabytes: float = Field(default=16, gt=0, le=256, description="Text per pool shard, in MB.")
+    shard_megabytes: float | None = Field(
+        default=None,
+        gt=0,
+        le=256,
+        description="Text per pool shard, in MB. By default 16; of more than 160 GB, as stored, a ten-thousandth, at most 256.",
+    )
     record_megabytes: float = Field(default=16, gt=0, le=256, description="A record larger than this is quarantined.")
     max_malformed: float = Field(
         default=0.01,

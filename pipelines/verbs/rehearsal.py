@@ -90,7 +90,7 @@ def rehearse(study: Study, base: Path) -> tuple[list[Sampled], list[Dropped]]:
 
 def _sample(study: Study, declared: object, base: Path) -> tuple[Sampled, pa.Table]:
     """The first records of some files of a source as the pool would hold them."""
-    source = pool.source_of(declared, study, base)
+    source = pool.source_of(declared, study, base, study.pool.shard_megabytes or pool.SMALL)
     slices, _ = plan.survey(source)
     parts = [part for piece in slices for part in piece.parts]
     chosen = [parts[i * len(parts) // min(FILES, len(parts))] for i in range(min(FILES, len(parts)))]

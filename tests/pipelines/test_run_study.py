@@ -10,7 +10,7 @@ import pytest
 from pipelines import run_study
 from pipelines.engine.executor import InProcess, OnRay
 from pipelines.engine.progress import Progress
-from pipelines.engine.run import Context, StepMissingError, run_job
+from pipelines.engine.run import Context, StepMissingError, _compute_side_by_side, run_job
 from pipelines.engine.workdir import Workdir
 from pipelines.outcomes.fit import settings
 from pipelines.study.study import StudyError, load
@@ -23,9 +23,12 @@ class Counting(InProcess):
         self.units: dict[str, int] = {}
 
     def map(self, function, arguments, resources=None, names=()):
-        target = arguments[0][0] if arguments and function is run_job else function
-        name = (target.args[0] if isinstance(target, partial) else target).__name__
-        self.units[name] = self.units.get(name, 0) + len(arguments)
+        for each in arguments:
+            target = each[0] if function is run_job else function
+            targets = [compute for compute, _ in each[3][0]] if target is _compute_side_by_side else [target]
+            for target in targets:
+                name = (target.args[0] if isinstance(target, partial) else target).__name__
+                self.units[name] = self.units.get(name, 0) + 1
         return super().map(function, arguments)
 
 

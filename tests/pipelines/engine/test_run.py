@@ -3,14 +3,17 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from pipelines.engine.executor import InProcess
 from pipelines.engine.output import Output
 from pipelines.engine.progress import Progress
-from pipelines.engine.run import Context, Job, Pass, StepMissingError, run_step, run_together
-from pipelines.engine.step import Step, read_manifest
+from pipelines.engine.row_groups import RowGroups
+from pipelines.engine.run import Context, Job, Pass, StepMissingError, run_side_by_side, run_step, run_together
+from pipelines.engine.step import Step, commit_step, read_manifest
 from pipelines.engine.workdir import Workdir
 
 
@@ -82,6 +85,23 @@ def test_a_step_whose_summary_is_refused_keeps_its_parts(tmp_path):
     again = CutAfter(-1)
     run_step(context(tmp_path, again), squares_of_two())
     assert again.n_run == 0
+
+
+def test_a_step_that_was_committed_by_other_means_is_found(tmp_path):
+    """Runs that were trained elsewhere are committed while a command is at work that has looked at the folders already."""
+    here = context(tmp_path, CutAfter(-1))
+    for name in ("runs/one", "runs/two", "other"):
+        step = Step(name, {}, compute=square, units=lambda: [(2,)])
+        assert not here.begun(step.path)
+        commit_step(here.workdir, step, [square_of_two(here.workdir, step)])
+        here.begin(step.path)
+        assert run_step(here, step).total("square") == 4
+    assert here.executor.n_run == 0
+
+
+def square_of_two(workdir: Workdir, step: Step) -> dict:
+    out = Output(workdir, step.path, 0)
+    return out.commit(square(out, 2))
 
 
 def squares_of_two() -> Step:
@@ -160,3 +180,33 @@ def test_the_time_of_a_pass_is_shared_by_cost(tmp_path):
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     seconds = {event["step"]: event["seconds"] for event in events if event["event"] == "finished"}
     assert seconds["a"] == pytest.approx(3 * seconds["b"], abs=0.003)
+
+
+def summed(out: Output, path: str, columns: list[str]) -> dict:
+    table = out.workdir.read_table(path, columns)
+    return {"sum": sum(sum(table[name].to_pylist()) for name in columns)}
+
+
+def side_by_side(here: Context, columns: dict[str, list[str]], asked: list) -> dict:
+    steps = [
+        Step(name, {}, compute=summed, units=lambda read=read: [(f"in-{i}.parquet", read) for i in range(3)])
+        for name, read in columns.items()
+    ]
+    return run_side_by_side(here, "sums", steps, lambda missing: asked.append([step.name for step in missing]))
+
+
+def test_steps_side_by_side_are_a_task_a_shard_and_read_each_column_once(tmp_path, monkeypatch):
+    here, asked, opened = context(tmp_path, CutAfter(-1)), [], []
+    for i in range(3):
+        table = pa.table({"a": [i, 1], "b": [10 * i, 1], "c": [100 * i, 1]})
+        with here.workdir.writing(f"in-{i}.parquet") as out:
+            pq.write_table(table, out)
+    read = RowGroups.read
+    monkeypatch.setattr(RowGroups, "read", lambda file, groups, columns: opened.append(columns) or read(file, groups, columns))
+    made = side_by_side(here, {"x": ["a", "b"], "y": ["b", "a"], "z": ["c", "b"]}, asked)
+    assert {name: manifest.total("sum") for name, manifest in made.items()} == {"x": 39, "y": 39, "z": 336}
+    assert (here.executor.n_run, asked, opened) == (3, [["x", "y", "z"]], [["a", "b"], ["c"]] * 3)
+    side_by_side(here, {"x": ["a", "b"], "more": ["a"], "z": ["c", "b"]}, asked)
+    assert (here.executor.n_run, asked[1:]) == (6, [["more"]])
+    assert here.workdir.read_table("in-1.parquet", ["a"])["a"].to_pylist() == [1, 1]
+    assert opened[-1] == ["a"], "outside, nothing is held"

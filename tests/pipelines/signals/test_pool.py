@@ -142,3 +142,11 @@ def test_a_field_that_some_lack_is_counted_and_the_rest_is_kept(study_folder, tm
     off = pool.pool(place, fields_study(study_folder, "{url: meta.url}, meta: false"), study_folder)
     assert off.step.id != made.step.id
     assert place.workdir.read_table(off.files(".parquet")[0])["meta"].null_count == 10
+
+
+@pytest.mark.parametrize(
+    ("stored", "megabytes", "shards"), [(1e6, 16, 1), (1.6e11, 16, 10_000), (5e11, 50, 10_000), (1e13, 256, 39_062)]
+)
+def test_shards_grow_with_the_pool(stored, megabytes, shards):
+    assert pool.shard_megabytes(stored) == megabytes
+    assert int(stored / megabytes / 1e6) == pytest.approx(shards, abs=1)
