@@ -42,12 +42,12 @@ def no_answer(choice: str, moved: str) -> Answer:
 def not_shown(verdicts: dict[str, Verdict], tested: tuple[float, float], settings: Settings) -> str:
     """What these runs could not show. tested: the largest N and D."""
     N, D = (count(one) for one in tested)
-    beyond = f"It does not show what happens past {D} tokens or {N} parameters"
+    beyond = f"These runs do not show what happens past {D} tokens or {N} parameters"
     smallest = [one.detectable_beta for one in _contending(verdicts, settings)]
     seen = [one for one in smallest if one is not None]
     if not seen:
-        return f"{beyond}, nor whether an exponent moved: these runs do not pin the exponents down."
-    return f"{beyond}, nor a shift of the exponent of less than {max(seen):.2g}, which these runs would have missed."
+        return f"{beyond}, nor whether an exponent moved: they do not pin the exponents down."
+    return f"{beyond}, nor a shift of the exponent of less than {max(seen):.2g}, which they would have missed."
 
 
 def _contending(verdicts: dict[str, Verdict], settings: Settings) -> list[Verdict]:

@@ -63,7 +63,7 @@ def test_the_page_has_the_fit_and_nothing_of_a_study(facts: Facts) -> None:
 def test_what_is_known_leads(facts: Facts) -> None:
     seen, saving = read(page.render(facts)), facts.fit.answer.words["filtered"].saving
     assert facts.fit.answer.verdicts["filtered"].kind == "not identifiable"
-    assert 0 < seen.index(saving[1:]) < seen.index("It does not show") < seen.index("cannot be told")
+    assert 0 < seen.index(saving[1:]) < seen.index("These runs do not show") < seen.index("cannot be told")
 
 
 def test_its_files_hold_the_numbers_of_the_fit(facts: Facts) -> None:
