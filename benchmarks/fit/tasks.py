@@ -20,7 +20,7 @@ from scaling_fit.levels.design import TRUTH, Grid, table_of
 from scaling_fit.levels.forecast import runs_at
 from scaling_fit.levels.outlook import Extrapolation
 from scaling_fit.observations import Observations
-from scaling_fit.tasks.ahead import roll, score
+from scaling_fit.tasks.ahead import near, roll, score
 from scaling_fit.tasks.chance import longest
 from scaling_fit.tasks.curve import fit_curve
 from scaling_fit.tasks.emergence import decided, emergence
@@ -31,7 +31,7 @@ Array = np.ndarray
 Ability = Callable[[Array], Array]
 GRID = Grid((2e7, 8e7, 3.2e8), tuple(np.geomspace(2e8, 2e10, 6)), seeds=2, row=0.002, trunk=0.003)
 LEVELS = {"raw": TRUTH, "worth": TRUTH | {"B": TRUTH["B"] * 1.4 ** -TRUTH["beta"]}}
-CHOICES, ITEMS = 4, 400
+CHOICES, ITEMS, SPREAD = 4, 400, 0.7
 LUCK, RUN = 0.05, 0.05  # of ability, per trunk and per run
 SMOOTH: dict[str, Ability] = {
     "at chance": lambda loss: 0.0 * loss,
@@ -50,8 +50,8 @@ BROKEN: dict[str, Ability] = {
 
 def answered(table: Observations, ability_N: Array, rng: np.random.Generator) -> dict[str, Scores]:
     """Accuracy and margin of every run of a table on one set of items."""
-    ease_I, _ = rng.standard_normal((2, ITEMS)) * 0.7
-    lead_NI = ability_N[:, None] + ease_I + 0.7 * rng.standard_normal((len(table), ITEMS))
+    spread = SPREAD if ability_N.any() else 0.0  # an average over items that differ is above guessing
+    lead_NI = ability_N[:, None] + spread * (rng.standard_normal(ITEMS) + rng.standard_normal((len(table), ITEMS)))
     right_NI = rng.random(lead_NI.shape) < 1 / (1 + (CHOICES - 1) * np.exp(-lead_NI))
     measured = {
         "accuracy": (right_NI.mean(1), right_NI.std(1) / ITEMS**0.5, 1 / CHOICES),
@@ -78,7 +78,8 @@ def luck(table: Observations, rng: np.random.Generator) -> Array:
 def ladder(ability: Ability, rng: np.random.Generator, offset: float = 0.0) -> tuple[Observations, dict[str, Scores]]:
     """Losses and scores of two levels; offset: ability that `worth` has beyond its loss."""
     table = table_of(GRID, LEVELS, rng)
-    ability_N = ability(table.loss) + offset * (table.level == "worth") + luck(table, rng)
+    known_N = ability(table.loss)
+    ability_N = known_N + offset * (table.level == "worth") + luck(table, rng) * known_N.any()
     return table, answered(table, ability_N, rng)
 
 
@@ -116,7 +117,7 @@ def offsets(studies: int) -> None:
 
 def _truth(metric: str, ability: float, offset: float) -> float:
     """The offset of a metric at an ability, averaged over items."""
-    lead = np.random.default_rng(0).standard_normal(1_000_000) * 0.7 * 2**0.5
+    lead = np.random.default_rng(0).standard_normal(1_000_000) * SPREAD * 2**0.5
     right = [(1 / (1 + (CHOICES - 1) * np.exp(-(lead + one)))).mean() for one in (ability, ability + offset)]
     return float(right[1] - right[0]) if metric == "accuracy" else offset
 
@@ -146,7 +147,7 @@ def forecasts(studies: int) -> None:
             first = np.arange(len(both)) < len(table)
             for metric, one in scores.items():
                 mine, asked = one.where(first), one.where(~first)
-                curve, rolling = fit_curve(mine), roll(mine, known)
+                curve, rolling = fit_curve(near(mine)), roll(mine, known)
                 widened.setdefault(metric, []).append(rolling.widened)
                 for level in LEVELS:
                     here = asked.where(asked.level == level)

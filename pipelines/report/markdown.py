@@ -31,6 +31,10 @@ def render(facts: Facts) -> str:
         said = [(row.level, row.words.saving, row.words.finding, row.words.reading, row.words.floors) for row in rows]
         lines += ["", *(f"- {level}: {' '.join(_plain(text) for text in texts if text)}" for level, *texts in said)]
     lines += ["", _plain(answer.settling.said)] if answer.settling else []
+    for name, task in (facts.fit.tasks.tasks if facts.fit.tasks else {}).items():
+        told = task.words
+        said = (told.finding, *told.equal_loss.values(), *told.emergence.values(), told.forecast)
+        lines += ["", f"**Task {_plain(name)}.** {' '.join(_plain(sentence) for sentence in said if sentence)}"]
     cautions = trust.warnings(facts, facts.fit.primary)
     lines += ["", *(f"> {_plain(warning)}" for warning in cautions)] if cautions else []
     source = facts.provenance

@@ -25,6 +25,8 @@ from pipelines.report import (
     saving_charts,
     shell,
     shift_charts,
+    task_charts,
+    task_tables,
     trust,
     trust_charts,
     verdict,
@@ -75,6 +77,7 @@ def make(facts: Facts) -> Made:
             *paired_charts.document_differences(facts),
         ]
         sections["planner"] = [plan_charts.planner(fit, levels), *quality_charts.pool(fit)]
+    sections["tasks"] = task_charts.tasks(fit, levels)
     sections["curation"] = _curation(facts)
     sections["trust"] = [
         *(trust_charts.noise_budget(facts) if fitted else []),
@@ -148,6 +151,11 @@ def words(facts: Facts) -> JsonObject:
         "plans": [(name, facts.fit.sets[name].answer.planned) for name in sets],
         "resolution": {"headings": RESOLUTION, "rows": resolution_rows(facts.fit)},
         "quality": [(name, quality_tables.told(facts.fit, name)) for name in sets if fits[name].quality and facts.fit.axes],
+        "tasks": {
+            "said": [(name, task.words) for name, task in (facts.fit.tasks.tasks if facts.fit.tasks else {}).items()],
+            "headings": task_tables.SIGNAL,
+            "rows": task_tables.signal_rows(facts.fit),
+        },
         "faults": _faults(facts),
         "law": fits[sets[0]].law if sets else None,
         "mixed": any((row["reason"] or "").startswith("mixture:") for row in facts.funnel),
@@ -222,8 +230,9 @@ def _parts(made: Made, curated: bool) -> list[str]:
     dials = ["explorer.html.j2"] if made.explorer else []
     quality = ["quality.html.j2"] if made.sections["quality"] else []
     first = ["verdict.html.j2", *quality, "levels.html.j2"]
+    tasks = ["tasks.html.j2"] if made.sections["tasks"] else []
     curation = ["curation.html.j2"] if curated else []
-    return [*first, *law, *dials, *curation, "trust.html.j2", "provenance.html.j2"]
+    return [*first, *law, *tasks, *dials, *curation, "trust.html.j2", "provenance.html.j2"]
 
 
 def _contents(made: Made, curated: bool) -> list[tuple[str, str]]:
@@ -235,6 +244,7 @@ def _contents(made: Made, curated: bool) -> list[tuple[str, str]]:
         *([("quality-section", "Quality")] if made.sections["quality"] else []),
         ("levels", "Level by level"),
         *there,
+        *([("tasks-section", "Tasks")] if made.sections["tasks"] else []),
         *dials,
         *([("curation", "Curation")] if curated else []),
         ("trust", "How far to trust this"),

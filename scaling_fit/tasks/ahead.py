@@ -3,8 +3,9 @@
 Shape suffixes: P parameters, R replicates, M runs.
 
 An interval is that of one run on the same items: the forecast's own of the loss (a run's luck in it), the curve's parameters,
-and the scatter of runs about the curve. Beyond the data a curve may be wrong in form: the ladder is cut at its own budgets, its
-larger runs are asked for, and where the curve's standard errors were too small for them they are widened by that factor.
+and the scatter of runs about the curve. A forecast is served by the runs next to it, so the curve is that of the lower half of
+the losses, where those are enough. It may still be wrong in form: the ladder is cut at its own budgets, its larger runs are
+asked for, and where the curve's standard errors were too small for them they are widened by that factor.
 """
 
 import numpy as np
@@ -21,12 +22,22 @@ FURTHEST = 10.0  # times the largest budget tested
 MOST_WIDENED = 5.0
 DRAWS = 2000
 CUTS = 6
+NEAR, FEWEST = 0.5, 6  # share of the range of losses that a forecast is made from, and runs of a level that it takes
+
+
+def near(scores: Scores) -> Scores:
+    """The runs that forecasts are made from: those in the lower half of the losses; all, where some level has few there."""
+    low, high = float(scores.loss.min()), float(scores.loss.max())
+    served = scores.where(scores.loss <= low + NEAR * (high - low))
+    enough = all((served.level == level).sum() >= FEWEST for level in scores.names("level"))
+    return served if enough else scores
 
 
 def forecasts(
     curve: Curve, level: str, plan: BudgetPlan, observed: tuple[float, float], rolling: RollingTask, confidence: float
 ) -> tuple[Ahead, ...]:
-    """Scores of the plan's runs from the largest budget tested to `FURTHEST` times it. observed: least and largest budget."""
+    """Scores of the plan's runs from the largest budget tested to `FURTHEST` times it. curve: of the runs that are `near`;
+    observed: least and largest budget."""
     frontier, out = plan.frontier[level], []
     for k, budget in enumerate(plan.budgets):
         times = budget / observed[1]
@@ -67,7 +78,7 @@ def roll(scores: Scores, known_losses: tuple[ForecastError, ...]) -> RollingTask
     for cut in cuts:
         below = scores.flops <= cut * 1.01
         try:
-            curve = fit_curve(scores.where(below))
+            curve = fit_curve(near(scores.where(below)))
         except ValueError:
             continue
         errors, excess, told = [], 0.0, 0.0

@@ -7,7 +7,7 @@ from scipy.special import stdtrit
 
 from scaling_fit.result import Result, SetFit
 from scaling_fit.table.scores import METRICS
-from scaling_fit.tasks.ahead import forecasts, roll
+from scaling_fit.tasks.ahead import forecasts, near, roll
 from scaling_fit.tasks.chance import longest
 from scaling_fit.tasks.curve import Curve, fit_curve, link_of
 from scaling_fit.tasks.emergence import decided, emergence
@@ -77,14 +77,14 @@ def _metric_fit(scores: Scores, result: Result, fit: SetFit | None) -> tuple[Met
         signal=None, curves=(), parallel=None, equal_loss=(), ahead=(), rolling=None, reason="",
     )  # fmt: skip
     try:
-        curve = fit_curve(scores)
+        curve, served = fit_curve(scores), fit_curve(near(scores))
     except ValueError as error:
         return replace(bare, reason=str(error)), None
     others = [level for level in levels if level != settings.baseline] if settings.baseline in levels else []
     rolling = roll(scores, fit.extrapolation.points if fit else ())
     at_chance = {one.level for one in bare.longest if one.chance}
     ahead = [
-        forecasts(curve, level, fit.budget.plan, fit.budget.observed, rolling, settings.confidence)
+        forecasts(served, level, fit.budget.plan, fit.budget.observed, rolling, settings.confidence)
         for level in levels
         if fit is not None and level in fit.budget.plan.frontier and level not in at_chance
     ]

@@ -236,7 +236,8 @@ def _fitted(curve: Curve) -> Curve:
     curve = _scaled(_solved(curve, prior_P), df)
     J_NP = whitened(curve)[1]
     covariance_PP = np.linalg.inv(J_NP.T @ J_NP / curve.scale + np.diag(prior_P) + 1e-12 * np.eye(P))
-    between = float(max(C - L - 1, 1)) if curve.trunks.ratio > 0 else df
+    # a ratio of 0 is an estimate too: what differs between trunks is as uncertain as there are few of them
+    between = float(max(C - L - 1, 1)) if N > C else df
     return replace(curve, covariance_PP=covariance_PP, df=df, df_between=min(between, df))
 
 

@@ -57,7 +57,9 @@ def _equal_loss(metric: str, one: AtEqualLoss, baseline: str, alpha: float) -> s
         return f"{one.level} and {baseline} share no loss, so that they cannot be compared at one."
     unit = 100.0 if metric in ACCURACIES else 1.0
     value, low, high = (unit * end for end in (one.offset.value, one.offset.low, one.offset.high))
-    told = f"{value:+.2g} [{low:+.2g}, {high:+.2g}]{' points' if unit > 1 else UNIT[metric]} ({probability(one.p_adjusted)})"
+    form = "+.1f" if unit > 1 else "+.2g"
+    span = f"{value:{form}} [{low:{form}}, {high:{form}}]{' points' if unit > 1 else UNIT[metric]}"
+    told = f"{span} ({probability(one.p_adjusted)})"
     start = f"At equal loss, {one.loss:.2f} nats/token, {one.level} differs from {baseline} by {told}"
     if one.p_adjusted >= alpha:
         return f"{start}: no difference is shown beyond what the loss says."

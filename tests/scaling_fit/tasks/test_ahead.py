@@ -5,7 +5,7 @@ import pytest
 
 from scaling_fit.intervals import Interval
 from scaling_fit.levels.outlook import ForecastError
-from scaling_fit.tasks.ahead import roll, score
+from scaling_fit.tasks.ahead import near, roll, score
 from scaling_fit.tasks.curve import fit_curve
 
 
@@ -51,6 +51,15 @@ def test_a_curve_of_the_wrong_form_is_widened(margins):
     cut = 6 * 8e7 * 3.2e9
     told = [roll(one, _errors(one, cut, 0.0)).widened for one in (margins(lambda loss: 5.2 - loss), margins(turning))]
     assert told[0] < 1.6 < told[1]
+
+
+def test_a_forecast_is_made_from_the_runs_next_to_it(margins):
+    scores = margins(lambda loss: 5.2 - loss)
+    middle = (scores.loss.min() + scores.loss.max()) / 2
+    assert near(scores).loss.max() <= middle
+    assert len(near(scores)) == (scores.loss <= middle).sum()
+    few = scores.where((scores.level == "raw") | (scores.loss > middle))
+    assert near(few) is few
 
 
 def test_too_few_runs_below_a_cut(margins):

@@ -34,7 +34,10 @@ def test_where_levels_stand():
 @pytest.mark.parametrize(
     ("one", "said"),
     [
-        (FIT.equal_loss[0], "top differs from raw by +3.1 [+1, +5.2] points (p = 0.004): its text teaches this task more than"),
+        (
+            FIT.equal_loss[0],
+            "top differs from raw by +3.1 [+1.0, +5.2] points (p = 0.004): its text teaches this task more than",
+        ),
         (AtEqualLoss("top", 3.2, Interval(-0.03, -0.05, -0.01), 0.01, 0.01), "teaches this task less than the loss shows"),
         (AtEqualLoss("top", 3.2, Interval(0.01, -0.02, 0.04), 0.04, 0.08), "no difference is shown beyond what the loss says"),
         (AtEqualLoss("top", None, UNKNOWN, None, None), "top and raw share no loss, so that they cannot be compared at one."),
