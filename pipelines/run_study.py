@@ -17,7 +17,7 @@ from pipelines.levels import evaluation, judge, quality, streams, withheld
 from pipelines.levels.curated import Curated
 from pipelines.levels.selections import AnnotatedPool, select_levels
 from pipelines.outcomes import fit
-from pipelines.runs import checks, observations, train
+from pipelines.runs import checks, courses, observations, train
 from pipelines.runs.trained import Trained
 from pipelines.runs.training_plan import TrainingData
 from pipelines.signals import classifiers, pool, signals, tokens
@@ -51,6 +51,7 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     late.append(tokens.tokens(context.workdir, documents, tokenizer))
     annotations |= signals.annotate(context, documents, late, label="scores and tokens")
     annotated = AnnotatedPool(documents, annotations, tokenizer)
+    orders = courses.orders(context, study, annotated)
     selections = select_levels(context, study, annotated)
     ledgers, levels = streams.lay_out_levels(context, study, annotated, selections)
     held_out, judged, own = None, None, {}
@@ -60,7 +61,7 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
         if study.evaluation.own:
             own = evaluation.own(context, held_out, selections)
     measured = quality.measure_levels(context, study, annotated, ledgers, levels, held_out)
-    return Curated(annotated, selections, ledgers, levels, held_out, judged, own, measured)
+    return Curated(annotated, selections, ledgers, levels, held_out, judged, own, measured, orders)
 
 
 def train_levels(context: Context, study: Study, curated: Curated) -> Trained:

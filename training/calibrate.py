@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from training.course import trained_steps
 from training.memory import evenly, stack_size, step_bytes
 from training.model import Architecture
 from training.plan import Optimizer, Plan, Stack
-from training.schedule import tokens_of_ladder
 from training.shapes import Shape
 from training.step import Trainer, keep_freed_memory, resolve_precision
 from training.tokens import Batches
@@ -103,10 +104,12 @@ def calibrate(work: Workload, runs: int = 1, seconds: float = 1.0) -> Rate:
 def estimate(plan: Plan, stack: Stack, rate: Rate, evaluation_tokens: int) -> Estimate:
     """The cost of `stack` at a measured `rate`; an evaluated token costs EVALUATION_SHARE of a trained one."""
     shape = plan.shapes[stack.shape]
-    ladder = [stack.steps(tokens) * stack.batch_tokens for tokens in stack.tokens]
-    trained = ladder[-1] if plan.schedule.kind == "cosine" else tokens_of_ladder(ladder, plan.schedule.cooldown)
-    tokens = round(trained * len(stack.runs))
-    evaluated = evaluation_tokens * len(ladder) * len(stack.runs)
+    ends, by_seed = [stack.steps(tokens) for tokens in stack.tokens], defaultdict(list)
+    for run, lr in zip(stack.runs, stack.lr_K, strict=True):
+        by_seed[run.seed, lr].append(plan.course(run.level))
+    steps = sum(trained_steps(courses, ends, plan.schedule.cooldown) for courses in by_seed.values())
+    tokens = (ends[-1] * len(stack.runs) if plan.schedule.kind == "cosine" else steps) * stack.batch_tokens
+    evaluated = evaluation_tokens * len(ends) * len(stack.runs)
     per_token = shape.flops_per_token(plan.vocab_size, plan.context)
     seconds = (tokens + EVALUATION_SHARE * evaluated) / rate.tokens_per_second
     return Estimate(tokens, per_token * (tokens + evaluated / 3), seconds, rate.peak_bytes)

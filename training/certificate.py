@@ -3,7 +3,8 @@
 Runs may be pooled in one fit only where their certificates are the same hex. It covers everything of a plan that must
 not differ between levels, seeds, shapes and D: the code, the kind of device, the dtype, tokenizer, vocabulary, context,
 the order's rule and key, optimizer, schedule, evaluation documents and, per shape, learning rate, batch and warm-up. What
-differs on purpose (level, seed, D) and what only rounds (threads, stack size, ranks) is recorded beside it, not hashed.
+differs on purpose (level or course, seed, D) and what only rounds (threads, stack size, ranks) is recorded beside it, not
+hashed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 import torch
 
+from training.course import Course
+from training.course import code_digest as course_digest
 from training.model import Architecture
 from training.order import RULE as ORDER_RULE
 from training.order import run_key
@@ -61,17 +64,30 @@ def certify(plan: Plan, stack: Stack, device: torch.device, dtype: torch.dtype) 
     text = json.dumps(held_equal, sort_keys=True, separators=(",", ":"))
     architecture = Architecture(plan.shapes[stack.shape], plan.vocab_size)
     seeds = sorted({run.seed for run in stack.runs})
+    courses = {run.level: plan.courses[run.level] for run in stack.runs if run.level in plan.courses}
+    levels = dict.fromkeys(phase.level for run in stack.runs for phase in plan.course(run.level))
     return {
         "certificate": hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
         "held_equal": held_equal,
         "recorded": {
             "stack": asdict(stack),
-            "datasets": {run.level: plan.datasets[run.level].digest for run in stack.runs},
+            "datasets": {level: plan.datasets[level].digest for level in levels},
+            **({"courses": course_facts(plan, courses)} if courses else {}),
             "orders": {str(seed): f"{run_key(plan.order_key, stack.shape, seed):016x}" for seed in seeds},
             "initial_weights": {str(seed): _tensor_digest(architecture.initial(seed)) for seed in seeds},
             "threads": plan.threads,
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         },
+    }
+
+
+def course_facts(plan: Plan, courses: dict[str, Course]) -> JsonObject:
+    """What decides the stream of each course, beyond the levels that it reads: its phases, its signals, the code."""
+    signals = {phase.by for phases in courses.values() for phase in phases if phase.by is not None}
+    return {
+        "code": course_digest(),
+        "orders": {name: plan.orders[name].digest for name in sorted(signals)},
+        "phases": {name: [asdict(phase) for phase in phases] for name, phases in courses.items()},
     }
 
 

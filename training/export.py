@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -32,18 +33,23 @@ def export_run(
     `tokens` picks the branch (default: the longest whose weights were kept); `tokenizer` is a tokenizer.json. Raises
     ExportError where those weights were not kept or the run is not in the stack.
     """
-    kept = sorted((int(path.stem), path) for path in (folder / "weights").glob("*.safetensors"))
-    chosen = [path for count, path in kept if tokens in (None, count)]
+    kept = sorted((int(path.stem.partition("-")[0]), path) for path in (folder / "weights").glob("*.safetensors"))
+    chosen = [path for count, path in kept if (tokens or max(kept)[0]) == count]
     if not chosen:
         raise ExportError(
             f"{folder} kept weights at D = {[count for count, _ in kept]}, not at {tokens}; "
             'set keep_weights to "last" or "all" in the plan and train again'
         )
-    with safe_open(chosen[-1], framework="pt") as file:
-        runs = json.loads(file.metadata()["runs"])
+    held: dict[Path, list] = {}
+    for path in chosen:
+        with safe_open(path, framework="pt") as file:
+            held[path] = json.loads(file.metadata()["runs"])
+    found = next((path for path, runs in held.items() if [level, seed] in runs), None)
+    if found is None:
+        raise ExportError(f"{folder} holds the runs {list(chain(*held.values()))}, not level {level!r} seed {seed}")
+    runs = held[found]
+    with safe_open(found, framework="pt") as file:
         weights_KP = file.get_tensor("weights")
-    if [level, seed] not in runs:
-        raise ExportError(f"{folder} holds the runs {runs}, not level {level!r} seed {seed}")
     stack = plan.stack(folder.name)
     architecture = Architecture(plan.shapes[stack.shape], plan.vocab_size)
     out.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from training.checkpoint import writing
 from training.choices import Choices, Scores
+from training.course import unique_tokens
 from training.evaluate import Documents, set_loss
 from training.plan import Plan, Stack
 
@@ -59,9 +60,12 @@ OBSERVATIONS = pa.schema(
 )
 
 
-def trunk_id(stack: Stack, run: int) -> str:
-    """level/shape/seed, with the learning rate where the runs of a stack differ in it."""
+def trunk_id(plan: Plan, stack: Stack, run: int, tokens: int) -> str:
+    """level/shape/seed, with the learning rate where the runs of a stack differ in it, and D where a course is sorted: then no
+    two runs share a step."""
     base = f"{stack.runs[run].level}/{stack.shape}/{stack.runs[run].seed}"
+    if plan.course(stack.runs[run].level)[0].by is not None:
+        base += f"/D={tokens}"
     return f"{base}/lr={stack.lr_K[run]:g}" if isinstance(stack.lr, tuple) else base
 
 
@@ -101,14 +105,14 @@ def observation_rows(
     shape = plan.shapes[stack.shape]
     rows = []
     for k, run in enumerate(stack.runs):
-        unique = plan.datasets[run.level].unique_tokens
+        unique = unique_tokens(plan.course(run.level), tokens, {name: one.unique_tokens for name, one in plan.datasets.items()})
         for name, members in documents.sets.items():
             measured = set_loss(nats_KQ[k, members], documents.n_tokens_Q[members], documents.n_bytes_Q[members])
             rows.append(
                 {
                     "level": run.level,
                     "seed": run.seed,
-                    "trunk": trunk_id(stack, k),
+                    "trunk": trunk_id(plan, stack, k, tokens),
                     "shape": stack.shape,
                     "params_body": shape.params_body,
                     "params_head": shape.params_head(plan.vocab_size),

@@ -10,9 +10,11 @@ import hashlib
 import json
 import math
 from dataclasses import MISSING, dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from training.course import Course, Phase, alone, borders, too_long
 from training.shapes import Shape
 
 JsonObject = dict[str, Any]
@@ -40,6 +42,14 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Signal:
+    """What a phase may be sorted by: a number for each document, in the Parquet file `path` (doc_id, value)."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True)
 class Optimizer:
     """AdamW; `weight_decay` is decoupled and spares the embedding; `clip` bounds each run's own gradient norm."""
 
@@ -61,6 +71,8 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Run:
+    """`level` names a level, which is read from start to end, or a course."""
+
     level: str
     seed: int
 
@@ -101,6 +113,8 @@ class Plan:
     optimizer: Optimizer
     schedule: Schedule
     stacks: tuple[Stack, ...]
+    courses: dict[str, Course] = field(default_factory=dict)  # by name: phases, each of a level (training/course.py)
+    orders: dict[str, Signal] = field(default_factory=dict)  # signals that phases are sorted by
     precision: str = "auto"
     threads: int = 1
     document_mask: bool = False  # attention stays inside a document; off: worth 0.0002 bpb (nanochat LOG), costs memory
@@ -110,6 +124,10 @@ class Plan:
     micro_batch: int = 0  # sequences per forward and backward and run; 0 = the whole batch
     files: dict[str, JsonObject] = field(default_factory=dict)  # path beside plan.json -> bytes, blake2b; see check_files
     deterministic: bool = False  # on a GPU: slower kernels, with which resuming after a kill is bit-identical (a CPU always is)
+
+    def course(self, name: str) -> Course:
+        """What a run of this name reads."""
+        return self.courses.get(name) or alone(name)
 
     def stack(self, stack_id: str) -> Stack:
         for stack in self.stacks:
@@ -169,10 +187,19 @@ def parse_plan(raw: JsonObject, base: Path) -> Plan:
         )
         for i, value in enumerate(raw.get("stacks", []))
     )
+    courses = {
+        name: tuple(_build(Phase, f"courses.{name}[{i}]", phase) for i, phase in enumerate(phases))
+        for name, phases in raw.get("courses", {}).items()
+    }
+    orders = {
+        name: _build(Signal, f"orders.{name}", value, path=lambda p: base / p) for name, value in raw.get("orders", {}).items()
+    }
     plan = _build(
         Plan,
         "plan",
         raw,
+        courses=lambda _: courses,
+        orders=lambda _: orders,
         datasets=lambda _: datasets,
         shapes=lambda _: shapes,
         stacks=lambda _: stacks,
@@ -225,8 +252,30 @@ def _check(plan: Plan) -> None:
         raise PlanError("two stacks share an id; ids name output folders and must differ")
     if not any(stack.runs for stack in plan.stacks):
         raise PlanError("no stack has a run; there is nothing to train")
+    for name, course in plan.courses.items():
+        _check_course(plan, name, course)
     for stack in plan.stacks:
         _check_stack(plan, stack)
+
+
+def _check_course(plan: Plan, name: str, course: Course) -> None:
+    place = f"courses.{name}"
+    if name in plan.datasets:
+        raise PlanError(f"{place}: a level has this name too; rename the course")
+    if not course:
+        raise PlanError(f"{place}: has no phase; give one at least")
+    if abs((total := sum(phase.share for phase in course)) - 1) > 1e-6:
+        raise PlanError(f"{place}: the phases' shares sum to {total:g}; they must sum to 1")
+    for i, phase in enumerate(course):
+        if phase.level not in plan.datasets:
+            raise PlanError(f"{place}[{i}]: level {phase.level!r} has no dataset; the plan has {', '.join(plan.datasets)}")
+        if phase.by is not None and phase.by not in plan.orders:
+            known = f"it has {', '.join(plan.orders)}" if plan.orders else "it has none"
+            raise PlanError(f"{place}[{i}]: by {phase.by!r} is no order of the plan; {known}")
+        if not (0 < phase.share <= 1 and 0 <= phase.smooth <= 1 and phase.epochs >= 1):
+            raise PlanError(f"{place}[{i}]: share is above 0, smooth from 0 to 1, epochs 1 or more; found {phase}")
+        if not 0 <= phase.replay < 1 or (phase.replay and not i):
+            raise PlanError(f"{place}[{i}]: replay {phase.replay} is a share below 1 of a phase that is not the first")
 
 
 def _check_stack(plan: Plan, stack: Stack) -> None:
@@ -236,7 +285,7 @@ def _check_stack(plan: Plan, stack: Stack) -> None:
     if not stack.tokens:
         raise PlanError(f"{place}: needs at least one D in tokens")
     for run in stack.runs:
-        if run.level not in plan.datasets:
+        if run.level not in plan.datasets and run.level not in plan.courses:
             raise PlanError(f"{place}: level {run.level!r} has no dataset; the plan has {', '.join(plan.datasets)}")
         if run.seed < 0:
             raise PlanError(f"{place}: seed {run.seed} is negative")
@@ -264,3 +313,18 @@ def _check_stack(plan: Plan, stack: Stack) -> None:
             f"{place}: warm-up of {stack.warmup_tokens} tokens outlasts the trunk of the first D, {ladder[0]} tokens; "
             "lower warmup_tokens"
         )
+    for name in dict.fromkeys(run.level for run in stack.runs if run.level in plan.courses):
+        _check_reading(plan, stack, name)
+
+
+def _check_reading(plan: Plan, stack: Stack, name: str) -> None:
+    """Every phase has a step of its own, and tokens enough."""
+    place, course = f"stack {stack.id!r}: course {name!r}", plan.courses[name]
+    if plan.schedule.kind == "cosine" and (len(course) > 1 or course[0].by is not None):
+        raise PlanError(f"{place}: phases end in the cooldown of a trunk; set schedule.kind to trunk")
+    at = borders(course, stack.steps(stack.tokens[0]))
+    if any(end <= start for start, end in pairwise(at)):
+        raise PlanError(f"{place}: at D {stack.tokens[0]} its phases begin at steps {at[:-1]}; each needs a step: raise D")
+    unique = {level: dataset.unique_tokens for level, dataset in plan.datasets.items()}
+    if wrong := too_long(course, stack.steps(stack.tokens[-1]) * stack.batch_tokens, unique):
+        raise PlanError(f"{place}: {wrong}")

@@ -5,6 +5,7 @@
         metrics.jsonl          a line per interval: phase, step, tokens, loss, lr, grad norm, clipped share, speed
         trunk.safetensors      the trunk's latest checkpoint
         branches/<tokens>.parquet   per-document losses of a finished branch; <tokens>.safetensors while it runs
+            (<tokens>-from-<tokens>, where not all runs to it leave their trunks together)
         trunk/<tokens>.parquet      and of the undecayed trunk (plan.trunk_evaluations); trunk.parquet: all of them
         weights/<tokens>.safetensors    weights [K, P] at a branch end (plan.keep_weights)
         losses.parquet         all branches

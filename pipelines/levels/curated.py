@@ -11,7 +11,8 @@ from pipelines.levels.selections import AnnotatedPool
 @dataclass(frozen=True)
 class Curated:
     """The annotated pool, and per level what it selects, every document's fate, its tokens, its own evaluation set and its
-    quality; no evaluation and no judge (what the sets are made of) where the study has no ladder."""
+    quality; no evaluation and no judge (what the sets are made of) where the study has no ladder. `orders`: the signals that
+    courses sort by."""
 
     pool: AnnotatedPool
     selections: Mapping[str, Manifest]
@@ -21,3 +22,4 @@ class Curated:
     judge: Manifest | None
     own: Mapping[str, Manifest]
     quality: Quality
+    orders: Mapping[str, Manifest]

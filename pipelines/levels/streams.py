@@ -139,7 +139,7 @@ def _arranged(
 def budget_of(study: Study, name: str, selections: Mapping[str, Manifest], available: Mapping[str, int]) -> mixture.Budget:
     """What of the tokens `available` by domain the level lays out. Raises StudyError where its mixture cannot be had."""
     declared = study.levels[name].mixture or study.mixture
-    wanted = 0 if study.ladder.repeat else max(study.ladder.tokens, default=0)
+    wanted = 0 if study.ladder.repeat else study.wanted_tokens(name)
     shares = mixture.Mixture(
         declared.kind, declared.shares or {}, declared.temperature, max_epochs=declared.max_epochs, min_share=declared.min_share
     )  # fmt: skip

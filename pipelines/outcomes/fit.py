@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.quality import axes
 from pipelines.engine.output import Output
@@ -15,13 +16,16 @@ from pipelines.runs.observations import FILE
 from pipelines.study.curation import LevelSection
 from pipelines.study.study import Study, StudyError
 from scaling_fit import Axes, Settings, analyse, read_axes, summary
+from scaling_fit.courses.effect import Course
+from scaling_fit.courses.reading import read as read_courses
 from scaling_fit.encoding import encode
+from scaling_fit.levels.budget import R_STAR
 
 
 def settings(study: Study) -> Settings:
     """The study's `fit` section, and what each level is for."""
     declared, baseline = study.fit, study.baseline
-    others = {name: level for name, level in study.levels.items() if name != baseline}
+    others = {name: study.levels[name] for name in study.trained if name != baseline}
     return Settings(
         baseline,
         declared.eval_set,
@@ -47,22 +51,36 @@ def same_text(study: Study, level: LevelSection) -> bool:
 def draws(study: Study) -> tuple[tuple[str, ...], ...]:
     """Controls that are draws of the same thing: declared alike but for `draw`."""
     alike: dict[str, list[str]] = {}
-    for name, level in study.levels.items():
+    for name in study.trained:
+        level = study.levels[name]
         if level.random:
             alike.setdefault(level.model_copy(update={"draw": 1}).model_dump_json(), []).append(name)
     return tuple(tuple(names) for names in alike.values() if len(names) > 1)
 
 
+def courses(study: Study) -> tuple[Course, ...]:
+    """The study's courses as the fitter knows them."""
+    found = []
+    for name, course in study.courses.items():
+        last = course.read(study.schedule.cooldown)[-1]
+        found.append(Course(name, course.kind, course.compared_with() or "", last.level, last.replay))
+    return tuple(found)
+
+
 def fit(context: Context, study: Study, observations: Manifest, noise: Manifest | None, quality: Manifest) -> Manifest:
-    """`fit.json` (see docs/fitting.md) and `summary.txt`; the manifest's summary has the verdict. `noise`: the repeated runs
+    """`fit.json` (see docs/fitting.md), `summary.txt` and, where there are courses, `courses.json`; the manifest's summary has
+    the verdict. `noise`: the repeated runs
     of `checks.noise`, which say how far trunks scatter where the ladder itself repeats none. `quality`: the table of levels."""
     asked = settings(study)
     chosen = axes.for_law(quality.summary["axes"], study.report.quality.axis)
     unit = (context.workdir, observations.files(FILE)[0], noise.files(".parquet") if noise else [], asked)
     inputs = {"observations": observations, "quality": quality} | ({"noise": noise} if noise else {})
+    declared = courses(study)
+    config = {"settings": encode(asked), "axes": chosen} | ({"courses": encode(declared)} if declared else {})
     step = Step(
-        "fit", {"settings": encode(asked), "axes": chosen}, inputs, version=6, compute=analyse_table,
-        units=lambda: [(*unit, quality.files(TABLE)[0], chosen)], summarize=lambda parts: {"verdict": parts[0]["verdict"]},
+        "fit", config, inputs, version=6, compute=analyse_table,
+        units=lambda: [(*unit, quality.files(TABLE)[0], chosen, declared)],
+        summarize=lambda parts: {"verdict": parts[0]["verdict"]},
         unit="fits",
     )  # fmt: skip
     return run_step(context, step)
@@ -77,20 +95,29 @@ def axes_of_study(workdir: Workdir, path: str, chosen: list[str]) -> Axes:
 
 
 def analyse_table(
-    out: Output, workdir: Workdir, path: str, noise: list[str], asked: Settings, quality: str, chosen: list[str]
-) -> dict[str, str]:
+    out: Output, workdir: Workdir, path: str, noise: list[str], asked: Settings, quality: str, chosen: list[str],
+    declared: tuple[Course, ...],
+) -> dict[str, str]:  # fmt: skip
     """Run the analysis. Runs on a worker."""
     try:
-        table = workdir.read_table(path)
+        everything = workdir.read_table(path)
+        table = everything.filter(~pc.field("level").isin(names)) if (names := [one.name for one in declared]) else everything
         # a level always wins on its own distribution, so no law is fitted there; its losses stay in the table
         shared = tuple(name for name in dict.fromkeys(table["eval_set"].to_pylist()) if not name.startswith("own:"))
         repeated = pa.concat_tables([workdir.read_table(one) for one in noise]) if noise else None
         measured = axes_of_study(workdir, quality, chosen)
-        result = analyse(table, replace(asked, eval_sets=shared), noise=repeated, quality=measured)
+        reading = read_courses(everything, declared, replace(asked, eval_sets=shared)) if declared else None
+        r_star = reading and reading.r_star(asked.baseline)
+        result = analyse(
+            table, replace(asked, eval_sets=shared), noise=repeated, quality=measured, r_star=r_star or R_STAR
+        )  # fmt: skip
     except ValueError as error:
         raise StudyError(f"fit: {error}") from None
     with out.writing("fit.json") as file:  # levels in the order of the study, not of the alphabet
         file.write((result.to_json(indent=1) + "\n").encode())
     with out.writing("summary.txt") as file:
         file.write(summary(result).encode())
+    if reading is not None:
+        with out.writing("courses.json") as file:
+            file.write((reading.to_json() + "\n").encode())
     return {"verdict": result.answer.choice}

@@ -68,7 +68,22 @@ def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonO
         levels[level_name] = {
             "kept": fate["keep"], "reason": fate["reason"], "tokens": fate["tokens"], "rules": [vars(v) for v in verdicts],
         }  # fmt: skip
-    return {"doc_id": doc_id, "uid": f"{uid:016x}", **document, **cluster, **kept, "pairs": pairs, "levels": levels}
+    courses = {name: list(_phases(context, study, curated, name, row, shard, levels)) for name in study.courses}
+    found = {"doc_id": doc_id, "uid": f"{uid:016x}", **document, **cluster, **kept, "pairs": pairs, "levels": levels}
+    return found | {"courses": courses}
+
+
+def _phases(
+    context: Context, study: Study, curated: Curated, name: str, row: int, shard: Shard, levels: JsonObject
+) -> Iterator[JsonObject]:
+    """Each phase of a course: whether it may read the document, and where that stands by what the phase is sorted by."""
+    for phase in study.courses[name].read(study.schedule.cooldown):
+        told = {"level": phase.level, "share": phase.share, "replay": phase.replay, "kept": levels[phase.level]["kept"]}
+        if phase.order is not None:
+            values = pl.DataFrame(context.workdir.read_table(curated.orders[phase.order.by].files(".parquet")[0]))
+            own = values.filter(pl.col("doc_id") == shard.index << 32 | row)["value"]
+            told |= {"by": phase.order.by, "value": own[0] if len(own) else None}
+        yield told
 
 
 def places(context: Context, curated: Curated, uids: Collection[int]) -> dict[int, int]:

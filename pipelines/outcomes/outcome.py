@@ -13,6 +13,7 @@ from pipelines.runs.ladder import rungs
 from pipelines.runs.trained import Trained
 from pipelines.study.study import Study
 from scaling_fit import Result
+from scaling_fit.courses.reading import Reading
 from scaling_fit.encoding import Json, encode
 from scaling_fit.levels.summary import RESOLUTION, resolution_rows
 from scaling_fit.wording import eval_words
@@ -34,13 +35,13 @@ def losses(context: Context, study: Study, trained: Trained) -> list[JsonObject]
 
 
 def show_losses(console: Console, study: Study, rows: list[JsonObject]) -> None:
-    """One row per level, one column per shape."""
+    """One row per level and course, one column per shape."""
     shapes, asked = list(dict.fromkeys(row["shape"] for row in rows)), max(study.ladder.tokens)
     table = Table(box=None, header_style="bold")
     for column in ("level", *shapes):
         table.add_column(column, justify="left" if column == "level" else "right")
     found = {(row["level"], row["shape"]): f"{row['loss']:.4f}" for row in rows}
-    for level in study.levels:
+    for level in (*study.trained, *study.courses):
         table.add_row(level, *(found.get((level, shape), "") for shape in shapes))
     reached = {row["shape"]: row["tokens"] for row in rows if row["tokens"] != asked}
     whole = "; in whole batches " + ", ".join(f"{shape} {n:,}" for shape, n in reached.items()) if reached else ""
@@ -50,6 +51,12 @@ def show_losses(console: Console, study: Study, rows: list[JsonObject]) -> None:
 
 def verdict(context: Context, fitted: Manifest) -> Result:
     return Result.from_json(context.workdir.read_bytes(fitted.files("fit.json")[0]))
+
+
+def courses(context: Context, fitted: Manifest) -> list[str]:
+    """What is said of the study's courses, a sentence or two on each; none where there are none."""
+    found = fitted.files("courses.json")
+    return list(Reading.from_json(context.workdir.read_bytes(found[0])).sentences) if found else []
 
 
 def answer(result: Result) -> dict[str, Json]:
@@ -114,5 +121,7 @@ def show_fit(context: Context, fitted: Manifest) -> None:
     """The verdict on standard output; sentences in full, parameters and remarks stand in the file that it names."""
     console = Console(highlight=False)
     show_verdict(console, verdict(context, fitted))
+    for sentence in courses(context, fitted):
+        console.print(f"• {sentence}", markup=False, soft_wrap=True)
     path = fitted.files("summary.txt")[0]
     console.print(f"\nfit:    {context.workdir.full(path) if context.workdir.is_local else path}", markup=False, soft_wrap=True)

@@ -22,14 +22,16 @@ from pipelines.levels.curated import Curated
 from pipelines.outcomes.machine import machine, versions
 from pipelines.report import page, summaries
 from pipelines.report.facts import Facts
-from pipelines.runs import checks
+from pipelines.runs import checks, courses
 from pipelines.runs.ladder import rungs
 from pipelines.runs.observations import POOL_WEIGHED, pool_shares
+from pipelines.runs.train import trained_tokens
 from pipelines.runs.trained import Trained
 from pipelines.signals import classifiers
 from pipelines.signals.shards import shards
 from pipelines.study.study import Study
 from scaling_fit import Result
+from scaling_fit.courses.reading import Reading
 
 SAMPLES_PER_RULE = 3
 SAMPLE_CHARACTERS = 1500
@@ -77,6 +79,7 @@ def gather(
     workdir, checked = context.workdir, trained.checks
     fit = Result.from_json(workdir.read_bytes(fitted.files("fit.json")[0]))
     observations = pl.DataFrame(workdir.read_table(trained.observations.files(".parquet")[0]))
+    observations = observations.filter(~pl.col("level").is_in(list(study.courses)))
     return Facts(
         name=study.name,
         title=study.report.title or study.name,
@@ -112,6 +115,8 @@ def gather(
         gaps=checks.schedule_gaps(workdir, study, checked.cosine) if checked.cosine else [],
         quarantine=_quarantine(curated.pool.documents),
         judge=curated.judge.summary["sets"] if curated.judge else [],
+        courses=Reading.from_json(workdir.read_bytes(fitted.files("courses.json")[0])) if study.courses else None,
+        reads=courses.ledger(study, {name: made.summary["unique_tokens"] for name, made in curated.levels.items()}),
     )
 
 
@@ -215,7 +220,7 @@ def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) 
     assert curated.judge is not None
     sets = weighed(pl.DataFrame(workdir.read_table(path, ["doc_id", "sets"])), curated.judge.summary["sets"])
     by_shape: dict[str, list[pl.DataFrame]] = defaultdict(list)
-    for cell in trained.cells:
+    for cell in (cell for cell in trained.cells if cell.level not in study.courses):
         losses = pl.DataFrame(workdir.read_table(trained.runs[cell.step.name].files("losses.parquet")[0]))
         longest = losses.filter(pl.col("tokens") == pl.col("tokens").max())
         # a long document is scored in passages: one row for each document again
@@ -262,7 +267,7 @@ def _training(workdir: Workdir, study: Study, trained: Trained) -> list[Any]:
             lines = [json.loads(line) for line in text.splitlines()]
             stacks.setdefault(lines[0]["stack"], lines)
         speed, mfu, together = summaries.speed(line for lines in stacks.values() for line in lines)
-        tokens, per_token = len(cells) * rung.trained_tokens(study), rung.flops_per_token(study)
+        tokens, per_token = trained_tokens(study, cells), rung.flops_per_token(study)
         made.append({
             "shape": rung.name, "runs": len(cells) * len(rung.tokens), "tokens": tokens, "flops": float(tokens * per_token),
             "together": together, "tokens_per_second": speed, "flops_per_second": speed * per_token, "mfu": mfu,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from pipelines.report.frames import JsonObject
+from scaling_fit.courses.reading import Reading
 from scaling_fit.encoding import decode, encode
 from scaling_fit.instrument.learning_rate import Optimum
 from scaling_fit.instrument.schedule import Gap
@@ -170,6 +171,21 @@ class Provenance(TypedDict):
     machine: dict[str, str]
 
 
+class Read(TypedDict):
+    """What a phase of a course reads in the longest run: `tokens` of its level, which is gone through `times` times; `replay`
+    is the share that reads what came before, `by` what it is sorted by ("": nothing), `smooth` the share of chance."""
+
+    course: str
+    phase: int
+    level: str
+    share: float
+    replay: float
+    tokens: int
+    times: float
+    by: str
+    smooth: float
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything a report shows. Only plain JSON values; every list may be empty, and its section then says so or is left out.
@@ -177,8 +193,8 @@ class Facts:
     `fit` is what scaling_fit concluded; `observations` the rows of observations.parquet. `shapes` maps a name to
     width, depth, heads, ff, params. `quarantine` has records, share and reasons. `near` says how near duplicates were looked
     for: bands, rows, verify, threshold, documents, candidates, tested, joined, and `curve` as (similarity, probability) pairs.
-    `spreads`, `optima`, `gaps` come from the checks of the instrument. `made_from`: a table of runs has no curation, no steps
-    and no certificates to show.
+    `spreads`, `optima`, `gaps` come from the checks of the instrument; `courses` is what scaling_fit says of courses, `reads`
+    what they read. `made_from`: a table of runs has no curation, no steps and no certificates to show.
     """
 
     name: str
@@ -204,6 +220,8 @@ class Facts:
     optima: list[Optimum] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     quarantine: JsonObject = field(default_factory=dict)
+    courses: Reading | None = None
+    reads: list[Read] = field(default_factory=list)
     made_from: Literal["study", "table"] = "study"
     judge: list[JudgedSet] = field(default_factory=list)
     schema: int = SCHEMA
@@ -245,4 +263,5 @@ def of(body: JsonObject) -> Facts:
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     kinds = (("spreads", Spread), ("optima", Optimum), ("gaps", Gap))
     body = body | {"observations": rows} | {key: [decode(kind, row, key) for row in body[key]] for key, kind in kinds}
+    body["courses"] = body.get("courses") and decode(Reading, body["courses"], "courses")
     return Facts(**{key: body[key] for key in Facts.__dataclass_fields__ if key in body})

@@ -35,6 +35,8 @@ def render(facts: Facts) -> str:
         told = task.words
         said = (told.finding, *told.equal_loss.values(), *told.emergence.values(), told.forecast)
         lines += ["", f"**Task {_plain(name)}.** {' '.join(_plain(sentence) for sentence in said if sentence)}"]
+    if facts.courses is not None:
+        lines += ["", "Levels in time:", "", *(f"- {_plain(sentence)}" for sentence in facts.courses.sentences)]
     cautions = trust.warnings(facts, facts.fit.primary)
     lines += ["", *(f"> {_plain(warning)}" for warning in cautions)] if cautions else []
     source = facts.provenance

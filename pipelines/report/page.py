@@ -11,6 +11,7 @@ from pipelines.report import (
     by_document,
     corpus_charts,
     cost_charts,
+    course_charts,
     explorer,
     judged,
     law_charts,
@@ -78,6 +79,8 @@ def make(facts: Facts) -> Made:
         ]
         sections["planner"] = [plan_charts.planner(fit, levels), *quality_charts.pool(fit)]
     sections["tasks"] = task_charts.tasks(fit, levels)
+    if facts.courses is not None:
+        sections["courses"] = course_charts.courses(facts)
     sections["curation"] = _curation(facts)
     sections["trust"] = [
         *(trust_charts.noise_budget(facts) if fitted else []),
@@ -144,6 +147,7 @@ def words(facts: Facts) -> JsonObject:
         "settings": facts.fit.settings,
         "cost": _cost(facts),
         "known": {name: _known(facts.fit.sets[name].answer) for name in sets},
+        "courses": list(facts.courses.sentences) if facts.courses else [],
         "not_shown": answer.not_shown,
         "settles": settles(facts),
         "documents": [(name, by_document.said(facts, name)) for name in sets],
@@ -232,7 +236,8 @@ def _parts(made: Made, curated: bool) -> list[str]:
     first = ["verdict.html.j2", *quality, "levels.html.j2"]
     tasks = ["tasks.html.j2"] if made.sections["tasks"] else []
     curation = ["curation.html.j2"] if curated else []
-    return [*first, *law, *tasks, *dials, *curation, "trust.html.j2", "provenance.html.j2"]
+    courses = ["courses.html.j2"] if "courses" in made.sections else []
+    return [*first, *law, *tasks, *courses, *dials, *curation, "trust.html.j2", "provenance.html.j2"]
 
 
 def _contents(made: Made, curated: bool) -> list[tuple[str, str]]:
@@ -245,6 +250,7 @@ def _contents(made: Made, curated: bool) -> list[tuple[str, str]]:
         ("levels", "Level by level"),
         *there,
         *([("tasks-section", "Tasks")] if made.sections["tasks"] else []),
+        *([("courses-section", "Levels in time")] if "courses" in made.sections else []),
         *dials,
         *([("curation", "Curation")] if curated else []),
         ("trust", "How far to trust this"),

@@ -188,7 +188,7 @@ def _train(
     plan_digest = Step(f"checks/{name}", config, inputs).id
     plans = [_checked(f"checks.{name}", _named(body, f"{name}-{place}-{plan_digest}")) for place, body in enumerate(bodies)]
     stacks = [plan["stacks"][0] for plan in plans]
-    folders = [(Path(context.workdir.full(f"scratch/{stack['id']}")), len(stack["runs"])) for stack in stacks]
+    folders = [Path(context.workdir.full(f"scratch/{stack['id']}")) for stack in stacks]
     step = Step(
         f"checks/{name}", config, inputs, compute=train_check, units=lambda: [(plan, ladder.gpus > 0) for plan in plans],
         resources=Resources(cpus=ladder.threads, gpus=ladder.gpus), weight=lambda i: _tokens(bodies[i]), unit="tokens",

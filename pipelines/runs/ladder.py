@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipelines.engine.workdir import JsonObject
 from pipelines.study.study import Study, StudyError
 from pipelines.study.training import ShapeSection
+from training.course import Course, alone, trained_steps
 from training.plan import Run, Stack
 from training.recipe import recipe
 from training.shapes import SHAPES, Shape
@@ -36,12 +37,13 @@ class Rung:
         """The D that is trained where `tokens` is asked for: whole batches, as `training.plan` rounds them."""
         return round(tokens / self.batch_tokens) * self.batch_tokens
 
-    def trained_tokens(self, study: Study) -> int:
-        """Tokens that one trunk and its branches go through: what a run costs, in place of the sum of its D."""
+    def trained_tokens(self, study: Study, courses: Sequence[Course] = (alone("any"),)) -> int:
+        """Tokens that the trunks and branches of these courses (default: one level) go through at one seed, in place of the sum
+        of their D; a trunk that several share is trained once."""
+        ends = [round(tokens / self.batch_tokens) for tokens in self.tokens]
         if study.schedule.kind == "cosine":
-            return sum(self.tokens)
-        cooldown = study.schedule.cooldown
-        return round((1 - cooldown) * self.tokens[-1] + cooldown * sum(self.tokens))
+            return sum(ends) * len(courses) * self.batch_tokens
+        return trained_steps(courses, ends, study.schedule.cooldown) * self.batch_tokens
 
     def flops_per_token(self, study: Study) -> int:
         return self.shape.flops_per_token(study.tokenizer.vocab_size, study.ladder.context)

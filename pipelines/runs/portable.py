@@ -2,6 +2,7 @@
 
     DIR/plan.json                           every run that is missing, and what each file must be
     DIR/levels/<level>/                     token shards
+    DIR/orders/<order>/values.parquet       signals that courses sort by
     DIR/evaluation/documents.parquet
     DIR/tokenizer.json                      for exports of trained models; training does not read it
 
@@ -28,7 +29,7 @@ from pipelines.engine.run import Context
 from pipelines.engine.step import commit_step, read_manifest
 from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.runs.stacking import Sizing
-from pipelines.runs.train import Cell, as_stack, cells, check_tokens, stacks_of, write_runs
+from pipelines.runs.train import Cell, as_stack, cells, check_tokens, stacks_of, trained_tokens, write_runs
 from pipelines.runs.training_plan import Folders, TrainingData, training_plan
 from pipelines.study.study import Study, StudyError
 from training.certificate import certify
@@ -50,21 +51,25 @@ def export_plan(context: Context, study: Study, data: TrainingData, folder: Path
     """Write the portable folder; returns the plan. Raises StudyError where nothing is to train or something in the way."""
     if folder.exists() and any(folder.iterdir()):
         raise StudyError(f"--export-plan {folder}: is not empty; name a new folder, or remove it first")
-    check_tokens(study, data.levels)
+    check_tokens(study, data)
     missing = [cell for cell in cells(study, data) if read_manifest(context.workdir, cell.step) is None]
     if not missing:
         raise StudyError("every run of the study is there; nothing is left to export")
-    stacks = stacks_of(missing, {cell.rung.name: Sizing(len(data.levels)) for cell in missing}, merged=False)
-    stacks.sort(key=lambda stack: -stack[0].rung.flops_per_token(study) * len(stack))
+    stacks = stacks_of(missing, {cell.rung.name: Sizing(len(missing)) for cell in missing}, merged=False)
+    stacks.sort(key=lambda stack: -stack[0].rung.flops_per_token(study) * trained_tokens(study, stack))
     copied = [("evaluation/documents.parquet", data.evaluation.files("documents.parquet")[0])]
     copied.append(("tokenizer.json", data.tokenizer.files("tokenizer.json")[0]))
-    paths = {name: f"levels/{name}" for name in dict.fromkeys(cell.level for cell in missing)}
+    phases = [phase for cell in missing for phase in cell.course]
+    paths = {name: f"levels/{name}" for name in dict.fromkeys(phase.level for phase in phases)}
+    orders = {by: data.orders[by] for by in dict.fromkeys(phase.by for phase in phases) if by is not None}
+    copied += [(f"{made.step.path}/values.parquet", made.files(".parquet")[0]) for made in orders.values()]
     for name, path in paths.items():
         files = [*data.levels[name].files(), f"{data.levels[name].step.path}/dataset.json"]
         copied += [(f"{path}/{Path(file).name}", file) for file in files]
     for name, source in copied:
         context.workdir.bring(source, folder / name)
-    plan = training_plan(study, list(map(as_stack, stacks)), data, Folders(paths, "evaluation")) | {"keep_weights": "last"}
+    folders = Folders(paths, "evaluation", {by: f"{made.step.path}/values.parquet" for by, made in orders.items()})
+    plan = training_plan(study, list(map(as_stack, stacks)), data, folders) | {"keep_weights": "last"}
     listed = [name for name, _ in copied]
     plan["files"] = {n: {"bytes": (folder / n).stat().st_size, "blake2b": file_digest(folder / n)} for n in listed}
     parse_plan(plan, folder)
@@ -150,9 +155,10 @@ def _compare(folder: Path, theirs: JsonObject, plan: Plan, device: str) -> None:
         found, wanted = (side["recorded"]["stack"][name] for side in (theirs, ours))
         if found != wanted:
             raise StudyError(_differs(folder, name, found, wanted, FIX))
-    for name, fix in (("datasets", "the level was curated anew: export and train again"), ("initial_weights", FIX)):
-        for key, value in ours["recorded"][name].items():
-            if (found := theirs["recorded"][name].get(key)) != value:
+    anew = "the level was curated anew: export and train again"
+    for name, fix in (("datasets", anew), ("initial_weights", FIX), ("courses", FIX)):
+        for key, value in ours["recorded"].get(name, {}).items():
+            if (found := theirs["recorded"].get(name, {}).get(key)) != value:
                 raise StudyError(_differs(folder, f"{name}.{key}", found, value, fix))
 
 

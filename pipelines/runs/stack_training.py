@@ -45,6 +45,7 @@ def local_inputs(workdir: Workdir, plan: JsonObject) -> Iterator[tuple[Path, Pat
         yield Path(workdir.full("")), Path(workdir.full("scratch"))
         return
     paths = [plan["evaluation"]["path"], *(dataset["path"] for dataset in plan["datasets"].values())]
+    paths += [order["path"] for order in plan.get("orders", {}).values()]
     with copies(ROOM * sum(size for path in paths for size in workdir.sizes(path).values())) as folder:
         for path in paths:
             workdir.bring(path, folder / path)

@@ -17,6 +17,7 @@ from pipelines.engine.output import Output
 from pipelines.engine.run import Context, Job, Pass, run_together
 from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import JsonObject
+from pipelines.runs.courses import check_reading, course_of
 from pipelines.runs.ladder import Rung, optimizer, rungs
 from pipelines.runs.stack_training import is_first_rank, trained_stack
 from pipelines.runs.stacking import Sizing, sizings
@@ -24,23 +25,27 @@ from pipelines.runs.training_plan import TrainingData, training_plan
 from pipelines.runs.watching import watching
 from pipelines.study.study import Study, StudyError
 from training.certificate import code_digest
+from training.course import Course
+from training.course import code_digest as course_digest
 from training.memory import evenly, token_bytes
 from training.plan import Run, Stack
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the ladder and its step."""
+    """One run of the ladder and its step; `level` may name a course."""
 
     level: str
     rung: Rung
     seed: int
     step: Step
+    course: Course
 
 
 def cells(study: Study, data: TrainingData) -> list[Cell]:
-    """Every run of the study, level by level within each shape and seed."""
+    """Every run of the study, level by level and course by course within each shape and seed."""
     ladder = rungs(study)
+    read = {name: course_of(study, name) for name in (*study.trained, *study.courses)}
     all_cells = []
     for rung in ladder:
         config = {
@@ -52,15 +57,18 @@ def cells(study: Study, data: TrainingData) -> list[Cell]:
             "others": sorted(f"{other.name}:{asdict(other.shape)}:{other.lr}" for other in ladder),
         }  # fmt: skip
         for seed in range(study.ladder.seeds):
-            for level in data.levels:
-                step = Step(f"runs/{level}-{rung.name}-s{seed}", config | {"seed": seed}, data.inputs(level))
-                all_cells.append(Cell(level, rung, seed, step))
+            for name, course in read.items():
+                own = {"seed": seed}
+                if name in study.courses:
+                    own |= {"course": [asdict(phase) for phase in course], "course_code": course_digest()}
+                step = Step(f"runs/{name}-{rung.name}-s{seed}", config | own, data.inputs(name, course))
+                all_cells.append(Cell(name, rung, seed, step, course))
     return all_cells
 
 
 def train(context: Context, study: Study, data: TrainingData) -> dict[str, Manifest]:
     """Train whatever is missing of the ladder. Returns run name -> manifest, in the order of `cells`."""
-    check_tokens(study, data.levels)
+    check_tokens(study, data)
     by_name = {cell.step.name: cell for cell in cells(study, data)}
 
     def plan(missing: Sequence[tuple[Step, int]]) -> Pass:
@@ -70,28 +78,30 @@ def train(context: Context, study: Study, data: TrainingData) -> dict[str, Manif
         sized = sizings(context.executor, study, n_runs, held)
         stacks = stacks_of(wanted, sized, merged=study.ladder.gpus > 0)
         # longest first, so that no worker is left with it at the end
-        stacks.sort(key=lambda stack: -sum(_flops(study, cell.rung) for cell in stack))
+        stacks.sort(key=lambda stack: -trained_tokens(study, stack) * stack[0].rung.flops_per_token(study))
         jobs = [_job(study, data, stack, sized[stack[0].rung.name]) for stack in stacks]
         workdir = context.workdir
-        folders = [(Path(workdir.full(f"scratch/{stack_id(stack)}")), len(stack)) for stack in stacks if workdir.is_local]
+        folders = [Path(workdir.full(f"scratch/{stack_id(stack)}")) for stack in stacks if workdir.is_local]
         watch = partial(watching, folders)
         return Pass(
-            "train", train_stack, jobs, "tokens", watch=watch, cost=lambda step: _flops(study, by_name[step.name].rung)
+            "train", train_stack, jobs, "tokens", watch=watch,
+            cost=lambda step: trained_tokens(study, [by_name[step.name]]) * by_name[step.name].rung.flops_per_token(study),
         )  # fmt: skip
 
     return run_together(context, [cell.step for cell in by_name.values()], 1, plan)
 
 
-def check_tokens(study: Study, levels: Mapping[str, Manifest]) -> None:
-    """Refuse, before any training, a level with fewer unique tokens than its longest run."""
+def check_tokens(study: Study, data: TrainingData) -> None:
+    """Refuse, before any training, a level or a phase with fewer unique tokens than its longest run."""
     longest = max(study.ladder.tokens)
-    for name, manifest in levels.items():
-        unique = manifest.summary["unique_tokens"]
+    for name in study.trained:
+        unique = data.unique_tokens[name]
         if unique < longest and not study.ladder.repeat:
             raise StudyError(
                 f"levels.{name}: {unique:,} unique tokens, but the longest run needs {longest:,}; loosen the level, shorten "
                 "ladder.tokens, add text, or set ladder.repeat (such runs are left out of the fit)"
             )
+    check_reading(study, data.unique_tokens)
 
 
 def stacks_of(missing: Sequence[Cell], sized: Mapping[str, Sizing], *, merged: bool) -> list[list[Cell]]:
@@ -106,9 +116,12 @@ def stacks_of(missing: Sequence[Cell], sized: Mapping[str, Sizing], *, merged: b
     return stacks
 
 
-def _flops(study: Study, rung: Rung) -> float:
-    """What one run of the shape costs."""
-    return rung.trained_tokens(study) * rung.flops_per_token(study)
+def trained_tokens(study: Study, cells: Sequence[Cell]) -> int:
+    """What runs of one shape cost together: a trunk that several of them share is trained once."""
+    rung, by_seed = cells[0].rung, defaultdict(list)
+    for cell in cells:
+        by_seed[cell.seed].append(cell.course)
+    return sum(rung.trained_tokens(study, courses) for courses in by_seed.values())
 
 
 def _job(study: Study, data: TrainingData, stack: Sequence[Cell], size: Sizing) -> Job:
@@ -117,7 +130,7 @@ def _job(study: Study, data: TrainingData, stack: Sequence[Cell], size: Sizing) 
         resources = replace(resources, gpus=min(1, resources.gpus), ranks=size.ranks)
     plan = training_plan(study, [as_stack(stack)], data) | {"micro_batch": size.micro_batch}
     runs = [Run(cell.level, cell.seed) for cell in stack]
-    tokens = len(stack) * stack[0].rung.trained_tokens(study)
+    tokens = trained_tokens(study, stack)
     return Job([(cell.step, 0) for cell in stack], (plan, runs, study.ladder.gpus > 0), tokens, resources)
 
 

@@ -12,10 +12,10 @@ from pipelines.engine.progress import Bar
 
 
 @contextmanager
-def watching(stacks: Sequence[tuple[Path, int]], bar: Bar) -> Iterator[None]:
-    """Advance the bar by what `stacks`, (folder, number of runs) each, train in the meantime."""
+def watching(stacks: Sequence[Path], bar: Bar) -> Iterator[None]:
+    """Advance the bar by what the stacks in these folders train in the meantime."""
     stop = threading.Event()
-    followed = [_Followed(folder / "metrics.jsonl", runs) for folder, runs in stacks]
+    followed = [_Followed(folder / "metrics.jsonl") for folder in stacks]
 
     def watch() -> None:
         while not stop.wait(1.0):
@@ -40,16 +40,13 @@ class _Followed:
     """A stack's metrics file, read as it grows."""
 
     path: Path
-    runs: int
     file: int = 0  # its inode: a resumed stack writes the file anew, without what the kill threw away
     offset: int = 0
-    trunk: int = 0
-    branch: tuple[str, int] = ("trunk", 0)
     speed: float = 0.0
     counted: int = 0
 
     def fresh_tokens(self) -> int:
-        """Tokens trained since the last call; a branch starts back at its trunk."""
+        """Tokens trained since the last call, by all runs together."""
         try:
             with self.path.open("rb") as file:
                 there = os.fstat(file.fileno())
@@ -64,20 +61,14 @@ class _Followed:
         again = self.offset == 0
         self.offset += len(text)
         if again:  # count what stands in it, less what was counted in the file before
-            already, self.counted, self.trunk, self.branch = self.counted, 0, 0, ("trunk", 0)
+            already, self.counted = self.counted, 0
             return max(self._count(text) - already, 0)
         return self._count(text)
 
     def _count(self, text: bytes) -> int:
-        fresh = 0
-        for line in map(json.loads, text.splitlines()):
-            if line["event"] != "train":
-                continue
-            phase, tokens = line["phase"], line["tokens"]
-            before = self.branch[1] if phase == self.branch[0] and phase != "trunk" else self.trunk
-            fresh += max(tokens - before, 0) * self.runs
-            self.branch, self.speed = (phase, tokens), line["tokens_per_second"]
-            if phase == "trunk":
-                self.trunk = tokens
+        told = [line for line in map(json.loads, text.splitlines()) if line["event"] == "train"]
+        fresh = sum(line.get("trained", 0) for line in told)  # 0: written before lines said it
+        if told:
+            self.speed = told[-1]["tokens_per_second"]
         self.counted += fresh
         return fresh

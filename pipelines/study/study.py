@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from curation.quality import axes
+from pipelines.study.courses import CourseSection
 from pipelines.study.curation import ClassifierSection, DuplicatesSection, LevelSection, MixtureSection, PoolSection, Source
 from pipelines.study.mistakes import mistakes
 from pipelines.study.section import Name, Section
@@ -43,6 +44,9 @@ class Study(Section):
     )
     levels: dict[Name, LevelSection] = Field(
         min_length=1, description="Curation levels by name, parents above their children: see [levels](levels.md)."
+    )
+    courses: dict[Name, CourseSection] = Field(
+        default_factory=dict, description="What runs read beside single levels, by name: see [courses](../how-to/courses.md)."
     )
     mixture: MixtureSection = MixtureSection()
     tokenizer: TokenizerSection = TokenizerSection()
@@ -104,6 +108,30 @@ class Study(Section):
         return self
 
     @model_validator(mode="after")
+    def _courses_resolve(self) -> "Study":
+        if unknown := [name for name in self.ladder.levels if name not in self.levels]:
+            raise ValueError(f"ladder.levels: {unknown[0]!r} is not a level (levels: {', '.join(self.levels)})")
+        if self.trains and self.baseline not in self.trained:
+            raise ValueError(f"ladder.levels: the baseline {self.baseline!r} is not among them; add it, or set fit.baseline")
+        if self.courses and not self.trains:
+            raise ValueError("courses: they are read by runs, and the study has no ladder; add one (shapes, tokens)")
+        for name, course in self.courses.items():
+            place = f"courses.{name}"
+            if name in self.levels:
+                raise ValueError(f"{place}: a level has this name too; rename the course")
+            phases = course.read(self.schedule.cooldown)
+            if unknown := [phase.level for phase in phases if phase.level not in self.levels]:
+                raise ValueError(f"{place}: {unknown[0]!r} is not a level (levels: {', '.join(self.levels)})")
+            if self.schedule.kind == "cosine" and course.kind in ("annealing", "order", "continual"):
+                raise ValueError(f"{place}: it needs a trunk to leave; set schedule.kind to trunk")
+            if (beside := course.compared_with()) is not None and beside not in self.trained:
+                raise ValueError(
+                    f"{place}: no matching baseline: it is compared with {beside!r} alone, which ladder.levels leaves out; "
+                    "add it there"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _axis_is_measured(self) -> "Study":
         axis = self.report.quality.axis
         try:
@@ -147,11 +175,24 @@ class Study(Section):
         return self.fit.baseline or next(iter(self.levels))
 
     @property
+    def trained(self) -> list[str]:
+        """The levels that runs read alone."""
+        return [name for name in self.levels if name in self.ladder.levels] if self.ladder.levels else list(self.levels)
+
+    def wanted_tokens(self, level: str) -> int:
+        """The fewest tokens that a level must have for the runs that read it."""
+        longest = max(self.ladder.tokens, default=0)
+        phases = [phase for course in self.courses.values() for phase in course.read(self.schedule.cooldown)]
+        reads = [phase.share * (1 - phase.replay) / phase.epochs for phase in phases if phase.level == level]
+        return max([longest * (level in self.trained), *(round(longest * share) for share in reads)])
+
+    @property
     def checked_levels(self) -> list[str]:
         """The levels that the checks run on."""
         if self.checks.levels:
             return self.checks.levels
-        plain = [name for name, level in self.levels.items() if not (level.random or level.duplicate or level.mixture)]
+        declared = [(name, self.levels[name]) for name in self.trained]
+        plain = [name for name, level in declared if not (level.random or level.duplicate or level.mixture)]
         return list(dict.fromkeys([self.baseline, plain[-1]] if plain else [self.baseline]))
 
     def lineage(self, name: str) -> list[str]:

@@ -24,12 +24,15 @@ class ShapeSection(Section):
 
 
 class LadderSection(Section):
-    """The same runs on every level."""
+    """The same runs on every level, and on every course."""
 
     shapes: dict[Name, ShapeSection] | list[str] = Field(
         default_factory=dict, description="Shapes by size, or names from the ladder table."
     )
     tokens: list[Annotated[int, Field(gt=0)]] = Field(default_factory=list, description="Training tokens D of the branches.")
+    levels: list[Name] = Field(
+        default_factory=list, description="Levels that runs read alone (default: all); the others are read by courses only."
+    )
     seeds: int = Field(
         default=1, ge=1, description="Runs of each shape and level that differ in initial weights and order of the data."
     )

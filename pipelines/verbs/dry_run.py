@@ -10,6 +10,7 @@ from rich.table import Table
 from pipelines import run_study
 from pipelines.engine.run import Context, StepMissingError
 from pipelines.engine.workdir import JsonObject
+from pipelines.runs.courses import course_of
 from pipelines.runs.designs import ASSUMED
 from pipelines.runs.ladder import rungs
 from pipelines.study.study import Study
@@ -39,8 +40,8 @@ def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
         missing = error.step.name
     ladder = []
     for rung in rungs(study) if study.trains else []:
-        runs = len(study.levels) * study.ladder.seeds
-        tokens = runs * rung.trained_tokens(study)
+        read = [course_of(study, name) for name in (*study.trained, *study.courses)]
+        runs, tokens = len(read) * study.ladder.seeds, study.ladder.seeds * rung.trained_tokens(study, read)
         ladder.append(
             {
                 "shape": rung.name, "params_body": rung.shape.params_body,
@@ -53,10 +54,22 @@ def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
     levels = {name: level.model_dump(mode="json", exclude_defaults=True) for name, level in study.levels.items()}
     return {
         "study": study.name, "workdir": context.workdir.root, "levels": levels, "ladder": ladder,
+        "courses": [_course(study, name) for name in study.courses] if study.trains else [],
         "flops": sum(row["flops"] for row in ladder), "cached": reading.progress.cached_steps,
         "sample": [asdict(one) for one in sampled], "sample_drops": [asdict(one) for one in dropped],
         "to_be_made_from": missing or None, "evaluation": [asdict(one) for one in coarse_sets(study, sets)],
     }  # fmt: skip
+
+
+def _course(study: Study, name: str) -> JsonObject:
+    """What a course reads, and what its runs cost beside those of the levels, over all shapes, D and seeds."""
+    alone = [course_of(study, level) for level in study.trained]
+    tokens = sum(
+        rung.trained_tokens(study, [*alone, course_of(study, name)]) - rung.trained_tokens(study, alone)
+        for rung in rungs(study)
+    )
+    read = [asdict(phase) for phase in course_of(study, name)]
+    return {"course": name, "kind": study.courses[name].kind, "phases": read, "tokens": study.ladder.seeds * tokens}
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,10 @@ def _show_ladder(console: Console, found: JsonObject) -> None:
         sizes = (f"{row[key]:,}" for key in ("batch_tokens", "longest", "runs", "tokens"))
         table.add_row(row["shape"], *counts, f"{row['lr']:g}", *sizes, f"{row['flops']:.2e}")
     console.print(table)
+    for one in found["courses"]:
+        read = ", then ".join(f"{phase['level']} {phase['share']:.0%}" for phase in one["phases"])
+        cost = f"{one['tokens']:,} tokens beside the levels' own runs"
+        console.print(f"course {one['course']} ({one['kind']}): {read}; {cost}", markup=False, soft_wrap=True)
     console.print(f"training: {found['flops']:.2e} FLOPs in all")
     for row in found["ladder"]:
         if (warmups := row["warmups_to_the_first"]) is not None and warmups < FEW_WARMUPS:

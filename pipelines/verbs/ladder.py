@@ -17,6 +17,7 @@ from scaling_fit.wording import count
 if TYPE_CHECKING:
     from pipelines.study.study import Study
 
+UNKNOWN = 1 << 60  # unique tokens of a level before it is made: enough
 EVALUATION_SETS = 5  # assumed: they are not known before curation, and their share of the time is small
 
 
@@ -79,16 +80,21 @@ def ladder(
 
 def costs(study: "Study", seconds: float) -> list[ShapeCost]:
     """One row per shape of the ladder; each is measured for `seconds`."""
+    from pipelines.runs.courses import course_of
     from pipelines.runs.ladder import rungs
     from pipelines.runs.training_plan import plan_body
     from training.calibrate import Workload, calibrate, estimate
     from training.plan import Run, parse_plan
 
-    levels, seeds, rows = list(study.levels), study.ladder.seeds, []
-    data = {level: {"path": ".", "digest": "", "unique_tokens": 0} for level in levels}
+    levels, seeds, rows = [*study.trained, *study.courses], study.ladder.seeds, []
+    data = {level: {"path": ".", "digest": "", "unique_tokens": UNKNOWN} for level in study.levels}
+    read = {name: course_of(study, name) for name in study.courses}
+    courses = {name: [asdict(phase) for phase in course] for name, course in read.items()}
+    orders = {phase.by: {"path": ".", "digest": ""} for course in read.values() for phase in course if phase.by}
     for rung in rungs(study):
         stack = rung.stack("s", [Run(level, 0) for level in levels])
-        plan = parse_plan(plan_body(study, [stack], data, {"path": ".", "digest": ""}, ""), Path())
+        body = plan_body(study, [stack], data, {"path": ".", "digest": ""}, "") | {"courses": courses, "orders": orders}
+        plan = parse_plan(body, Path())
         work = Workload(rung.shape, plan.vocab_size, plan.context, rung.batch_tokens, plan.precision, plan.threads)
         rate = calibrate(work, len(levels), seconds)
         cost = estimate(plan, plan.stacks[0], rate, EVALUATION_SETS * study.evaluation.tokens_per_set)

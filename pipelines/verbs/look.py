@@ -1,6 +1,6 @@
 """`assay inspect`, `explain`, `diff`: what curation did, level by level and document by document. They only read."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +10,9 @@ from rich.table import Table
 from pipelines.verbs.opening import opened
 from pipelines.verbs.options import AsJson, Set, StudyFile, WorkdirOption
 from pipelines.verbs.terminal import print_json
+
+if TYPE_CHECKING:
+    from pipelines.engine.workdir import JsonObject
 
 LevelName = Annotated[str, typer.Argument(metavar="LEVEL", help="A level of the study.")]
 
@@ -104,6 +107,14 @@ def explain(
                 table.add_row("", escape(rule["rule"]), _short(rule["value"]), _short(rule["limit"]), mark)
         shown |= {rule["rule"] for rule in level["rules"]}
     console.print(table)
+    for name, phases in life["courses"].items():
+        console.print(f"course {name}: {'; then '.join(map(_phase, phases))}", markup=False, soft_wrap=True)
+
+
+def _phase(phase: "JsonObject") -> str:
+    """What a phase of a course has to do with the document."""
+    told = f"{phase['level']} for {phase['share']:.0%} of a run " + ("reads it" if phase["kept"] else "does not read it")
+    return told + (f", at {phase['by']} = {_short(str(phase['value']))}" if "by" in phase else "")
 
 
 def diff(

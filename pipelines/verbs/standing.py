@@ -83,4 +83,4 @@ def _in(*folders: str) -> Callable[[str], bool]:
 
 
 def _n_runs(study: Study) -> int:
-    return len(study.levels) * len(study.ladder.shapes) * study.ladder.seeds
+    return (len(study.trained) + len(study.courses)) * len(study.ladder.shapes) * study.ladder.seeds

@@ -116,7 +116,10 @@ def _report(
     samples = study.report.samples and not no_samples
     path = write_report(context, study, curated, trained, fitted, f"assay run {study_file}", samples)
     if as_json:
-        print_json(outcome.answer(outcome.verdict(context, fitted)) | {"fit": fitted.step.path, "report": path})
+        print_json(
+            outcome.answer(outcome.verdict(context, fitted))
+            | {"courses": outcome.courses(context, fitted), "fit": fitted.step.path, "report": path}
+        )
     else:
         outcome.show_fit(context, fitted)
         typer.echo(f"report: {path}")

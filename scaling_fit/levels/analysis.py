@@ -11,6 +11,7 @@ from scaling_fit.law.adequacy import checks as form_checks
 from scaling_fit.law.robust import WILD
 from scaling_fit.levels import doubts, draws
 from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, not_shown
+from scaling_fit.levels.budget import R_STAR
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
 from scaling_fit.levels.decision import Decision, Order, decide
 from scaling_fit.levels.draws import gaps_of, order_of
@@ -65,12 +66,15 @@ class Prepared:
         )
 
 
-def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = None, quality: Axes | None = None) -> Result:
+def analyse(
+    table: object, settings: Settings = DEFAULTS, *, noise: object = None, quality: Axes | None = None, r_star: float = R_STAR
+) -> Result:
     """Compare every level with the baseline on every evaluation set.
 
     table: anything `observations` reads. noise: a table of repeated runs (`assay noise`); where the table itself repeats no
     trunk, the trunks' noise is taken from it, set by set. quality: the measured quality of the levels, against which their laws
-    are set (`scaling_fit.levels.quality`).
+    are set (`scaling_fit.levels.quality`). r_star: repeats after which a token is worth 1/e of a fresh one, for plans of a
+    finite pool (default: the published constant).
     Errors: ValueError naming rows for data that no fit can use (see `check`), or a setting that names what is not there.
     """
     prepared = prepare(table, settings, quality)
@@ -90,7 +94,7 @@ def analyse(table: object, settings: Settings = DEFAULTS, *, noise: object = Non
         if len(whole.wild):
             wild[name] = _without(prepared, whole, name)
         gaps, drawn[name] = gaps_of(whole, settings)
-        fits[name] = set_fit(whole, name, settings, prepared.axes, drawn[name])
+        fits[name] = set_fit(whole, name, settings, prepared.axes, drawn[name], r_star)
         verdicts[name] = _verdicts(whole, fits[name], gaps, settings)
         orders[name] = order_of(whole, drawn[name], settings.confidence)
         runs[name] = points(data, name, whole)

@@ -174,12 +174,15 @@ def shape_crossing(whole: Comparison, level: str, shape: str, confidence: float)
     return ShapeCrossing(level, shape, float(N[0]), Crossing(**body, inside_observed=inside))
 
 
-def plan_budgets(whole: Comparison, calibration: Calibration, settings: Settings, luck: DrawLuck | None) -> Budget:
-    """Plans over budgets up to 100 times those tested; a budget is won by a contender or the baseline."""
+def plan_budgets(
+    whole: Comparison, calibration: Calibration, settings: Settings, luck: DrawLuck | None, r_star: float
+) -> Budget:
+    """Plans over budgets up to 100 times those tested; a budget is won by a contender or the baseline. `r_star`: as of
+    `analyse`."""
     percent = reaches(whole.levels, whole.baseline, luck, settings.confidence)
     reach = {pair: of_pair / 100 for pair, of_pair in percent.items()}
     contenders = settings.contenders(whole.levels)
-    body = budget_report(whole, calibration, settings.confidence, contenders=contenders, reach=reach)
+    body = budget_report(whole, calibration, settings.confidence, r_star=r_star, contenders=contenders, reach=reach)
     low, high = body["observed_budget"]
     exponents, finite = body["exponents"], body.get("finite")
     return Budget(

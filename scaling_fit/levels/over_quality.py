@@ -44,14 +44,20 @@ class OverQuality:
 
 
 def over_quality(
-    whole: Comparison, parameters: dict[str, dict[str, Interval]], axes: Axes, eval_set: str, settings: Settings
+    whole: Comparison,
+    parameters: dict[str, dict[str, Interval]],
+    axes: Axes,
+    eval_set: str,
+    settings: Settings,
+    r_star: float,
 ) -> OverQuality:
-    """Set the levels of a joint fit against their quality. parameters: intervals of every level's law."""
+    """Set the levels of a joint fit against their quality. parameters: intervals of every level's law; r_star: as of
+    `analyse`."""
     made = estimates(whole, parameters, settings)
     responses, lines = tuple(one.response for one in made), trends(whole, made, axes, eval_set, settings)
     told = {axis: words(axis, axes, responses, row, eval_set, settings) for axis, row in lines.items()}
     pairs_RL = next((one.pairs_RL for one in made if one.pairs_RL is not None), None)
-    best = strictness(whole, pairs_RL, settings) if pairs_RL is not None else None
+    best = strictness(whole, pairs_RL, settings, r_star) if pairs_RL is not None else None
     return OverQuality(responses, lines, told, best, _pool(best, whole) if best else "")
 
 

@@ -20,7 +20,9 @@ from scaling_fit.result import AgainstBaseline, LawChoice, LevelFit, Point, SetF
 from scaling_fit.settings import Settings
 
 
-def set_fit(whole: Comparison, eval_set: str, settings: Settings, axes: Axes | None, luck: DrawLuck | None) -> SetFit:
+def set_fit(
+    whole: Comparison, eval_set: str, settings: Settings, axes: Axes | None, luck: DrawLuck | None, r_star: float
+) -> SetFit:
     """Everything but the verdicts. luck: of which documents a level got. The primary set, which verdicts are read from, gets
     the slowest companion and all the tables."""
     others, confidence, primary = whole.levels[1:], settings.confidence, eval_set == settings.eval_set
@@ -36,8 +38,8 @@ def set_fit(whole: Comparison, eval_set: str, settings: Settings, axes: Axes | N
         against={level: _against(whole, level, settings) for level in others},
         adequacy=adequacy(whole),
         extrapolation=decode(Extrapolation, encode(calibration.to_dict()), "extrapolation"),
-        budget=plan_budgets(whole, calibration, settings, luck),
-        quality=over_quality(whole, parameters, axes, eval_set, settings) if axes and others else None,
+        budget=plan_budgets(whole, calibration, settings, luck, r_star),
+        quality=over_quality(whole, parameters, axes, eval_set, settings, r_star) if axes and others else None,
         influence=influence(whole),
     )
 

@@ -47,7 +47,7 @@ class Strictness:
     best: tuple[Best, ...]
 
 
-def strictness(whole: Comparison, log_worth_RL: Array, settings: Settings) -> Strictness | None:
+def strictness(whole: Comparison, log_worth_RL: Array, settings: Settings, r_star: float = R_STAR) -> Strictness | None:
     """log_worth_RL: ln m of `whole.levels`, row 0 the estimate. None where the table does not say how many tokens the baseline
     and another plain level have."""
     table, unique = whole.table, {}
@@ -67,11 +67,11 @@ def strictness(whole: Comparison, log_worth_RL: Array, settings: Settings) -> St
     budgets_C = np.geomspace(min(float(table.D.min()), float(U_L.min())), pool * REACH, BUDGETS)
     U_S = np.geomspace(U_L[-1], pool, STRICTNESSES)
     log_m_RS = np.array([np.interp(np.log(U_S), np.log(U_L[::-1]), row[::-1]) for row in log_m_RL])
-    baseline_C = worth(budgets_C, pool)
+    baseline_C = worth(budgets_C, pool, r_star)
     best = []
     for D, own in zip(budgets_C, baseline_C, strict=True):
-        gain_RS = log_m_RS + np.log(worth(np.full(STRICTNESSES, D), U_S))
-        gain_RL = log_m_RL + np.log(worth(np.full(len(levels), D), U_L))
+        gain_RS = log_m_RS + np.log(worth(np.full(STRICTNESSES, D), U_S, r_star))
+        gain_RL = log_m_RL + np.log(worth(np.full(len(levels), D), U_L, r_star))
         at_R, winner_R = gain_RS.argmax(1), gain_RL.argmax(1)
         kept_R, gain_R = U_S[at_R] / pool, np.exp(gain_RS.max(1)) / own
         best.append(
@@ -83,4 +83,4 @@ def strictness(whole: Comparison, log_worth_RL: Array, settings: Settings) -> St
                 float((winner_R[1:] == winner_R[0]).mean()),
             )
         )
-    return Strictness(tuple(levels), tuple(U_L.tolist()), R_STAR, tuple(best))
+    return Strictness(tuple(levels), tuple(U_L.tolist()), r_star, tuple(best))

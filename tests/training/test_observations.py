@@ -45,5 +45,5 @@ def test_losses_are_per_run_and_document(plan):
 
 
 def test_trunks_that_differ_in_learning_rate_have_names_of_their_own(make_plan, tmp_path):
-    stack = parse_plan(make_plan(lr=[0.01, 0.02]), tmp_path).stacks[0]
-    assert [trunk_id(stack, k) for k in (0, 1)] == ["clean/tiny/0/lr=0.01", "noisy/tiny/0/lr=0.02"]
+    plan = parse_plan(make_plan(lr=[0.01, 0.02]), tmp_path)
+    assert [trunk_id(plan, plan.stacks[0], k, 1280) for k in (0, 1)] == ["clean/tiny/0/lr=0.01", "noisy/tiny/0/lr=0.02"]

@@ -11,9 +11,10 @@ from safetensors import safe_open
 from training.checkpoint import CheckpointError
 from training.observations import LOSSES, OBSERVATIONS
 from training.plan import parse_plan
+from training.reading import order_of
 from training.run import run_stack
 from training.schedule import tokens_of_ladder
-from training.stack_run import NonFiniteError, order_of
+from training.stack_run import NonFiniteError
 from training.step import Trainer
 from training.tokens import load_rows
 
@@ -172,7 +173,7 @@ def test_a_diverging_run_stops_with_its_step_and_documents(make_plan, tmp_path):
         run_stack(plan, "s0", tmp_path)
     stack = plan.stacks[0]
     rows = load_rows(plan.datasets["noisy"].path, plan.context, plan.vocab_size, plan.eot)
-    assert str(order_of(plan, stack, stack.runs[1], rows).documents(np.arange(4, 8))) in str(caught.value)
+    assert str(order_of(plan, stack, stack.runs[1].seed, rows).documents(np.arange(4, 8))) in str(caught.value)
     assert "no checkpoint was written yet" in str(caught.value)
     assert not (tmp_path / "s0" / "observations.parquet").exists()
 

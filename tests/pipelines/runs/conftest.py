@@ -26,6 +26,8 @@ SMALL = [
     "classifiers={}",
     "mixture={kind: natural}",
     "signals=[]",
+    "courses={anneal: {trunk: raw, branch: dedup}, rising: {level: dedup, order: {by: tokens.n_tokens}}, "
+    "add: {phases: [{level: raw, share: 0.5}, {level: dedup, share: 0.5, replay: 0.25}]}}",
 ]
 
 
@@ -45,7 +47,7 @@ class Made:
         self.export(self.plan)
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "training", "plan/plan.json", "--out", "runs"]
-        subprocess.run(command, check=True, cwd=folder, env=environment, timeout=200)
+        subprocess.run(command, check=True, cwd=folder, env=environment, timeout=600)
 
     opened = staticmethod(opened)
     small = SMALL
@@ -53,7 +55,7 @@ class Made:
     def stack(self, shape: str):
         """The cells of one shape that train together, their plan, and their runs."""
         chosen = [cell for cell in cells(self.study, TrainingData.of(self.curated)) if cell.rung.name == shape]
-        (stack,) = stacks_of(chosen, {shape: Sizing(2)}, merged=False)
+        (stack,) = stacks_of(chosen, {shape: Sizing(5)}, merged=False)
         plan = training_plan(self.study, [as_stack(stack)], TrainingData.of(self.curated))
         return stack, plan, [Run(cell.level, cell.seed) for cell in stack]
 

@@ -71,11 +71,11 @@ def test_a_plan_holds_what_is_missing_and_the_certificate_of_the_whole_ladder(ma
     stack = next(path for path in made.runs.glob("a-*"))
     shutil.copytree(stack, tmp_path / "some" / stack.name)
     taken = made.take(place, tmp_path / "some")
-    assert len(taken.imported) == len(taken.missing) == 2
+    assert len(taken.imported) == len(taken.missing) == 5
     c = made.curated
     portable.export_plan(made.opened(place), made.study, TrainingData.of(c), tmp_path / "rest")
     rest, whole = load_plan(tmp_path / "rest" / "plan.json"), load_plan(made.plan / "plan.json")
-    assert [(stack.shape, len(stack.runs)) for stack in rest.stacks] == [("b", 2), ("a", 0)]
+    assert [(stack.shape, len(stack.runs)) for stack in rest.stacks] == [("b", 5), ("a", 0)]
     stacks = [(plan, next(stack for stack in plan.stacks if stack.shape == "b")) for plan in (rest, whole)]
     hexes = {certify(plan, stack, torch.device("cpu"), torch.float32)["certificate"] for plan, stack in stacks}
     assert len(hexes) == 1
@@ -187,7 +187,7 @@ def test_an_unfinished_stack_is_said_and_left(made, tmp_path):
     runs, first = edited(made, tmp_path, "nothing", None)
     (first / "observations.parquet").unlink()
     taken = made.take(made.place(tmp_path), runs)
-    assert (len(taken.imported), len(taken.missing), taken.unfinished) == (2, 2, [first.name])
+    assert (len(taken.imported), len(taken.missing), taken.unfinished) == (5, 5, [first.name])
 
 
 def test_a_folder_without_runs_is_no_plan_out(made, tmp_path):

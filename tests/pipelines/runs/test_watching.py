@@ -7,35 +7,36 @@ from pipelines.runs.watching import _Followed
 from training.metrics import Metrics
 
 
-def log(metrics: Metrics, phase: str, *tokens: int) -> None:
+def log(metrics: Metrics, phase: str, *tokens: int, runs: int = 1) -> None:
     for n in tokens:
-        metrics.log({"event": "train", "phase": phase, "step": n // 10, "tokens": n, "tokens_per_second": 5})
+        line = {"event": "train", "phase": phase, "step": n // 10, "tokens": n, "trained": 100 * runs, "tokens_per_second": 5}
+        metrics.log(line)
 
 
-def test_trunk_and_branches_are_counted_once(tmp_path: Path):
-    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl", runs=3)
+def test_trunks_and_branches_count_with_all_their_runs(tmp_path: Path):
+    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl")
     assert followed.fresh_tokens() == 0
-    log(metrics, "trunk", 100, 200)
-    assert followed.fresh_tokens() == 600
-    log(metrics, "250", 230, 250)  # leaves the trunk at 200
-    log(metrics, "trunk", 300)
-    assert followed.fresh_tokens() == 3 * (50 + 100)
+    log(metrics, "trunk", 100, 200, runs=2)
+    assert followed.fresh_tokens() == 400
+    log(metrics, "300", 300, runs=3)  # a course shares the trunk of a level
+    log(metrics, "trunk", 300, runs=2)
+    assert followed.fresh_tokens() == 500
 
 
 def test_a_half_written_line_waits(tmp_path: Path):
-    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl", runs=1)
+    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl")
     log(metrics, "trunk", 100)
     with metrics.path.open("a") as file:
         file.write('{"event": "train", "phase"')
     assert followed.fresh_tokens() == 100
     with metrics.path.open("a") as file:
-        file.write(': "trunk", "step": 20, "tokens": 200, "tokens_per_second": 5}\n')
+        file.write(': "trunk", "step": 20, "tokens": 200, "trained": 100, "tokens_per_second": 5}\n')
     assert followed.fresh_tokens() == 100
 
 
 def test_a_resumed_stack_is_followed_on(tmp_path: Path):
     """A kill's lost steps leave the file, which once left the reader in the middle of a line."""
-    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl", runs=1)
+    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl")
     log(metrics, "trunk", *range(100, 1100, 100))
     assert followed.fresh_tokens() == 1000
     metrics.truncate("trunk", 55)
@@ -47,7 +48,7 @@ def test_a_resumed_stack_is_followed_on(tmp_path: Path):
 
 
 def test_a_file_that_shrank_in_its_place_is_read_anew(tmp_path: Path):
-    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl", runs=1)
+    metrics, followed = Metrics(tmp_path, None), _Followed(tmp_path / "metrics.jsonl")
     log(metrics, "trunk", 100, 200, 300)
     assert followed.fresh_tokens() == 300
     lines = metrics.path.read_bytes().splitlines(keepends=True)

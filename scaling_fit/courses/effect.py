@@ -1,0 +1,110 @@
+"""What a course does to the loss: its runs against a level's own, paired by shape, seed and D.
+
+Differences are of log loss, in percent. At one D they scatter over shapes and seeds; that scatter is taken to be the same at
+every D, so that few seeds still give an interval (Student's t with the degrees of freedom of all D together).
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import stdtrit
+
+from scaling_fit.intervals import UNKNOWN, Interval
+from scaling_fit.observations import Observations
+
+Kind = Literal["annealing", "order", "repetition", "continual", "level"]
+Pairs = dict[tuple[str, str], list[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Course:
+    """A course as its study declares it. `against`: the level whose own runs it is compared with ("": none in particular);
+    `last`: the level that it ends with; `replay`: the share of its last phase that reads what came before."""
+
+    name: str
+    kind: Kind
+    against: str
+    last: str
+    replay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Effect:
+    """At D tokens, the course's loss minus the other's in percent of it, over `pairs` pairs of shape and seed."""
+
+    D: float
+    percent: Interval
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Effects:
+    """On one evaluation set, at every D; `per_tenfold`: what ten times the tokens add to the difference, in percent, each shape
+    and seed giving a slope of its own."""
+
+    eval_set: str
+    against: str
+    at: tuple[Effect, ...]
+    per_tenfold: Interval
+
+    @property
+    def longest(self) -> Effect:
+        return self.at[-1]
+
+
+def paired(data: Observations, name: str, other: str, eval_set: str) -> Pairs:
+    """(shape, seed) -> (D, difference in percent) in the order of D, of runs that both have."""
+    found: dict[str, dict[tuple[str, str, float], float]] = {name: {}, other: {}}
+    columns = (data.level, data.shape, data.seed, data.D, data.loss, data.eval_set)
+    for level, shape, seed, D, loss, on in zip(*(column.tolist() for column in columns), strict=True):
+        if on == eval_set and level in found:
+            found[level][shape, seed, D] = float(np.log(loss))
+    pairs: Pairs = defaultdict(list)
+    for key in sorted(found[name].keys() & found[other].keys()):
+        pairs[key[:2]].append((key[2], 100 * (found[name][key] - found[other][key])))
+    return dict(pairs)
+
+
+def effects(data: Observations, name: str, other: str, eval_set: str, confidence: float) -> Effects | None:
+    """None where no run of `name` has one of `other` beside it. D of different shapes (whole batches of each) count as one by
+    their rank."""
+    pairs = paired(data, name, other, eval_set)
+    if not pairs:
+        return None
+    by_rank: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for run in pairs.values():
+        for rank, point in enumerate(run):
+            by_rank[rank].append(point)
+    cells = [np.array(by_rank[rank]) for rank in sorted(by_rank)]
+    df = sum(len(cell) - 1 for cell in cells)
+    spread = float(np.sqrt(sum(len(cell) * cell[:, 1].var() for cell in cells) / df)) if df else np.inf
+    at = []
+    for cell in cells:
+        D, difference = cell.mean(0)
+        at.append(Effect(float(D), around(float(difference), spread / np.sqrt(len(cell)), df, confidence), len(cell)))
+    slopes = [float(np.polyfit(*_logs(run), 1)[0]) for run in pairs.values() if len(run) > 1]
+    return Effects(eval_set, other, tuple(at), mean_of(slopes, confidence))
+
+
+def mean_of(values: list[float], confidence: float) -> Interval:
+    """The mean with Student's interval; open for one value."""
+    n = len(values)
+    if not n:
+        return UNKNOWN
+    error = float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.inf
+    return around(float(np.mean(values)), error, n - 1, confidence)
+
+
+def around(value: float, error: float, df: float, confidence: float) -> Interval:
+    """Student's interval; open without degrees of freedom."""
+    if df < 1 or not np.isfinite(error):
+        return Interval(value, -np.inf, np.inf)
+    half = float(stdtrit(df, 0.5 + confidence / 2) * error)
+    return Interval(value, value - half, value + half)
+
+
+def _logs(run: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    D, difference = np.array(run).T
+    return np.log10(D), difference

@@ -1,0 +1,38 @@
+import math
+
+import numpy as np
+
+from scaling_fit.courses.annealing import annealing
+from scaling_fit.courses.effect import Course
+
+FULL = {"bad": 1.03, "fair": 0.98, "good": 0.95}
+COURSES = [Course(f"on-{name}", "annealing", "plain", name) for name in FULL]
+SETS = ("heldout", "domain:code")
+
+
+def test_a_cooldown_that_says_a_third_is_read_as_such(planted):
+    cooled = {f"on-{name}": factor ** (1 / 3) for name, factor in FULL.items()}
+    (found,) = annealing(planted({"plain": 1.0} | FULL | cooled), COURSES, SETS, 0.95, 0)
+    assert found.slope.low < 3 < found.slope.high
+    assert found.slope.high - found.slope.low < 1
+    assert found.rank.value == 1
+    assert (found.by_cooldown, found.by_runs) == ("good", "good")
+    assert len(found.points) == 6
+    assert "would have chosen good; the full runs chose good" in found.answer
+
+
+def test_a_cooldown_that_misleads_says_so(planted):
+    cooled = {f"on-{name}": 1 / factor for name, factor in FULL.items()}
+    (found,) = annealing(planted({"plain": 1.0} | FULL | cooled), COURSES, SETS, 0.95, 0)
+    assert found.rank.high < 0
+    assert found.slope.high < 0
+    assert "would have chosen bad; the full runs chose good" in found.answer
+
+
+def test_the_trunks_own_level_may_be_the_choice_and_two_levels_have_no_ranks(planted):
+    data = planted({"plain": 1.0, "bad": 1.03, "on-bad": 1.01})
+    (found,) = annealing(data, COURSES[:1], ("heldout",), 0.95, 0)
+    assert (found.by_cooldown, found.by_runs) == ("plain", "plain")
+    assert math.isnan(found.rank.value)
+    assert "too few levels for a rank correlation" in found.answer
+    assert annealing(data.where(np.flatnonzero(data.level != "bad")), COURSES[:1], ("heldout",), 0.95, 0) == ()
