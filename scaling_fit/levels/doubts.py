@@ -15,6 +15,8 @@ def luck(noise: Noise, measured_apart: bool) -> Check:
     if noise.assumed:
         source = "the trunks' from runs repeated apart" if measured_apart else "the trunks' is assumed; no seed was repeated"
     answer = f"{100 * noise.row:.2f}% per run, {100 * noise.trunk:.2f}% per trunk ({source})"
+    if noise.rows_per_trunk <= 1:
+        answer = f"{100 * noise.row:.2f}% per run (from the fit's own residuals; no two runs share a trunk)"
     meaning = "Two runs that differ only in their seed differ by about this much of their loss. All intervals contain it."
     return Check("Luck", answer, meaning)
 

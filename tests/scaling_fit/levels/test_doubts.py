@@ -36,6 +36,8 @@ def test_luck_says_where_it_is_from(found: Result) -> None:
     unmeasured = replace(noise, trunk_replicates=False, assumed=True)
     assert "is assumed" in doubts.luck(unmeasured, False).answer
     assert "repeated apart" in doubts.luck(unmeasured, True).answer
+    alone = doubts.luck(replace(noise, rows_per_trunk=1.0), False).answer
+    assert alone.endswith("% per run (from the fit's own residuals; no two runs share a trunk)")
 
 
 def test_a_random_part_that_differs_from_the_baseline_is_a_warning(found: Result) -> None:
