@@ -197,7 +197,8 @@ class OnRay:
         """Units in flight: twice the cluster's slots, as it is now. Enough to keep every core fed, few enough that a million
         shards queue here and not in Ray."""
         now = time.monotonic()
-        if self._cpus is None or now - self._cpus[0] > WINDOW_SECONDS:
+        old = self._cpus is not None and now - self._cpus[0] > WINDOW_SECONDS
+        if self._cpus is None or (old and self.head_answers()):  # Ray waits a minute for a dead one, and ends the process
             self._cpus = now, self._ray.cluster_resources().get("CPU", 1)
         return max(4, 2 * int(self._cpus[1] / max(0.1, cpus)))
 

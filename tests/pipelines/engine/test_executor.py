@@ -86,6 +86,27 @@ def test_nothing_to_do_starts_nothing():
     assert executor._ray is None
 
 
+def test_a_head_that_is_gone_is_said_and_nothing_is_asked_of_it(monkeypatch):
+    class Headless(OnRay):
+        asked = 0
+
+        def nodes(self):
+            Headless.asked += 1
+            return []
+
+        def head_answers(self):
+            return False
+
+    executor = Headless("10.0.0.1:6379")
+    silence = module._Silence(executor, {Resources()})
+    monkeypatch.setattr(silence, "patience", 0.0)
+    for _ in range(module.DEAF - 1):
+        silence.look(["pool 00001"])
+    with pytest.raises(ValueError, match="the head of the Ray cluster does not answer any more; finished parts are kept"):
+        silence.look(["pool 00001"])
+    assert (Headless.asked, executor._lost) == (1, True), "the nodes were listed when the step began, and never after"
+
+
 @pytest.mark.slow
 def test_a_cluster_with_a_token_serves_who_has_it_and_its_workers_take_one_thread(tmp_path_factory):
     folder = tmp_path_factory.mktemp("r")
