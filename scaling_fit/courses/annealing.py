@@ -111,5 +111,5 @@ def _answer(
     agrees = f"Rank correlation over levels and evaluation sets: {interval(rank, '%+.2f')}."
     if not np.isfinite(rank.value):
         agrees = "There are too few levels for a rank correlation."
-    worth = f"A percent of difference by annealing is {interval(slope, '%.1f')} percent by full runs."
+    worth = f"A percent of difference by annealing is {interval(slope, '%.2f')} percent by full runs."
     return f"{picked} {agrees} {worth}"

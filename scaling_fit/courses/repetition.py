@@ -4,6 +4,7 @@ Muennighoff et al. (arXiv:2305.16264, eq. 5): tokens read again are worth less, 
 overfitting (arXiv:2605.01640) lets the loss rise.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from scaling_fit.settings import FitSettings
 from scaling_fit.wording import count, interval, listed
 
 LAWS = ("repetition", "overfitting")
+VAGUE = 30.0  # times the estimate: an upper end beyond it says nothing worth printing, or planning with
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def repetition(
         own = [course.name for course in courses if course.kind == "repetition" and course.last == level]
         runs = data.where(np.isin(data.level.astype(str), [level, *own]) & (data.eval_set == eval_set))
         laws = tuple(_law(runs, replace(settings, law=law)) for law in LAWS)
-        r_star = laws[0].parameters.get("R_star", UNKNOWN)
+        r_star = _told(laws[0].parameters.get("R_star", UNKNOWN))
         against = {
             name: tuple(filter(None, (effects(data, name, other, eval_set, settings.confidence) for other in alone)))
             for name in own
@@ -60,6 +62,11 @@ def repetition(
         answer = _answer(level, r_star, laws[0].reason, against)
         found.append(Repetition(level, tuple(own), laws, r_star, against, answer))
     return tuple(found)
+
+
+def _told(r_star: Interval) -> Interval:
+    """R* with its upper end open where the data hardly bound it: repeats that are worth as much as fresh text for ever."""
+    return replace(r_star, high=math.inf) if r_star.high > VAGUE * r_star.value else r_star
 
 
 def _law(runs: Observations, settings: FitSettings) -> RepeatLaw:

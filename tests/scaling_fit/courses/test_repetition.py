@@ -18,6 +18,13 @@ def test_a_planted_r_star_is_recovered(planted):
     assert crossing.at[0].percent.value < 0 < crossing.at[-1].percent.low
 
 
+def test_repeats_that_cost_nothing_leave_r_star_open(planted):
+    data = planted({"plain": 1.0, "short": 1.0}, unique={"short": 8e6}, r_star=50.0, noise=0.003)
+    (found,) = repetition(data, COURSES[:1], ["plain"], "heldout", SETTINGS)
+    assert found.r_star.high == float("inf")
+    assert ", open] repeats (R*)" in found.answer
+
+
 def test_what_cannot_be_fitted_says_why(planted):
     data = planted({"plain": 1.0})
     one_size = data.where([i for i, N in enumerate(data.N) if data.N[0] == N])
