@@ -37,6 +37,7 @@ Purpose = Literal[
     "quality sample",
     "quality clusters",
     "reference model",
+    "task items",
 ]
 """What a study draws by chance. A new draw gets a name of its own here."""
 

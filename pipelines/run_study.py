@@ -1,8 +1,9 @@
 """A study from its sources to its fit: the order of the steps and what each takes from the ones before.
 
-pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens -> levels -> evaluation -> quality (curate)
-     -> checks -> runs -> observations                                                                      (train)
-     -> fit                                                                                                 (fit)
+pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens -> levels -> tasks -> evaluation
+     -> quality                                                                                          (curate)
+     -> checks -> runs -> observations -> their tasks                                                    (train)
+     -> fit                                                                                              (fit)
 """
 
 from dataclasses import replace
@@ -17,12 +18,13 @@ from pipelines.levels import evaluation, judge, quality, streams, withheld
 from pipelines.levels.curated import Curated
 from pipelines.levels.selections import AnnotatedPool, select_levels
 from pipelines.outcomes import fit
-from pipelines.runs import checks, courses, observations, train
+from pipelines.runs import checks, courses, observations, tasks, train
 from pipelines.runs.trained import Trained
 from pipelines.runs.training_plan import TrainingData
 from pipelines.signals import classifiers, pool, signals, tokens
 from pipelines.signals.sampling import draw_together
 from pipelines.study.study import Study, StudyError
+from pipelines.tasks import choices
 
 
 def curate(context: Context, study: Study, base: Path) -> Curated:
@@ -54,14 +56,15 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     orders = courses.orders(context, study, annotated)
     selections = select_levels(context, study, annotated)
     ledgers, levels = streams.lay_out_levels(context, study, annotated, selections)
-    held_out, judged, own = None, None, {}
+    held_out, judged, asked, own = None, None, None, {}
     if study.trains:
-        held_out = evaluation.evaluation(context, study, annotated)
+        asked = choices.choices(context, study, annotated, base)
+        held_out = evaluation.evaluation(context, study, annotated, asked)
         judged = judge.judge(context, annotated, held_out)
         if study.evaluation.own:
             own = evaluation.own(context, held_out, selections)
     measured = quality.measure_levels(context, study, annotated, ledgers, levels, held_out)
-    return Curated(annotated, selections, ledgers, levels, held_out, judged, own, measured, orders)
+    return Curated(annotated, selections, ledgers, levels, held_out, judged, asked, own, measured, orders)
 
 
 def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
@@ -74,7 +77,9 @@ def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
         raise StudyError(f"fit.eval_set: {study.fit.eval_set!r} is no evaluation set of this pool; there are {sets}")
     checked = checks.run_checks(context, study, data)
     runs = train.train(context, study, data)
-    return Trained(checked, train.cells(study, data), runs, observations.gather(context, runs, curated.own, curated.judge))
+    observed = observations.gather(context, runs, curated.own, curated.judge)
+    asked = tasks.gather(context, study, runs, observed, curated.tasks) if curated.tasks else None
+    return Trained(checked, train.cells(study, data), runs, observed, asked)
 
 
 def fit_observations(context: Context, study: Study, curated: Curated, trained: Trained) -> Manifest:

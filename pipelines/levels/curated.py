@@ -11,8 +11,8 @@ from pipelines.levels.selections import AnnotatedPool
 @dataclass(frozen=True)
 class Curated:
     """The annotated pool, and per level what it selects, every document's fate, its tokens, its own evaluation set and its
-    quality; no evaluation and no judge (what the sets are made of) where the study has no ladder. `orders`: the signals that
-    courses sort by."""
+    quality; no evaluation and no judge (what the sets are made of) where the study has no ladder, no choices of tasks without
+    tasks. `orders`: the signals that courses sort by."""
 
     pool: AnnotatedPool
     selections: Mapping[str, Manifest]
@@ -20,6 +20,7 @@ class Curated:
     levels: Mapping[str, Manifest]
     evaluation: Manifest | None
     judge: Manifest | None
+    tasks: Manifest | None
     own: Mapping[str, Manifest]
     quality: Quality
     orders: Mapping[str, Manifest]

@@ -26,6 +26,7 @@ from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.signals.tokens import token_lists
 from pipelines.study.study import Study, StudyError
 
+CHOICES = "choices.parquet"
 FRAME = [
     "doc_id",
     "uid",
@@ -39,8 +40,9 @@ FRAME = [
 ]
 
 
-def evaluation(context: Context, study: Study, pool: AnnotatedPool) -> Manifest:
-    """Draw the evaluation documents: `documents.parquet` with doc_id, domain, tokens, n_bytes, sets."""
+def evaluation(context: Context, study: Study, pool: AnnotatedPool, tasks: Manifest | None = None) -> Manifest:
+    """Draw the evaluation documents: `documents.parquet` with doc_id, domain, tokens, n_bytes, sets. The choices of
+    `tasks`, where there are some, lie beside them in choices.parquet, so that runs read one folder."""
     rule, passage = declared(study), study.evaluation.passage_tokens
     inputs = {"pool": pool.documents} | {name: pool.signals[name] for name in ("duplicates", "tokens", "withheld")}
     config = {"seed": rule.seed, "tokens_per_set": rule.tokens_per_set, "min_tokens": rule.min_tokens, "passage": passage}
@@ -62,8 +64,10 @@ def evaluation(context: Context, study: Study, pool: AnnotatedPool) -> Manifest:
     chosen = Step("evaluation/passages", config, inputs, compute=choose, units=choices)
     together = run_side_by_side(context, "evaluation", [chosen, judge.domains(context, pool)])
     chosen = together[chosen.name]
+    asked = tasks.files(CHOICES)[0] if tasks else None
     step = Step(
-        "evaluation", {}, {"passages": chosen}, compute=gather, units=lambda: [(context.workdir, chosen.files())],
+        "evaluation", {}, {"passages": chosen} | ({"tasks": tasks} if tasks else {}), compute=gather,
+        units=lambda: [(context.workdir, chosen.files(), asked)],
         summarize=lambda parts: parts[0]["sets"], unit="sets",
     )  # fmt: skip
     return run_step(context, step)
@@ -119,10 +123,12 @@ def choose(out: Output, shard: Shard, rule: Heldout, passage: int, state: search
     return {}
 
 
-def gather(out: Output, workdir: Workdir, files: list[str]) -> JsonObject:
-    """All passages in the order of uid, as one file (its size is bounded by tokens_per_set)."""
+def gather(out: Output, workdir: Workdir, files: list[str], choices: str | None) -> JsonObject:
+    """All passages in the order of uid, as one file (its size is bounded by tokens_per_set), and the choices of tasks."""
     table = pa.concat_tables([workdir.read_table(path) for path in files]).sort_by("uid").drop_columns("uid")
     out.write_table("documents.parquet", table)
+    if choices:
+        out.write_table(CHOICES, workdir.read_table(choices))
     rows = pl.DataFrame(table).select("sets", n=pl.col("tokens").list.len(), b="n_bytes").explode("sets")
     sums = rows.group_by("sets").agg(documents=pl.len(), tokens=pl.col("n").sum(), bytes=pl.col("b").sum()).sort("sets")
     return {"sets": {row.pop("sets"): row for row in sums.to_dicts()}}

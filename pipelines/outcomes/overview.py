@@ -47,6 +47,8 @@ def funnel(context: Context, study: Study, curated: Curated, study_file: str) ->
             look = f"look at what it drops: `assay inspect {study_file} {name} --rule '{_column(rule)}'`"
             said = f"level {name}: {rule} drops most, {documents:,} documents, {share:.0%} of those that reach it"
             context.progress.say(f"[yellow]caution[/] {escape(f'{said}; {look}')}" if share > MUCH else escape(said))
+    for name, counts in (curated.tasks.summary if curated.tasks else {}).items():
+        context.progress.say(escape(f"task {name}: {task_items(counts)}"))
     for name, reasons in curated.pool.documents.summary["unread"].items():
         if reasons:
             files = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
@@ -62,6 +64,17 @@ def funnel(context: Context, study: Study, curated: Curated, study_file: str) ->
         context.progress.say(
             f"{malformed} malformed records in quarantine: {curated.pool.documents.step.path}/quarantine-*.jsonl"
         )
+
+
+def task_items(counts: JsonObject) -> str:
+    """How many items a task has, and why there are not more."""
+    left_out = {
+        "malformed": counts["malformed"], "in the pool": counts["in_pool"], "longer than the context": counts["too_long"],
+        "more than wanted": counts["not_drawn"],
+    }  # fmt: skip
+    why = ", ".join(f"{n:,} {reason}" for reason, n in left_out.items() if n)
+    chance = f"chance {counts['chance']:.3g}"
+    return f"{counts['items']:,} items, {chance}" + (f"; left out: {why}" if why else "")
 
 
 def hardest_rule(rows: list[JsonObject], above: Collection[str] = ()) -> tuple[str, int, float] | None:

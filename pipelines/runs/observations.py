@@ -55,7 +55,7 @@ def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[
         pooled = [pool_rows(rows, shares)] if shares else []
         tables.append(pl.concat([rows, *pooled, *extra]))
     table = pl.concat(tables)
-    out.write_table(FILE, table.to_arrow().cast(_plain(table)))
+    out.write_table(FILE, table.to_arrow().cast(plain(table)))
     return {"rows": len(table)}
 
 
@@ -103,7 +103,7 @@ def _like_the_first(rows: pl.DataFrame, name: str, sums: pl.DataFrame) -> pl.Dat
     )
 
 
-def _plain(table: pl.DataFrame) -> pa.Schema:
+def plain(table: pl.DataFrame) -> pa.Schema:
     """Strings as Arrow's plain string, which every reader knows."""
     schema = table.to_arrow().schema
     return pa.schema(

@@ -3,7 +3,7 @@
     DIR/plan.json                           every run that is missing, and what each file must be
     DIR/levels/<level>/                     token shards
     DIR/orders/<order>/values.parquet       signals that courses sort by
-    DIR/evaluation/documents.parquet
+    DIR/evaluation/documents.parquet        and choices.parquet, where the study has tasks
     DIR/tokenizer.json                      for exports of trained models; training does not read it
 
 `python -m training DIR/plan.json --out RUNS` trains it with torch, numpy, pyarrow and safetensors. What comes back is
@@ -28,11 +28,13 @@ from pipelines.engine.output import Output
 from pipelines.engine.run import Context
 from pipelines.engine.step import commit_step, read_manifest
 from pipelines.engine.workdir import JsonObject, Workdir
+from pipelines.levels.evaluation import CHOICES
 from pipelines.runs.stacking import Sizing
 from pipelines.runs.train import Cell, as_stack, cells, check_tokens, stacks_of, trained_tokens, write_runs
 from pipelines.runs.training_plan import Folders, TrainingData, training_plan
 from pipelines.study.study import Study, StudyError
 from training.certificate import certify
+from training.choices import load_choices
 from training.evaluate import load_documents
 from training.observations import observation_rows
 from training.plan import Plan, Run, Stack, file_digest, parse_plan
@@ -58,6 +60,7 @@ def export_plan(context: Context, study: Study, data: TrainingData, folder: Path
     stacks = stacks_of(missing, {cell.rung.name: Sizing(len(missing)) for cell in missing}, merged=False)
     stacks.sort(key=lambda stack: -stack[0].rung.flops_per_token(study) * trained_tokens(study, stack))
     copied = [("evaluation/documents.parquet", data.evaluation.files("documents.parquet")[0])]
+    copied += [(f"evaluation/{CHOICES}", path) for path in data.evaluation.files(CHOICES)]
     copied.append(("tokenizer.json", data.tokenizer.files("tokenizer.json")[0]))
     phases = [phase for cell in missing for phase in cell.course]
     paths = {name: f"levels/{name}" for name in dict.fromkeys(phase.level for phase in phases)}
@@ -181,6 +184,7 @@ def _compare_tables(folder: Path, stack: Stack, plan: Plan, documents: Path, cer
     except (OSError, ValueError) as error:
         raise StudyError(f"{folder}: cannot read its tables ({error}); copy the folder again") from None
     judged = load_documents(documents, plan.vocab_size)
+    _compare_choices(folder, stack, plan, documents)
     rows = []
     for tokens in (stack.steps(d) * stack.batch_tokens for d in stack.tokens):
         nats = []
@@ -205,6 +209,27 @@ def _compare_tables(folder: Path, stack: Stack, plan: Plan, documents: Path, cer
                 f"{folder}/observations.parquet: {name} of {'/'.join(map(str, key))} is {found.get(name, len(by_key))}, "
                 f"losses.parquet and the study give {row.get(name, len(rows))}; copy the folder again"
             )
+
+
+def _compare_choices(folder: Path, stack: Stack, plan: Plan, documents: Path) -> None:
+    """Raise StudyError unless choices.parquet has, for every run and D, the study's choices in their order."""
+    asked = load_choices(documents, plan.vocab_size, plan.context)
+    if asked is None:
+        return
+    try:
+        scored = pq.read_table(folder / CHOICES)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{folder}: cannot read its table of choices ({error}); copy the folder again") from None
+    for tokens in (stack.steps(d) * stack.batch_tokens for d in stack.tokens):
+        for run in stack.runs:
+            own = (pc.field("level") == run.level) & (pc.field("seed") == run.seed) & (pc.field("tokens") == tokens)
+            given = scored.filter(own)
+            finite = bool(np.isfinite(given["nats"].to_numpy()).all())
+            if not finite or given.select(asked.key.column_names).to_pylist() != asked.key.to_pylist():
+                raise StudyError(
+                    f"{folder}/{CHOICES}: level {run.level} seed {run.seed} has {given.num_rows} choices at {tokens} tokens, "
+                    f"the study asks {asked.key.num_rows}, or others; copy the folder again"
+                )
 
 
 KEY = ("level", "seed", "tokens", "eval_set")

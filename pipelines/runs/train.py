@@ -24,11 +24,14 @@ from pipelines.runs.stacking import Sizing, sizings
 from pipelines.runs.training_plan import TrainingData, training_plan
 from pipelines.runs.watching import watching
 from pipelines.study.study import Study, StudyError
+from training import choices
 from training.certificate import code_digest
 from training.course import Course
 from training.course import code_digest as course_digest
 from training.memory import evenly, token_bytes
 from training.plan import Run, Stack
+
+TABLES = ("observations.parquet", "losses.parquet", "choices.parquet", "trunk.parquet")  # that a run may leave
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def cells(study: Study, data: TrainingData) -> list[Cell]:
             "cooldown": study.schedule.cooldown, "context": study.ladder.context, "precision": study.ladder.precision,
             "device": "cuda" if study.ladder.gpus else "cpu", "code": code_digest(), "torch": torch.__version__.split("+")[0],
             **({"trunk": True} if study.evaluation.trunk else {}),
+            **({"choices": choices.code_digest()} if study.evaluation.tasks else {}),
             "others": sorted(f"{other.name}:{asdict(other.shape)}:{other.lr}" for other in ladder),
         }  # fmt: skip
         for seed in range(study.ladder.seeds):
@@ -158,9 +162,7 @@ def write_runs(outputs: Sequence[Output], folder: Path, runs: Sequence[Run]) -> 
     records = []
     for out, run in zip(outputs, runs, strict=True):
         own = (pc.field("level") == run.level) & (pc.field("seed") == run.seed)
-        for name in (
-            name for name in ("observations.parquet", "losses.parquet", "choices.parquet", "trunk.parquet") if name in tables
-        ):
+        for name in (name for name in TABLES if name in tables):
             out.write_table(name, tables[name].filter(own))
         out.write_json("certificate.json", {key: certificate[key] for key in ("certificate", "held_equal")})
         # speeds differ from run to run, so metrics lie beside the step's files, not in its digest

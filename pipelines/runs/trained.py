@@ -10,9 +10,10 @@ from pipelines.runs.train import Cell
 
 @dataclass(frozen=True)
 class Trained:
-    """The checks before the ladder, its runs by step name, and their table."""
+    """The checks before the ladder, its runs by step name, their table, and that of their tasks where there are some."""
 
     checks: Checks
     cells: list[Cell]
     runs: Mapping[str, Manifest]
     observations: Manifest
+    tasks: Manifest | None

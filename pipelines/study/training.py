@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.study.section import Fraction, Name, Section
+from pipelines.study.tasks import TaskSection
 
 
 class TokenizerSection(Section):
@@ -138,6 +139,10 @@ class EvaluationSection(Section):
     )
     own: bool = Field(
         default=True, description="Also report each level's own held-out distribution (no verdict is drawn from it)."
+    )
+    tasks: dict[Name, TaskSection] = Field(
+        default_factory=dict,
+        description="Items with a right answer that every run is asked: see [tasks](../concepts/tasks.md).",
     )
 
 

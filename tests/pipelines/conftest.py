@@ -72,7 +72,12 @@ STUDY = {
         "batch_tokens": 128,
         "warmup_tokens": 256,
     },
-    "evaluation": {"heldout": 0.1, "tokens_per_set": 1500, "passage_tokens": 128},
+    "evaluation": {
+        "heldout": 0.1,
+        "tokens_per_set": 1500,
+        "passage_tokens": 128,
+        "tasks": {"continuation": {"made": "continuation", "error": 0.2}},
+    },
     "fit": {"replicates": 50, "test_replicates": 0},
 }
 

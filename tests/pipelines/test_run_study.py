@@ -114,6 +114,24 @@ def test_every_run_is_certified_alike_and_every_set_observed(quiet):
     assert (table["loss"] > 0).all()
 
 
+def test_every_run_is_asked_every_task_at_every_d(quiet):
+    folder, curated, trained = quiet
+    workdir = Workdir(str(folder / "work"))
+    table = pl.DataFrame(workdir.read_table("tasks.parquet"))
+    key = ["level", "shape", "seed", "tokens"]
+    assert table.group_by(*key, "eval_set", "metric").len()["len"].to_list() == [1] * (4 * 2 * 3 * 4)
+    heldout = pl.DataFrame(workdir.read_table("observations.parquet")).filter(pl.col("eval_set") == "heldout")
+    assert table.join(heldout, on=[*key, "loss", "certificate"]).height == table.height
+    accuracy = table.filter(pl.col("metric") == "accuracy")
+    items = curated.tasks.summary["continuation"]["items"]
+    assert accuracy.select("eval_set", "chance", "n_items").unique().row(0) == ("continuation", 0.25, items)
+    assert (accuracy["value"] * items - (accuracy["value"] * items).round()).abs().max() < 1e-9
+    scores = pl.DataFrame(workdir.read_table(trained.runs["runs/top-b-s0"].files("choices.parquet")[0]))
+    right = pl.DataFrame(workdir.read_table(curated.tasks.files("choices.parquet")[0])).select("item", "choice", "right")
+    best = scores.filter(tokens=4096).sort("nats").group_by("item").first().join(right, on=["item", "choice"])
+    assert best["right"].mean() == pytest.approx(accuracy.filter(level="top", shape="b", tokens=4096)["value"].item())
+
+
 def test_a_second_run_computes_nothing(quiet):
     folder, curated, trained = quiet
     counting = Counting()

@@ -30,7 +30,7 @@ def test_what_the_parent_drops_alike_is_one_row() -> None:
         documents=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": {}, "renamed": 0})
     )
     ledgers = {name: SimpleNamespace(summary={"funnel": rows(name)}) for name in FUNNELS}
-    curated: Any = SimpleNamespace(ledgers=ledgers, pool=pool)
+    curated: Any = SimpleNamespace(ledgers=ledgers, pool=pool, tasks=None)
     context: Any = Context(SimpleNamespace(), SimpleNamespace(), Progress(None, console))  # pyright: ignore[reportArgumentType]
     overview.funnel(context, study, curated, "s.yaml")
     told = [" ".join(line.split()) for line in console.export_text().splitlines()[2:]]
