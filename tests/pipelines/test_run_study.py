@@ -263,7 +263,7 @@ def test_a_later_verb_says_what_to_run_first(quiet, tmp_path):
         (["ladder.tokens=[100]"], "under 5 batches"),
         (["tokenizer.vocab_size=60000"], "fills only"),
         (["classifiers.quality.positives=domain == 'nothing'"], "classifiers.quality.positives"),
-        (["evaluation.heldout=0.0001"], "no held-out document"),
+        (["evaluation.heldout=0.0001", "evaluation.tasks={}"], "no held-out document"),
     ],
 )
 def test_mistakes_are_found_before_any_training(quiet, tmp_path, overrides, message):
