@@ -79,7 +79,9 @@ def test_the_rule_that_drops_most_is_named_and_over_a_fifth_is_a_caution() -> No
         )
         for name, funnel in funnels.items()
     }
-    curated: Any = SimpleNamespace(ledgers=ledgers, pool=SimpleNamespace(documents=SimpleNamespace(summary=summary)))
+    curated: Any = SimpleNamespace(
+        ledgers=ledgers, pool=SimpleNamespace(documents=SimpleNamespace(summary=summary)), tasks=None
+    )
     context: Any = Context(SimpleNamespace(), SimpleNamespace(), Progress(None, console))  # pyright: ignore[reportArgumentType]
     study: Any = SimpleNamespace(levels=levels)
     overview.funnel(context, study, curated, "s.yaml")
