@@ -9,7 +9,7 @@ exp(lead). So the accuracy is none of the fitter's curves, and the margin is the
 
 import argparse
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -133,13 +133,7 @@ def forecasts(studies: int) -> None:
             ahead = Grid((3.2e8 * 3**0.5, 3.2e8 * 10**0.5), (2e10 * 3**0.5, 2e10 * 10**0.5), 1, GRID.row, GRID.trunk)
             larger = table_of(ahead, LEVELS, rng)
             larger = larger.where(np.isclose(larger.D / larger.N, 2e10 / 3.2e8))
-            both = Observations(**{
-                one.name: np.concatenate([getattr(table, one.name), getattr(larger, one.name)]) for one in fields(table)
-                if one.name != "notes"
-            })  # fmt: skip
-            both = Observations(**{one.name: getattr(both, one.name) for one in fields(both) if one.name != "trunk"} | {
-                "trunk": np.array([f"{t}/{n:.4g}" for t, n in zip(both.trunk, both.N, strict=True)], dtype=object)
-            })  # fmt: skip
+            both = _joined(table, larger)
             scores = answered(both, SMOOTH[name](both.loss) + luck(both, rng), rng)
             whole = compare(table, "raw", replicates=100)
             calibration = calibrate(whole)
@@ -162,6 +156,14 @@ def forecasts(studies: int) -> None:
                 f"| {name} | {metric} | {shares} | {np.median(wide[metric, 10]):.3f} | {np.mean(widened[metric]):.2f} |",
                 flush=True,
             )
+
+
+def _joined(table: Observations, larger: Observations) -> Observations:
+    """The ladder and runs beyond it, which have trunks of their own."""
+    columns = {one.name: np.concatenate([getattr(table, one.name), getattr(larger, one.name)]) for one in fields(table)
+               if one.name != "notes"}  # fmt: skip
+    trunk = [f"{trunk}/{size:.4g}" for trunk, size in zip(columns["trunk"], columns["N"], strict=True)]
+    return replace(table, **columns | {"trunk": np.array(trunk, dtype=object)})
 
 
 def main() -> None:

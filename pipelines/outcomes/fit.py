@@ -1,6 +1,6 @@
 """Fit: the law on every level, the tests of a shift, the plan; from the observation table alone."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 import pyarrow as pa
@@ -15,7 +15,8 @@ from pipelines.levels.quality import TABLE
 from pipelines.runs.observations import FILE
 from pipelines.study.curation import LevelSection
 from pipelines.study.study import Study, StudyError
-from scaling_fit import Axes, Settings, analyse, read_axes, summary
+from scaling_fit import Axes, Settings, analyse, read_axes, read_scores, summary, with_tasks
+from scaling_fit import observations as observations_of
 from scaling_fit.courses.effect import Course
 from scaling_fit.courses.reading import read as read_courses
 from scaling_fit.encoding import encode
@@ -58,6 +59,16 @@ def draws(study: Study) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(names) for names in alike.values() if len(names) > 1)
 
 
+@dataclass(frozen=True)
+class Tables:
+    """Where the tables lie that a fit is made of. `noise`: of runs repeated apart, `scores`: of tasks ("": none)."""
+
+    observations: str
+    quality: str
+    noise: list[str]
+    scores: str
+
+
 def courses(study: Study) -> tuple[Course, ...]:
     """The study's courses as the fitter knows them."""
     found = []
@@ -67,19 +78,27 @@ def courses(study: Study) -> tuple[Course, ...]:
     return tuple(found)
 
 
-def fit(context: Context, study: Study, observations: Manifest, noise: Manifest | None, quality: Manifest) -> Manifest:
+def fit(
+    context: Context, study: Study, observations: Manifest, noise: Manifest | None, quality: Manifest,
+    tasks: Manifest | None = None,
+) -> Manifest:  # fmt: skip
     """`fit.json` (see docs/fitting.md), `summary.txt` and, where there are courses, `courses.json`; the manifest's summary has
-    the verdict. `noise`: the repeated runs
-    of `checks.noise`, which say how far trunks scatter where the ladder itself repeats none. `quality`: the table of levels."""
+    the verdict. `noise`: the repeated runs of `checks.noise`, which say how far trunks scatter where the ladder itself repeats
+    none. `quality`: the table of levels; `tasks`: what runs scored."""
     asked = settings(study)
     chosen = axes.for_law(quality.summary["axes"], study.report.quality.axis)
-    unit = (context.workdir, observations.files(FILE)[0], noise.files(".parquet") if noise else [], asked)
     inputs = {"observations": observations, "quality": quality} | ({"noise": noise} if noise else {})
+    inputs |= {"tasks": tasks} if tasks else {}
     declared = courses(study)
     config = {"settings": encode(asked), "axes": chosen} | ({"courses": encode(declared)} if declared else {})
+
+    def tables() -> Tables:
+        scores = tasks.files(".parquet")[0] if tasks else ""
+        return Tables(observations.files(FILE)[0], quality.files(TABLE)[0], noise.files(".parquet") if noise else [], scores)
+
     step = Step(
-        "fit", config, inputs, version=6, compute=analyse_table,
-        units=lambda: [(*unit, quality.files(TABLE)[0], chosen, declared)],
+        "fit", config, inputs, version=7, compute=analyse_table,
+        units=lambda: [(context.workdir, tables(), asked, chosen, declared)],
         summarize=lambda parts: {"verdict": parts[0]["verdict"]},
         unit="fits",
     )  # fmt: skip
@@ -95,22 +114,24 @@ def axes_of_study(workdir: Workdir, path: str, chosen: list[str]) -> Axes:
 
 
 def analyse_table(
-    out: Output, workdir: Workdir, path: str, noise: list[str], asked: Settings, quality: str, chosen: list[str],
-    declared: tuple[Course, ...],
-) -> dict[str, str]:  # fmt: skip
+    out: Output, workdir: Workdir, tables: Tables, asked: Settings, chosen: list[str], declared: tuple[Course, ...]
+) -> dict[str, str]:
     """Run the analysis. Runs on a worker."""
     try:
-        everything = workdir.read_table(path)
+        everything = workdir.read_table(tables.observations)
         table = everything.filter(~pc.field("level").isin(names)) if (names := [one.name for one in declared]) else everything
         # a level always wins on its own distribution, so no law is fitted there; its losses stay in the table
         shared = tuple(name for name in dict.fromkeys(table["eval_set"].to_pylist()) if not name.startswith("own:"))
-        repeated = pa.concat_tables([workdir.read_table(one) for one in noise]) if noise else None
-        measured = axes_of_study(workdir, quality, chosen)
+        repeated = pa.concat_tables([workdir.read_table(one) for one in tables.noise]) if tables.noise else None
+        measured = axes_of_study(workdir, tables.quality, chosen)
         reading = read_courses(everything, declared, replace(asked, eval_sets=shared)) if declared else None
         r_star = reading and reading.r_star(asked.baseline)
         result = analyse(
             table, replace(asked, eval_sets=shared), noise=repeated, quality=measured, r_star=r_star or R_STAR
         )  # fmt: skip
+        if tables.scores:
+            losses = observations_of(table.filter(pc.field("eval_set") == result.primary))
+            result = with_tasks(result, read_scores(workdir.read_table(tables.scores), losses))
     except ValueError as error:
         raise StudyError(f"fit: {error}") from None
     with out.writing("fit.json") as file:  # levels in the order of the study, not of the alphabet

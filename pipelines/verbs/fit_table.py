@@ -19,6 +19,7 @@ from pipelines.verbs.options import (
     Parameters,
     QualityTable,
     Table,
+    TasksTable,
     TokensPerStep,
     Where,
 )
@@ -56,6 +57,7 @@ def fit_table(
     check: Annotated[bool, typer.Option("--check", help="List the table's design faults and stop.")] = False,
     noise: NoiseTable = None,
     quality: QualityTable = None,
+    tasks: TasksTable = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the report: a page, fit.json, Markdown and figures.")
     ] = None,
@@ -82,7 +84,7 @@ def fit_table(
         data = read_table(table, options)
         if check:
             list_faults(data, as_json)
-        scores = read_scores(table, data, options)
+        scores = read_scores(tasks, table, data, options)
         if len(data.levels) > 1 and fixed:
             raise ValueError(f"--fix holds a parameter of one law; choose one of {len(data.levels)} levels with --where")
         if len(data.levels) == 1 and quality:

@@ -57,6 +57,10 @@ QualityTable = Annotated[
         "--quality", metavar="TABLE", help="Measured quality: a row per level, a column per axis, and overlap:SET columns."
     ),
 ]
+TasksTable = Annotated[
+    Path | None,
+    typer.Option("--tasks", metavar="TABLE", help="Scores of tasks, if not in the table of runs (`tasks.parquet` of a study)."),
+]
 NoiseTable = Annotated[
     Path | None, typer.Option("--noise", metavar="TABLE", help="Repeated runs (`assay noise`) that say how far seeds scatter.")
 ]

@@ -49,12 +49,15 @@ def read_quality(quality: Path | None, table: Path, options: TableOptions) -> "A
     return read_axes(quality) if quality else axes_of_runs(table, _columns(options.columns))
 
 
-def read_scores(table: Path, losses: "Observations", options: TableOptions) -> "Scores | None":
-    """The scores of tasks in a table of runs; None where it has none. Raises ValueError for a score that cannot be."""
+def read_scores(scores: Path | None, table: Path, losses: "Observations", options: TableOptions) -> "Scores | None":
+    """Scores of tasks, from a table of their own or from the table of runs; None where neither has any. Raises ValueError for
+    a score that cannot be."""
     from scaling_fit import read_scores
     from scaling_fit.table.exports import read_runs
 
     columns = _columns(options.columns)
+    if scores is not None:
+        return read_scores(scores, losses, parameters=options.parameters)
     raw = read_runs(table, columns, options.checkpoints).without(options.ignore)
     return read_scores(raw, losses, columns=columns, parameters=options.parameters, where=options.where)
 

@@ -21,7 +21,8 @@ DRAWN = 40  # losses at which a curve is given
 
 
 def with_tasks(result: Result, scores: Scores | None) -> Result:
-    """The result with its tasks; itself where there are no scores."""
+    """The result with its tasks; itself where there are no scores. Those of levels that it does not compare are left out."""
+    scores = scores and scores.where(np.isin(scores.level, result.levels))
     if scores is None or not len(scores):
         return result
     settings, fit = result.settings, result.sets[result.primary].fit
