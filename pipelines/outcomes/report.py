@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -21,7 +21,7 @@ from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.levels.curated import Curated
 from pipelines.outcomes.machine import machine, versions
 from pipelines.report import page, summaries
-from pipelines.report.facts import Facts
+from pipelines.report.facts import Facts, Read
 from pipelines.runs import checks, courses
 from pipelines.runs.ladder import rungs
 from pipelines.runs.observations import POOL_WEIGHED, pool_shares
@@ -116,8 +116,13 @@ def gather(
         quarantine=_quarantine(curated.pool.documents),
         judge=curated.judge.summary["sets"] if curated.judge else [],
         courses=Reading.from_json(workdir.read_bytes(fitted.files("courses.json")[0])) if study.courses else None,
-        reads=courses.ledger(study, {name: made.summary["unique_tokens"] for name, made in curated.levels.items()}),
+        reads=_reads(study, curated),
     )
+
+
+def _reads(study: Study, curated: Curated) -> list[Read]:
+    unique = {name: made.summary["unique_tokens"] for name, made in curated.levels.items()}
+    return cast("list[Read]", courses.ledger(study, unique))
 
 
 def _level(study: Study, curated: Curated, name: str) -> Any:
