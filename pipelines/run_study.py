@@ -83,4 +83,4 @@ def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
 
 
 def fit_observations(context: Context, study: Study, curated: Curated, trained: Trained) -> Manifest:
-    return fit.fit(context, study, trained.observations, trained.checks.noise, curated.quality.table)
+    return fit.fit(context, study, trained.observations, trained.checks.noise, curated.quality.table, trained.tasks)

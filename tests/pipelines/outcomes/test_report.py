@@ -33,6 +33,7 @@ def test_facts_are_those_of_the_work_directory(finished_study, tmp_path, monkeyp
     assert {row["level"] for row in facts["paired"]} == {"dedup", "clean", "top"}
     assert 0 < facts["classifiers"][0]["auc"] <= 1
     assert facts["samples"]
+    assert list(facts["fit"]["tasks"]["tasks"]) == list(study.evaluation.tasks)
     assert len(facts["certificates"]) == 1
     assert facts["certificates"][0]["runs"] == 8
     assert sum(cluster["documents"] for cluster in facts["clusters"]) == 360
