@@ -29,7 +29,7 @@ def measured(monkeypatch):
 
 @pytest.fixture
 def design(assay, tmp_path):
-    """`design(*words, study=..., code=0)` where nothing has been measured: a finished quickstart beside the tests tells its own noise."""
+    """`design(*words, study=..., code=0)` where nothing is measured: a finished quickstart beside the tests knows its noise."""
 
     def call(*words, study="configs/quickstart.yaml", code=0):
         return assay("design", study, "--workdir", tmp_path / "nothing", *words, code=code)

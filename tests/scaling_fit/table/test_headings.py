@@ -69,7 +69,8 @@ def test_a_unit_in_the_heading_is_undone(name: str, role: str, factor: float) ->
     found, notes = match({name: [3.0]}, {})
     assert (role in found) == bool(role)
     if role:
-        value = np.array([3.0]) if found[role].convert is None else found[role].convert(np.array([3.0]))
+        convert = found[role].convert
+        value = np.array([3.0]) if convert is None else convert(np.array([3.0]))
         assert value[0] == pytest.approx(3.0 * factor, rel=1e-12)
         assert factor == 1.0 or f"{role} is column {name!r}, in " in notes[0]
 

@@ -57,7 +57,7 @@ def test_json_and_parquet(tmp_path: Path, kind: str) -> None:
         case "columns":
             path.write_text(json.dumps(cells), "utf-8")
         case "pandas":
-            path.write_text(FRAME.to_pandas().to_json(), "utf-8")
+            FRAME.to_pandas().to_json(path)
     table = read_table(path)
     assert table.columns == cells
     assert list(table.rows) == ([1, 2] if kind == "lines" else [2, 3])
