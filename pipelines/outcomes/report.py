@@ -20,6 +20,7 @@ from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import JsonObject, Workdir
 from pipelines.levels.curated import Curated
 from pipelines.outcomes.machine import machine, versions
+from pipelines.outcomes.spent import spent
 from pipelines.report import page, summaries
 from pipelines.report.facts import Facts, Read
 from pipelines.runs import checks, courses
@@ -87,7 +88,7 @@ def gather(
         fit=fit,
         observations=observations.to_dicts(),
         provenance=_provenance(study, command),
-        steps=_steps(context.progress.told()),
+        steps=spent(context.progress.told()),
         shapes={
             rung.name: {**vars(rung.shape), "params": rung.shape.params_total(study.tokenizer.vocab_size)}
             for rung in rungs(study)
@@ -284,20 +285,6 @@ def _quarantine(pool: Manifest) -> JsonObject:
     records = sum(source["malformed"] for source in pool.summary["sources"].values())
     total = records + sum(source["documents"] for source in pool.summary["sources"].values())
     return {"records": records, "share": records / max(total, 1), "reasons": pool.summary["reasons"]}
-
-
-def _steps(events: list[JsonObject]) -> list[Any]:
-    """Every step with the time of the run that made it."""
-    made: dict[str, JsonObject] = {}
-    for event in events:
-        if event["event"] == "finished":
-            made[event["step"]] = {
-                "name": event["step"], "id": event.get("id", ""), "digest": event.get("digest", ""),
-                "seconds": event["seconds"], "bytes": event.get("bytes", 0), "cached": False,
-            }  # fmt: skip
-        elif event["event"] == "cached" and event["step"] in made:
-            made[event["step"]]["cached"] = True
-    return list(made.values())
 
 
 def _provenance(study: Study, command: str) -> Any:
