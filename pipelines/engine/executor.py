@@ -54,6 +54,7 @@ class Executor(Protocol):
         arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
         names: Sequence[str] = (),
+        done: Callable[[], float] = lambda: 0.0,
     ) -> Iterator[tuple[int, Any]]: ...
 
     def require(self, needed: Resources) -> None:
@@ -82,6 +83,7 @@ class InProcess:
         arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
         names: Sequence[str] = (),
+        done: Callable[[], float] = lambda: 0.0,
     ) -> Iterator[tuple[int, Any]]:
         for index, args in enumerate(arguments):
             yield index, function(*args)
@@ -150,6 +152,7 @@ class OnRay:
         arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
         names: Sequence[str] = (),
+        done: Callable[[], float] = lambda: 0.0,
     ) -> Iterator[tuple[int, Any]]:
         if not arguments:
             return
@@ -160,7 +163,7 @@ class OnRay:
             self.require(needed)
         waiting = iter(enumerate(arguments))
         running: dict[Any, int] = {}
-        silence = _Silence(self, set(each))
+        silence = _Silence(self, set(each), done)
         try:
             while True:
                 window = self._window(min(needed.cpus for needed in each))
@@ -276,10 +279,12 @@ def _place(task: str, trace: str) -> str:
 
 @dataclass
 class _Silence:
-    """The time since a unit finished last: looked at, and said."""
+    """The time since anything moved, a unit finished or `done` grew: looked at, and said."""
 
     executor: OnRay
     asked: set[Resources]
+    done: Callable[[], float]
+    seen: float = 0.0
     answered: set[str] = field(default_factory=set)
     since: float = field(default_factory=lambda: time.monotonic())
     patience: float = field(default_factory=lambda: SILENT_SECONDS)
@@ -293,6 +298,9 @@ class _Silence:
 
     def look(self, running: Sequence[str]) -> None:
         """Say what is waited for, when it is time. Errors: ValueError where the head is gone."""
+        if (now := self.done()) != self.seen:
+            self.seen = now
+            self.end()
         self.deaf = 0 if self.executor.head_answers() else self.deaf + 1
         if self.deaf >= DEAF:
             self.executor.lose()

@@ -208,7 +208,8 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
         calls = [(work.compute, workdir, [(step.path, i) for step, i in job.parts], job.arguments) for job in work.jobs]
         with work.watch(bar) if work.watch else nullcontext():
             names = [job.name(work.label, n_parts) for job in work.jobs]
-            for number, returned in context.executor.map(run_job, calls, [job.resources for job in work.jobs], names):
+            needed = [job.resources for job in work.jobs]
+            for number, returned in context.executor.map(run_job, calls, needed, names, lambda: bar.done):
                 job, (host, made) = work.jobs[number], returned or ("", [])  # ranks of a group return nothing
                 for place, (step, i) in enumerate(job.parts):
                     records[step.name][i] = made[place] if made else workdir.read_json(part_path(step.path, i))

@@ -74,6 +74,9 @@ def test_silence_is_broken_by_what_is_waited_for(on_ray, monkeypatch):
     assert list(on_ray.map(slow, [(1.5,)], names=["pool 00007"])) == [(0, 1.5)]
     assert re.fullmatch(r" +nothing finished for \d+ s: pool 00007; 1 of 2 CPUs are in use", said[0])
     assert len(said) <= 3, "each time it waits twice as long"
+    told = len(said)
+    list(on_ray.map(slow, [(1.5,)], names=["runs"], done=time.monotonic))
+    assert len(said) == told, "a unit whose progress is seen is not waited for"
 
 
 def test_a_storage_error_is_retried_on_ray(on_ray, tmp_path):
