@@ -13,8 +13,6 @@ from pipelines.study.study import load
 from scaling_fit import Result, analyse
 from scaling_fit.levels.answer import Answer
 
-RETIRED = {"piece_tokens"}  # keys of published studies that there are no more
-
 FOLDERS = sorted(path.parent for path in Path(__file__).parents[1].glob("docs/studies/*/report.json"))
 
 assert FOLDERS, "no study is published: parametrised over nothing, every test here would be skipped"
@@ -34,14 +32,14 @@ def assert_same(found: Answer, published: Answer, one_floor: Sequence[str] = ())
 
 def test_a_study_is_published(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} >= {
-        "README.md", "report.html", "report.json", "report.md", "observations.parquet", "noise.parquet", "study.yaml",
+        "README.md", "report.html", "report.json", "report.md", "observations.parquet", "study.yaml",
     }  # fmt: skip
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_assay_fit_gives_the_published_verdicts(folder: Path) -> None:
     published = facts.read(folder).fit
-    given = ["--baseline", published.baseline, "--eval-set", published.primary, "--noise", folder / "noise.parquet"]
+    given = ["--baseline", published.baseline, "--eval-set", published.primary]
     given += [
         x for name in ("replicates", "confidence", "margin", "seed") for x in (f"--{name}", getattr(published.settings, name))
     ]
@@ -53,18 +51,15 @@ def test_assay_fit_gives_the_published_verdicts(folder: Path) -> None:
 @pytest.mark.slow
 def test_every_evaluation_set_gives_the_published_verdicts(folder: Path) -> None:
     published = facts.read(folder).fit
-    found = analyse(folder / "observations.parquet", published.settings, noise=folder / "noise.parquet")
+    found = analyse(folder / "observations.parquet", published.settings)
     for name, one in published.sets.items():
         assert_same(found.sets[name].answer, one.answer)
 
 
-def test_the_published_study_file_is_the_one_that_made_the_report(folder: Path, tmp_path: Path) -> None:
+def test_the_published_study_file_is_the_one_that_made_the_report(folder: Path) -> None:
     made = facts.read(folder)
     assert yaml.safe_load((folder / "study.yaml").read_text()) == yaml.safe_load(made.provenance["study_file"])
-    lines = (folder / "study.yaml").read_text(encoding="utf-8").splitlines()
-    current = tmp_path / "study.yaml"
-    current.write_text("\n".join(line for line in lines if line.split(":")[0].strip() not in RETIRED), encoding="utf-8")
-    assert list(load(current).levels) == [level["name"] for level in made.levels]
+    assert list(load(folder / "study.yaml").levels) == [level["name"] for level in made.levels]
 
 
 def test_no_text_of_the_pool_is_published(folder: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Timed(InProcess):
         arguments: Sequence[Unit],
         resources: Resources | Sequence[Resources] = Resources(),
         names: Sequence[str] = (),
+        done: Callable[[], float] = lambda: 0.0,
     ) -> Iterator[tuple[int, Any]]:
         for index, unit in enumerate(arguments):
             target = unit[0] if function is run_job else function

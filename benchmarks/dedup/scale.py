@@ -104,6 +104,7 @@ class Apart(InProcess):
         arguments: Sequence[tuple[Any, ...]],
         resources: Resources | Sequence[Resources] = Resources(),
         names: Sequence[str] = (),
+        done: Callable[[], float] = lambda: 0.0,
     ) -> Iterator[tuple[int, Any]]:
         peaks = []
         for index, args in enumerate(arguments):

@@ -13,7 +13,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,6 +64,7 @@ class Counting(InProcess):
     def map(
         self, function: Compute, arguments: Sequence[Unit], resources: Resources | Sequence[Resources] = Resources(),
         names: Sequence[str] = (),
+        done: Callable[[], float] = lambda: 0.0,
     ) -> Iterator[tuple[int, Any]]:  # fmt: skip
         self.tasks[names[0].rpartition(" ")[0] or names[0] if names else "searches"] += len(arguments)
         return super().map(function, arguments)

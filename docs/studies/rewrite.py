@@ -1,6 +1,6 @@
 """Write a published study's report anew from its tables, after the fitter, the words or the page have changed.
 
-    python docs/studies/rewrite.py docs/studies/2026-11-26-web [--replicates 2000]
+    python docs/studies/rewrite.py docs/studies/2026-11-30-web [--replicates 2000]
 
 The runs are as they were; the law is fitted again, and report.html, report.json and report.md are written. Quality is not
 measured again, since the pool is not published.
@@ -17,8 +17,6 @@ from pipelines.report import facts, page
 from pipelines.study.study import load
 from scaling_fit import analyse
 
-RETIRED = {"piece_tokens"}  # keys of published studies that there are no more
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -28,13 +26,10 @@ def main() -> None:
     folder: Path = asked.folder
     body = json.loads((folder / "report.json").read_text("utf-8"))
     with tempfile.TemporaryDirectory() as scratch:
-        study_file = Path(scratch) / "study.yaml"
-        lines = (folder / "study.yaml").read_text("utf-8").splitlines()
-        study_file.write_text("\n".join(line for line in lines if line.split(":")[0].strip() not in RETIRED), "utf-8")
-        wanted = settings(load(study_file))
+        wanted = settings(load(folder / "study.yaml"))
         sets = tuple(name for name in body["fit"]["sets"] if not name.startswith("own:"))
         wanted = replace(wanted, eval_sets=sets, replicates=asked.replicates or wanted.replicates)
-        body["fit"] = analyse(folder / "observations.parquet", wanted, noise=folder / "noise.parquet")
+        body["fit"] = analyse(folder / "observations.parquet", wanted)
         made = facts.of(body)
         for path in [page.write(made, Path(scratch) / "report"), *(Path(scratch) / "report").glob("report.*")]:
             (folder / ("report.html" if path.name == "index.html" else path.name)).write_bytes(path.read_bytes())

@@ -22,7 +22,7 @@ class Counting(InProcess):
     def __init__(self):
         self.units: dict[str, int] = {}
 
-    def map(self, function, arguments, resources=None, names=()):
+    def map(self, function, arguments, resources=None, names=(), done=None):
         for each in arguments:
             target = each[0] if function is run_job else function
             targets = [compute for compute, _ in each[3][0]] if target is _compute_side_by_side else [target]
@@ -175,7 +175,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(quiet, tmp_path):
     """Cut after every few units, again and again, until it is through: the result is that of a quiet run."""
 
     class Cut(Counting):
-        def map(self, function, arguments, resources=None, names=()):
+        def map(self, function, arguments, resources=None, names=(), done=None):
             for done, result in enumerate(super().map(function, arguments, resources)):
                 yield result
                 if done == 1 and len(arguments) > 2 and function is run_job:

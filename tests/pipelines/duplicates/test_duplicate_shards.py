@@ -90,13 +90,13 @@ def test_sets_of_chosen_rows_over_row_groups(shard):
 
 def test_text_is_read_only_where_there_is_a_candidate(shard, monkeypatch):
     """Row groups of two rows: rows 2 and 3 are candidates, and with none at all nothing is read."""
-    read, read_row_group = [], pq.ParquetFile.read_row_group
+    read, read_row_groups = [], pq.ParquetFile.read_row_groups
 
-    def recorded(file, group, *args, **kwargs):
-        read.append(group)
-        return read_row_group(file, group, *args, **kwargs)
+    def recorded(file, groups, *args, **kwargs):
+        read.extend(groups)
+        return read_row_groups(file, groups, *args, **kwargs)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", recorded)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", recorded)
     none = np.zeros(0, np.int64)
     hash_S, bounds, n_bytes = candidate_sets(shard, none, none.astype(bool), Duplicates(bands=14, rows=8))
     assert (len(hash_S), bounds.tolist(), len(n_bytes), read) == (0, [0], 0, [])

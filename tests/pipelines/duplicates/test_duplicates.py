@@ -390,7 +390,7 @@ def test_a_broken_run_goes_on_where_it_stopped(tmp_path, units):
     with pytest.raises(KeyboardInterrupt):
         find_duplicates(context_at(tmp_path / "broken", BreaksAfter(units)), *inputs, declared)
     written = {p: p.stat().st_mtime_ns for p in (tmp_path / "broken").rglob("*.parquet")}
-    manifest = find_duplicates(context, *inputs, declared)
+    manifest = find_duplicates(context_at(tmp_path / "broken"), *inputs, declared)
     assert manifest.to_bytes() == want.to_bytes()
     again = [p for p, stamp in written.items() if p.stat().st_mtime_ns != stamp]
     assert len(again) <= 1  # the unit in flight
@@ -460,7 +460,7 @@ class Disturbed(OnRay):
     kill_worker: Path | None = None
     disturbed: bool = False
 
-    def map(self, function, arguments, resources=Resources(), names=()):
+    def map(self, function, arguments, resources=Resources(), names=(), done=None):
         mine = bool(arguments) and arguments[0][2].name == self.phase
         if mine and self.kill_worker:
             arguments = [(die_once_here(a[0], str(self.kill_worker)), *a[1:]) for a in arguments]

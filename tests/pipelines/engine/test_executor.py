@@ -101,7 +101,7 @@ def test_a_head_that_is_gone_is_said_and_nothing_is_asked_of_it(monkeypatch):
             return False
 
     executor = Headless("10.0.0.1:6379")
-    silence = module._Silence(executor, {Resources()})
+    silence = module._Silence(executor, {Resources()}, lambda: 0.0)
     monkeypatch.setattr(silence, "patience", 0.0)
     for _ in range(module.DEAF - 1):
         silence.look(["pool 00001"])

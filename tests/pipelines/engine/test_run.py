@@ -23,7 +23,7 @@ class CutAfter(InProcess):
     def __init__(self, jobs: int):
         self.jobs, self.n_run = jobs, 0
 
-    def map(self, function, arguments, resources=None, names=()):
+    def map(self, function, arguments, resources=None, names=(), done=None):
         for result in super().map(function, arguments):
             yield result
             self.n_run += 1
@@ -163,7 +163,7 @@ def test_a_pass_that_was_cut_goes_on_with_the_parts_that_are_left(tmp_path):
 
 def test_ranks_that_return_nothing_have_their_records_read(tmp_path):
     class Silent(InProcess):
-        def map(self, function, arguments, resources=None, names=()):
+        def map(self, function, arguments, resources=None, names=(), done=None):
             for index, _ in super().map(function, arguments):
                 yield index, None
 

@@ -20,7 +20,7 @@ class Cluster(InProcess):
     def __init__(self, joined: bool = False):
         self.joined, self.ran = joined, []
 
-    def map(self, function, arguments, resources=None, names=()):
+    def map(self, function, arguments, resources=None, names=(), done=None):
         self.ran += [function.__name__] * len(arguments)
         return super().map(function, arguments)
 

@@ -31,7 +31,7 @@ class Fake:
     def gpus(self):
         return self.count
 
-    def map(self, function, arguments, resources=None, names=()):
+    def map(self, function, arguments, resources=None, names=(), done=None):
         assert function is measure
         for i, (_, rung, runs, share, tokens) in enumerate(arguments):
             self.asked.append((rung.name, runs, share, tokens, resources.gpus))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from curation.sources import readers, storage
+from pipelines.engine import store
 from pipelines.engine.executor import InProcess
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context
@@ -48,6 +49,8 @@ def test_a_store_that_fails_in_the_middle_leaves_nothing_half_written(study, tmp
         return read(self, min(size, 4096))
 
     monkeypatch.setattr(storage.Stored, "read", fail)
+    monkeypatch.setattr(store, "PATIENCE", 0.1)
+    monkeypatch.setattr(store, "FIRST_WAIT", 0.01)
     with pytest.raises(OSError, match="connection lost"):
         pool.pool(place, declared, folder)
     assert read_manifest(place.workdir, whole.step) is None
