@@ -320,7 +320,7 @@ def _check_stack(plan: Plan, stack: Stack) -> None:
 def _check_reading(plan: Plan, stack: Stack, name: str) -> None:
     """Every phase has a step of its own, and tokens enough."""
     place, course = f"stack {stack.id!r}: course {name!r}", plan.courses[name]
-    if plan.schedule.kind == "cosine" and (len(course) > 1 or course[0].by is not None):
+    if plan.schedule.kind == "cosine" and (len(course) > 1 or any(phase.by is not None for phase in course)):
         raise PlanError(f"{place}: phases end in the cooldown of a trunk; set schedule.kind to trunk")
     at = borders(course, stack.steps(stack.tokens[0]))
     if any(end <= start for start, end in pairwise(at)):

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from pipelines.engine.workdir import JsonObject
 
 
-def spent(events: Sequence[JsonObject]) -> list[JsonObject]:
+def spent(events: Sequence[JsonObject]) -> list[Any]:
     """Every step with the time of the run that made it, and stopped work as steps of its own."""
     made: dict[str, JsonObject] = {}
     for event in events:

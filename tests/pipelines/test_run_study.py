@@ -253,7 +253,8 @@ def test_a_later_verb_says_what_to_run_first(quiet, tmp_path):
     ("overrides", "message"),
     [
         (["sources=[{kind: jsonl, name: small, path: nowhere/*.jsonl}]"], "nowhere"),
-        (["levels.clean.keep=gopher_quality.n_words >= 1000000"], "clean.*keeps no document"),
+        (["levels.clean.keep=gopher_quality.n_words >= 1000000", "levels.top.extends=raw"], "clean.*keeps no document"),
+        (["levels.clean.keep=gopher_quality.n_words >= 1000000"], "'top': no document with tokens is left .* before it"),
         (["levels.clean.keep=gopher_quality.n_wrods >= 3"], "unknown column 'gopher_quality.n_wrods'.*n_words"),
         (["levels.clean.keep=nonsense_rules"], "no rule set 'nonsense_rules'"),
         (["signals=[gopher_qualty]"], "'gopher_qualty' is not a known signal"),

@@ -61,7 +61,7 @@ def test_the_last_error_is_kept(folder: Path, assay):
     wrong = ["--set", "levels.clean.keep=[gopher_quality.n_words >= 1000000]"]
     assay("curate", *study(folder), "--executor", "in-process", *wrong, code=2)
     found = json.loads(assay("status", *study(folder), "--json").stdout)
-    assert "keeps no document" in found["failed"]["error"]
+    assert "no document with tokens is left" in found["failed"]["error"]
     assay("curate", *study(folder), "--executor", "in-process")
     assert json.loads(assay("status", *study(folder), "--json").stdout)["failed"] is None
 
@@ -93,7 +93,8 @@ def test_a_store_without_credentials_is_a_sentence(folder: Path, assay, monkeypa
     fsspec.get_filesystem_class("s3").clear_instance_cache()  # other tests' stores are remembered with their credentials
     words = [*study(folder), "--executor", "in-process", "--to", "s3://bucket/x"]
     said = " ".join(assay("export", *words, code=2).stderr.split())
-    assert "error: Unable to locate credentials" in said
+    assert said.startswith("error: s3://bucket/x/")
+    assert "NoCredentialsError: Unable to locate credentials; check the bucket" in said
     assert "Traceback" not in said
 
 

@@ -50,7 +50,7 @@ def test_the_result_reads_back_as_it_was_written(found: Result) -> None:
     assert len(fit.curves) == 8
     assert len(found.sets["heldout"].points) == 80
     assert set(fit.tests) == set(fit.against) == set(found.answer.verdicts) == {"dedup", "quality", "random"}
-    with pytest.raises(ValueError, match="version 1, this one reads 3; run `assay fit` again"):
+    with pytest.raises(ValueError, match="version 1, this one reads 4; run `assay fit` again"):
         Result.from_dict({"version": 1})
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from scaling_fit.intervals import Interval
 from scaling_fit.levels.answer import choice, moved
+from scaling_fit.levels.budget import R_STAR
 from scaling_fit.levels.calibrate import calibrate
 from scaling_fit.levels.compare import Comparison, compare
 from scaling_fit.levels.decision import decide, direction
@@ -57,7 +58,7 @@ def having(whole: Comparison, laws: dict[str, dict[str, float]], rng: np.random.
 
 def contradictions(whole: Comparison, test: ShiftTest, laws: dict[str, dict[str, float]], rng) -> list[str]:
     fitted = having(whole, laws, rng)
-    budget, verdicts, wrong = plan_budgets(fitted, calibrate(fitted), SETTINGS, None), {}, []
+    budget, verdicts, wrong = plan_budgets(fitted, calibrate(fitted), SETTINGS, None, R_STAR), {}, []
     D = np.geomspace(2e8, TEN_TIMES, 200)
     for level in ("level", "other"):
         of_level = gap(fitted, level, 0.95)
