@@ -2,8 +2,8 @@
 
     python docs/studies/rewrite.py docs/studies/2026-11-30-web [--replicates 2000]
 
-The runs are as they were; the law is fitted again, and report.html, report.json and report.md are written. Quality is not
-measured again, since the pool is not published.
+The runs are as they were; the law is fitted again, and report.html, report.json and report.md are written. Quality is
+that of quality.csv, since the pool is not published.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from pipelines.outcomes.fit import settings
 from pipelines.report import facts, page
 from pipelines.study.study import load
-from scaling_fit import analyse
+from scaling_fit import analyse, read_axes
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
         wanted = settings(load(folder / "study.yaml"))
         sets = tuple(name for name in body["fit"]["sets"] if not name.startswith("own:"))
         wanted = replace(wanted, eval_sets=sets, replicates=asked.replicates or wanted.replicates)
-        body["fit"] = analyse(folder / "observations.parquet", wanted)
+        body["fit"] = analyse(folder / "observations.parquet", wanted, quality=read_axes(folder / "quality.csv"))
         made = facts.of(body)
         for path in [page.write(made, Path(scratch) / "report"), *(Path(scratch) / "report").glob("report.*")]:
             (folder / ("report.html" if path.name == "index.html" else path.name)).write_bytes(path.read_bytes())

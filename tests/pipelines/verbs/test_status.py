@@ -93,6 +93,7 @@ def test_a_store_without_credentials_is_a_sentence(folder: Path, assay, monkeypa
     fsspec.get_filesystem_class("s3").clear_instance_cache()  # other tests' stores are remembered with their credentials
     words = [*study(folder), "--executor", "in-process", "--to", "s3://bucket/x"]
     said = " ".join(assay("export", *words, code=2).stderr.split())
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # and these without any
     assert said.startswith("error: s3://bucket/x/")
     assert "NoCredentialsError: Unable to locate credentials; check the bucket" in said
     assert "Traceback" not in said
