@@ -139,10 +139,10 @@ def own(context: Context, documents: Manifest, selections: Mapping[str, Manifest
     path = documents.files("documents.parquet")[0]
 
     def step(level: str, selection: Manifest) -> Step:
-        files = enumerate(selection.files(".parquet"))
+        files = selection.files(".parquet")
         return Step(
             f"evaluation/own/{level}", {}, {"documents": documents, "selection": selection}, compute=passing,
-            units=lambda: [(context.workdir, file, index, path) for index, file in files],
+            units=lambda: [(context.workdir, file, index, path) for index, file in enumerate(files)],
         )  # fmt: skip
 
     made = run_side_by_side(context, "evaluation/own", [step(*each) for each in selections.items()])

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from pipelines.study.section import Fraction, Name, Section
+from pipelines.study.section import FieldPath, Fraction, Name, Section
 
 Role = Annotated[
     Literal["pool", "reference", "examples"],
@@ -35,7 +35,7 @@ class FileSource(Section):
     kind: Literal["jsonl", "parquet", "text", "html", "warc"] = Field(description="How the files are read.")
     name: SourceName
     path: str | list[str] = Field(description="A path, glob or URL, or a list of them; relative to the study file.")
-    fields: dict[Literal["text", "url", "domain", "date"], str] = Field(
+    fields: dict[Literal["text", "url", "domain", "date"], FieldPath] = Field(
         default_factory=dict,
         description='Document column: path of a field in the record, such as `meta.url`, `urls[0]` or `meta["a key"]`.',
     )
@@ -51,15 +51,6 @@ class FileSource(Section):
     extract: Literal["resiliparse", "trafilatura"] = Field(
         default="resiliparse", description="Main-text extraction for html and warc."
     )
-
-    @field_validator("fields")
-    @classmethod
-    def _are_paths(cls, paths: dict[str, str]) -> dict[str, str]:
-        from curation.sources.fields import check  # reads tables too: not for `assay --help`
-
-        for path in paths.values():
-            check(path)
-        return paths
 
 
 Source = Annotated[PythonEnvironment | FileSource, Field(discriminator="kind")]

@@ -3,9 +3,9 @@
 import math
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from pipelines.study.section import Section
+from pipelines.study.section import FieldPath, Section
 
 MADE_ERROR = 0.035  # of a made task's accuracy: 205 items
 Made = Literal["continuation", "last_word", "induction", "agreement"]
@@ -18,7 +18,7 @@ class TaskSection(Section):
         default=None, description="Items as JSON lines or Parquet: a path, glob or URL, or a list; relative to the study file."
     )
     made: Made | None = Field(default=None, description="In place of files: a task that comes with Assay, by its rule.")
-    fields: dict[Literal["context", "choices", "answer", "target", "good", "bad"], str] = Field(
+    fields: dict[Literal["context", "choices", "answer", "target", "good", "bad"], FieldPath] = Field(
         default_factory=dict,
         description="Part of an item: path of its field in the record, such as `question` or `choices.text`.",
     )
@@ -30,15 +30,6 @@ class TaskSection(Section):
         description="Largest standard error of the accuracy; so many items are drawn (default: all of a file's; "
         f"{MADE_ERROR} for a made task).",
     )
-
-    @field_validator("fields")
-    @classmethod
-    def _are_paths(cls, paths: dict[str, str]) -> dict[str, str]:
-        from curation.sources.fields import check  # reads tables too: not for `assay --help`
-
-        for path in paths.values():
-            check(path)
-        return paths
 
     @model_validator(mode="after")
     def _one_origin(self) -> "TaskSection":

@@ -129,7 +129,7 @@ def test_a_key_given_twice_is_an_error_with_its_line():
         ),
         (
             "sources:\n- {kind: jsonl, name: s,\n   path: x, fields: {url: 'a..b'}}",
-            "line 4: sources.0.fields: 'a..b' is no path to a field",
+            "line 4: sources.0.fields.url: 'a..b' is no path to a field",
         ),
         (
             "ladder:\n  tokens: [1]\n  shapes:\n    nano: {width: 8, depht: 1, heads: 1}",
