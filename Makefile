@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test test-all check docs bench clean
+.PHONY: help quickstart test test-all test-cluster check docs bench clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,8 +24,12 @@ quickstart: $(VENV)/.base  ## Curate, train, fit and report on a small real corp
 test: $(VENV)/.test  ## Fast tests
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/.test  ## Every test, slow ones too
-	$(BIN)/python -m pytest -m ''
+test-all: $(VENV)/.test  ## Every test on one machine, slow ones too
+	$(BIN)/python -m pytest -m 'not cluster'
+
+test-cluster: $(VENV)/.test  ## Faults on three hosts made of namespaces (root)
+	$(BIN)/python -m pip install --quiet --editable '.[cluster]'
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 check: $(VENV)/.test  ## Lint, types, docs
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """An S3 server on loopback that counts its requests, answers late, and fails when told to: what a store costs, simulated.
 
-It is moto's server behind a door that keeps the books. `serving(latency)` sets the environment that every S3 client looks at.
+It is moto's server behind a door that keeps the books. `serving(latency)` sets the environment that every S3 client looks at;
+`listening(store)` opens a door before any other server (`tests/cluster`).
 """
 
 import os
@@ -65,29 +66,39 @@ class Store:
 
 
 @contextmanager
+def listening(store: Store, host: str = "127.0.0.1") -> Iterator[str]:
+    """The URL at which the store is open, for the block."""
+    from werkzeug.serving import make_server
+
+    server = make_server(host, 0, store, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{host}:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
 def serving(latency: float = 0.0) -> Iterator[Store]:
     """A store with an empty bucket `s3://bucket` at `AWS_ENDPOINT_URL`, for the block."""
     from moto.server import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import make_server
 
     store = Store(DomainDispatcherApplication(create_backend_app), latency)
-    server = make_server("127.0.0.1", 0, store, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    settings = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
-    }  # fmt: skip
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        import boto3
+    with listening(store) as url:
+        settings = {
+            "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }  # fmt: skip
+        before = {name: os.environ.get(name) for name in settings}
+        os.environ.update(settings)
+        try:
+            import boto3
 
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
-        store.forget()
-        yield store
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-        server.shutdown()
-        thread.join()
+            boto3.client("s3").create_bucket(Bucket=BUCKET)
+            store.forget()
+            yield store
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
