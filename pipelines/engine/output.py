@@ -2,32 +2,37 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.engine.records import write_records
 from pipelines.engine.workdir import PARQUET, DigestingFile, JsonObject, Workdir, canonical
 
-
-def part_path(step_path: str, index: int) -> str:
-    """Where the record of part `index` lies until its step is complete."""
-    return f"{step_path}/parts/{index:05d}.json"
+UNDER_WAY = 4  # files of a part that are on their way to an object store at once
 
 
 class Output:
-    """Where one unit of work (one part of a step) puts its files. `commit` makes the part count as done."""
+    """Where one unit of work (one part of a step) puts its files. `commit` makes the part count as done: with `leaves` its
+    record is left in the work directory, else whoever asked for it keeps what `commit` returns.
 
-    def __init__(self, workdir: Workdir, step_path: str, index: int):
-        self.workdir, self.path, self.index = workdir, step_path, index
+    On an object store files travel while the next is made; `save` and `commit` wait for them.
+    """
+
+    def __init__(self, workdir: Workdir, step_path: str, index: int, *, leaves: bool = True):
+        self.workdir, self.path, self.index, self.leaves = workdir, step_path, index, leaves
         self._files: list[JsonObject] = []
+        self._sent: list[Future[None]] = []
         self._begun = f"{self.path}/begun/{index:05d}"
         self._n_saved = self._n_saved_files = 0
 
     @contextmanager
     def writing(self, name: str, **facts: object) -> Iterator[DigestingFile]:
         """Write the file `name` inside the step; `facts` (row counts and the like) go into its record."""
-        with self.workdir.writing(f"{self.path}/{name}") as out:
+        self._arrive(UNDER_WAY - 1)
+        with self.workdir.writing(f"{self.path}/{name}", self._sent) as out:
             yield out
         self._files.append({"name": name, "bytes": out.size, "digest": out.hash.hexdigest(), **facts})
 
@@ -48,6 +53,7 @@ class Output:
 
     def save(self, state: JsonObject) -> None:
         """Remember what was written so far, and a `state`, so that an interrupted unit of work can go on from here."""
+        self._arrive()
         record = json.dumps({"files": self._files[self._n_saved_files :], "state": state})  # keys in the order they have
         self.workdir.write_bytes(f"{self._begun}/{self._n_saved:08d}.json", record.encode())
         self._n_saved, self._n_saved_files = self._n_saved + 1, len(self._files)
@@ -60,6 +66,13 @@ class Output:
         return [record["state"] for record in records]
 
     def commit(self, facts: JsonObject) -> JsonObject:
-        record = canonical({"part": self.index, "files": self._files, **facts})
-        self.workdir.write_bytes(part_path(self.path, self.index), record.encode())
-        return json.loads(record)  # what a later run would read, to the order of the keys
+        self._arrive()
+        record = json.loads(canonical({"part": self.index, "files": self._files, **facts}))  # as a later run would read it
+        if self.leaves:
+            write_records(self.workdir, self.path, [record])
+        return record
+
+    def _arrive(self, most: int = 0) -> None:
+        """Wait until no more than so many files are on their way."""
+        while len(self._sent) > most:
+            self._sent.pop(0).result()

@@ -40,15 +40,18 @@ class RowGroups:
 
 
 @contextmanager
-def stored_parquet(store: Store, path: str) -> Iterator[RowGroups]:
-    """A Parquet file, of which only what is read travels; a small one comes whole, in one request."""
-    tail = store.read(path, start=-TAIL)
+def stored_parquet(store: Store, path: str, tails: dict[str, bytes]) -> Iterator[RowGroups]:
+    """A Parquet file, of which only what is read travels; a small one comes whole, in one request, and none where its end is
+    among `tails` already."""
+    if (tail := tails.get(path)) is None:
+        tail = store.read(path, start=-TAIL)
+        if len(tail) == TAIL and (footer := footer_bytes(tail)) > TAIL:
+            tail = store.read(path, start=-footer)
+        tails[path] = tail
     if len(tail) < TAIL:
         with pq.ParquetFile(pa.BufferReader(tail)) as file:
             yield RowGroups(file)
         return
-    if (footer := footer_bytes(tail)) > len(tail):
-        tail = store.read(path, start=-footer)
     metadata = pq.read_metadata(pa.BufferReader(tail))
     with Ranges(store, path, metadata, tail) as ranges, pq.ParquetFile(ranges, metadata=metadata) as file:
         yield RowGroups(file, ranges)

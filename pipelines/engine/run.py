@@ -14,8 +14,9 @@ import pyarrow as pa
 from pipelines.engine.capacity import Resources
 from pipelines.engine.executor import Executor
 from pipelines.engine.leftovers import sweep_copies, sweep_step
-from pipelines.engine.output import Output, part_path
+from pipelines.engine.output import Output
 from pipelines.engine.progress import Bar, Progress
+from pipelines.engine.records import Pending, part_path, read_records
 from pipelines.engine.step import Manifest, Step, Unit, commit_step, read_manifest
 from pipelines.engine.store import patiently
 from pipelines.engine.trust import confirm, require_intact, require_shared
@@ -92,6 +93,7 @@ class Pass:
 
     `compute(outputs, *arguments)` gets an Output per part of a job, commits each, and returns their records. `resumed` is the
     weight of what was there before. The time of the pass is counted to its steps in proportion to `cost`.
+    `leaves`: workers leave the records, of jobs too long for the seconds of them that die with a driver.
     """
 
     label: str
@@ -101,6 +103,7 @@ class Pass:
     resumed: float = 0
     watch: Callable[[Bar], AbstractContextManager[None]] | None = None
     cost: Callable[[Step], float] = field(default=lambda step: 1.0)
+    leaves: bool = False
 
 
 SHARED = "the work directory is one for all nodes"  # among what is trusted
@@ -119,7 +122,7 @@ def run_step(context: Context, step: Step) -> Manifest:
     def plan(missing: Sequence[tuple[Step, int]]) -> Pass:
         jobs = [Job([(step, i)], units[i], step.weight(i), step.resources) for _, i in missing]
         resumed = sum(map(step.weight, range(len(units)))) - sum(job.weight for job in jobs)
-        return Pass(step.name, compute, jobs, step.unit, resumed, step.watch)
+        return Pass(step.name, compute, jobs, step.unit, resumed, step.watch, leaves=step.watch is not None)
 
     return _compute(context, [step], len(units), plan)[0]
 
@@ -163,8 +166,8 @@ def _compute_side_by_side(
     outputs: Sequence[Output], calls: Sequence[tuple[Callable[..., JsonObject], Unit]]
 ) -> list[JsonObject]:
     """A shard's part of several steps."""
-    with reading_once():
-        return [out.commit(compute(out, *unit)) for out, (compute, unit) in zip(outputs, calls, strict=True)]
+    facts = [compute(out, *unit) for out, (compute, unit) in zip(outputs, calls, strict=True)]
+    return [out.commit(made) for out, made in zip(outputs, facts, strict=True)]
 
 
 def _completed(context: Context, step: Step) -> Manifest | None:
@@ -183,7 +186,7 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
     """Compute the parts that no earlier run committed, and commit every step as soon as it has all of its parts."""
     workdir, started = context.workdir, time.monotonic()
     _trust_inputs(context, steps)
-    records = {step.name: _committed(workdir, step) if context.begun(step.path) else {} for step in steps}
+    records = {step.name: read_records(workdir, step.path) if context.begun(step.path) else {} for step in steps}
     context.trusted.update(step.path for step in steps if not records[step.name])
     for step in steps:
         if context.begun(step.path):
@@ -191,6 +194,7 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
         context.begin(step.path)
     manifests: dict[str, Manifest] = {}
     hosts: dict[str, dict[int, str]] = {step.name: {} for step in steps}
+    pending = Pending(workdir)
 
     def commit(complete: Iterable[Step]) -> None:
         for step in complete:
@@ -198,6 +202,7 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
                 parts = [records[step.name][i] for i in range(n_parts)]
                 lying = confirm(workdir, step, parts, hosts[step.name])
                 manifests[step.name] = commit_step(workdir, step, parts, lying)
+                pending.forget(step.path)
                 if step.publish:
                     step.publish(workdir, manifests[step.name])
 
@@ -205,19 +210,25 @@ def _compute(context: Context, steps: Sequence[Step], n_parts: int, plan: Plan) 
     work = plan([(step, i) for i in range(n_parts) for step in steps if i not in records[step.name]])
     with context.progress.bar(work.label, total=work.resumed + sum(job.weight for job in work.jobs), unit=work.unit) as bar:
         bar.advance(work.resumed, resumed=True)
-        calls = [(work.compute, workdir, [(step.path, i) for step, i in job.parts], job.arguments) for job in work.jobs]
+        paths = [[(step.path, i) for step, i in job.parts] for job in work.jobs]
+        calls = [(work.compute, workdir, of, job.arguments, work.leaves) for of, job in zip(paths, work.jobs, strict=True)]
         with work.watch(bar) if work.watch else nullcontext():
             names = [job.name(work.label, n_parts) for job in work.jobs]
             needed = [job.resources for job in work.jobs]
-            for number, returned in context.executor.map(run_job, calls, needed, names, lambda: bar.done):
-                job, (host, made) = work.jobs[number], returned or ("", [])  # ranks of a group return nothing
-                for place, (step, i) in enumerate(job.parts):
-                    records[step.name][i] = made[place] if made else workdir.read_json(part_path(step.path, i))
-                    hosts[step.name][i] = host
-                bar.nodes[host] += 1
-                commit(step for step, _ in job.parts)
-                if work.watch is None:
-                    bar.advance(job.weight)
+            try:
+                for number, returned in context.executor.map(run_job, calls, needed, names, lambda: bar.done):
+                    job, (host, made) = work.jobs[number], returned or ("", [])  # ranks of a group return nothing
+                    for place, (step, i) in enumerate(job.parts):
+                        record = made[place] if made else workdir.read_json(part_path(step.path, i))
+                        records[step.name][i], hosts[step.name][i] = record, host
+                        if not work.leaves:
+                            pending.add(step.path, record)
+                    bar.nodes[host] += 1
+                    commit(step for step, _ in job.parts)
+                    if work.watch is None:
+                        bar.advance(job.weight)
+            finally:
+                pending.write()
         bar.advance(bar.total - bar.done)
     seconds, total = time.monotonic() - started, sum(map(work.cost, steps))
     for step in steps:
@@ -242,22 +253,19 @@ def _trust_inputs(context: Context, steps: Sequence[Step]) -> None:
     context.trusted.update(begun_from)
 
 
-def _committed(workdir: Workdir, step: Step) -> dict[int, JsonObject]:
-    """Records of the parts that an interrupted run committed, by index."""
-    records = [workdir.read_json(f"{step.path}/parts/{name}") for name in workdir.listing(f"{step.path}/parts")]
-    return {record["part"]: record for record in records}
-
-
 def run_job(
-    compute: Callable[..., list[JsonObject]], workdir: Workdir, parts: Sequence[tuple[str, int]], arguments: Unit
-) -> tuple[str, list[JsonObject]]:
+    compute: Callable[..., list[JsonObject]], workdir: Workdir, parts: Sequence[tuple[str, int]], arguments: Unit,
+    leaves: bool = True,
+) -> tuple[str, list[JsonObject]]:  # fmt: skip
     """Compute and commit the parts (step path, index) of one job; the name of this host, and the records. Runs on a worker.
+    No column is read twice.
 
     A source that does not answer (`curation.sources.storage`: an OSError without a number) is waited for: the job begins anew.
     """
 
     def work() -> list[JsonObject]:
-        return compute([Output(workdir, path, index) for path, index in parts], *arguments)
+        with reading_once():
+            return compute([Output(workdir, path, index, leaves=leaves) for path, index in parts], *arguments)
 
     try:
         return gethostname(), patiently(work, lambda error: isinstance(error, OSError) and error.errno is None)

@@ -9,8 +9,10 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from socket import gethostname
 from tempfile import SpooledTemporaryFile
@@ -112,14 +114,15 @@ class Store:
         return self.ask("be looked for", path, lambda: self.fs.exists(path))
 
     def write(self, path: str, spool: "SpooledTemporaryFile[bytes]") -> None:
-        """Put what was spooled as one object; it appears whole or not at all."""
-        size = spool.seek(0, io.SEEK_END)
-        spool.seek(0)
-        if size <= AT_ONCE:
-            data = spool.read()
-            self.ask("be written", path, lambda: self.fs.pipe_file(path, data))
-        else:
-            self.ask("be written", path, lambda: self._in_parts(path, spool))
+        """Put what was spooled as one object; it appears whole or not at all. The spool is closed."""
+        with spool:
+            size = spool.seek(0, io.SEEK_END)
+            spool.seek(0)
+            if size <= AT_ONCE:
+                data = spool.read()
+                self.ask("be written", path, lambda: self.fs.pipe_file(path, data))
+            else:
+                self.ask("be written", path, lambda: self._in_parts(path, spool))
 
     def _in_parts(self, path: str, spool: "SpooledTemporaryFile[bytes]") -> None:
         spool.seek(0)
@@ -157,6 +160,12 @@ class Store:
         if paths:
             with suppress(FileNotFoundError):
                 self.ask("be removed", paths[0], lambda: self.fs.rm(list(paths)))
+
+
+@cache
+def senders() -> ThreadPoolExecutor:
+    """The threads of this process that wait for a store while others compute."""
+    return ThreadPoolExecutor(16, "store")
 
 
 def located(root: str) -> tuple[Any, str]:

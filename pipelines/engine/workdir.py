@@ -3,7 +3,7 @@
 Layout, the same on a local disk and on an object store (any fsspec URL):
 
     <name>/<id>/data files...      written aside and renamed (local) or put as one object (remote)
-    <name>/<id>/parts/00007.json   one unit of work is complete: its files, counts and digests
+    <name>/<id>/parts/00007.json   part 7, and others after it, are complete: their files, counts and digests
     <name>/<id>/manifest.json      the step is complete; written last, byte for byte the same on every rerun
 """
 
@@ -11,9 +11,10 @@ import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from io import BufferedIOBase
 from pathlib import Path
@@ -26,7 +27,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipelines.engine.row_groups import RowGroups, stored_parquet
-from pipelines.engine.store import AT_ONCE, Store, located
+from pipelines.engine.store import AT_ONCE, Store, located, senders
 
 PARQUET = {"compression": "zstd", "compression_level": 1, "store_schema": True, "write_page_index": False}
 """Writer options of every intermediate file: fixed, so that equal tables give equal bytes."""
@@ -59,13 +60,21 @@ class DigestingFile(BufferedIOBase):
         return memoryview(data).nbytes
 
 
-_HELD: ContextVar[dict[str, dict[str, pa.ChunkedArray]] | None] = ContextVar("columns that were read", default=None)
+@dataclass(frozen=True)
+class Held:
+    """What was read of Parquet files: columns by file and name, and the ends of stored files."""
+
+    columns: dict[str, dict[str, pa.ChunkedArray]] = field(default_factory=dict)
+    tails: dict[str, bytes] = field(default_factory=dict)
+
+
+_HELD: ContextVar[Held | None] = ContextVar("what was read", default=None)
 
 
 @contextmanager
 def reading_once() -> Iterator[None]:
     """Columns that are read inside the block are held until its end, for whoever asks again."""
-    token = _HELD.set({})
+    token = _HELD.set(Held())
     try:
         yield
     finally:
@@ -158,9 +167,9 @@ class Workdir:
         if held is None or columns is None:
             with self.parquet(path) as file:
                 return file.read(range(len(file)), columns)
-        here = held.setdefault(self.full(path), {})
+        here = held.columns.setdefault(self.full(path), {})
         if missing := [name for name in columns if name not in here]:
-            with self.parquet(path) as file:
+            with self.parquet(path, held.tails) as file:
                 table = file.read(range(len(file)), missing)
             here.update(zip(missing, table.columns, strict=True))
         return pa.table({name: here[name] for name in columns})
@@ -171,11 +180,12 @@ class Workdir:
             return file.file.schema_arrow
 
     @contextmanager
-    def parquet(self, path: str) -> Iterator[RowGroups]:
-        """A Parquet file, to be read by row groups. Damage in it is said with its place and its cure."""
+    def parquet(self, path: str, tails: dict[str, bytes] | None = None) -> Iterator[RowGroups]:
+        """A Parquet file, to be read by row groups; the end of a stored one is looked for and put among `tails`. Damage in it
+        is said with its place and its cure."""
         with self._readable(path, pa.ArrowInvalid):
             if self.store is not None:
-                with stored_parquet(self.store, self.full(path)) as file:
+                with stored_parquet(self.store, self.full(path), {} if tails is None else tails) as file:
                     yield file
             else:
                 with pq.ParquetFile(self.full(path)) as file:
@@ -199,13 +209,17 @@ class Workdir:
                 yield file.read([group], columns)
 
     @contextmanager
-    def writing(self, path: str) -> Iterator[DigestingFile]:
-        """Open `path` for writing; it appears, whole, when the block ends well, and not at all when it does not."""
+    def writing(self, path: str, sent: "list[Future[None]] | None" = None) -> Iterator[DigestingFile]:
+        """Open `path` for writing; it appears, whole, when the block ends well, and not at all when it does not. On an object
+        store, where `sent` is given, it appears when what is added there is done."""
         target = self.full(path)
         if self.store is not None:
-            with SpooledTemporaryFile(AT_ONCE) as spool:
-                yield DigestingFile(spool)
+            spool = SpooledTemporaryFile(AT_ONCE)  # noqa: SIM115 - the store closes it
+            yield DigestingFile(spool)
+            if sent is None:
                 self.store.write(target, spool)
+            else:
+                sent.append(senders().submit(self.store.write, target, spool))
             return
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         aside = Path(f"{target}{ASIDE}{token_hex(4)}")

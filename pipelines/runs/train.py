@@ -88,7 +88,7 @@ def train(context: Context, study: Study, data: TrainingData) -> dict[str, Manif
         folders = [Path(workdir.full(f"scratch/{stack_id(stack)}")) for stack in stacks if workdir.is_local]
         watch = partial(watching, folders)
         return Pass(
-            "train", train_stack, jobs, "tokens", watch=watch,
+            "train", train_stack, jobs, "tokens", watch=watch, leaves=True,
             cost=lambda step: trained_tokens(study, [by_name[step.name]]) * by_name[step.name].rung.flops_per_token(study),
         )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The rounds of radix searches over the pool's shards: measured on the workers, narrowed here, until they are done."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -18,6 +19,8 @@ class State(Protocol):
     @property
     def done(self) -> bool: ...
 
+
+LEAST, MOST, TASKS = 4, 16, 64  # shards that a task measures, and tasks that there are before it measures more
 
 StateT = TypeVar("StateT", bound=State)
 
@@ -38,19 +41,39 @@ def settle(context: Context, rounds: Rounds[StateT]) -> StateT:
 
 
 def settle_together(context: Context, searches: Mapping[str, Rounds[StateT]]) -> dict[str, StateT]:
-    """All rounds of several searches over the same shards; a shard is measured for all of them in one task."""
+    """All rounds of several searches over the same shards; a few shards are measured for all of them in one task."""
     found = dict(searches)
     while begun := [name for name, rounds in found.items() if not rounds.state.done]:
         by_shard = zip(*(found[name].units for name in begun), strict=True)
-        calls = [([(found[n].measure, (*unit, found[n].state)) for n, unit in zip(begun, of, strict=True)],) for of in by_shard]
-        measured = [histograms for _, histograms in context.executor.map(measure_together, calls)]
-        for place, name in enumerate(begun):
-            total = search.merge([histograms[place] for histograms in measured])
+        of_shards = [
+            [(found[n].measure, (*unit, found[n].state)) for n, unit in zip(begun, of, strict=True)] for of in by_shard
+        ]
+        size = shards_a_task(len(of_shards))
+        tasks = [(of_shards[i : i + size],) for i in range(0, len(of_shards), size)]
+        totals: list[pl.DataFrame] = []
+        for _, histograms in context.executor.map(measure_together, tasks, names=["searches"] * len(tasks)):
+            totals = _merged([totals, histograms]) if totals else histograms
+        for name, total in zip(begun, totals, strict=True):
             found[name] = replace(found[name], state=found[name].narrow(found[name].state, total))
     return {name: rounds.state for name, rounds in found.items()}
 
 
-def measure_together(calls: Sequence[tuple[Callable[..., pl.DataFrame], Unit]]) -> list[pl.DataFrame]:
-    """One shard's histogram of every search. Runs on a worker."""
+def shards_a_task(n_shards: int) -> int:
+    """Shards that one task measures: narrow columns of some are quickly read, and tasks enough are left for many cores."""
+    return max(LEAST, min(MOST, n_shards // TASKS))
+
+
+def measure_together(shards: Sequence[Sequence[tuple[Callable[..., pl.DataFrame], Unit]]]) -> list[pl.DataFrame]:
+    """The histogram of every search over some shards; their columns are read side by side. Runs on a worker."""
+    with ThreadPoolExecutor(len(shards)) as threads:
+        return _merged(list(threads.map(_measure_shard, shards)))
+
+
+def _measure_shard(calls: Sequence[tuple[Callable[..., pl.DataFrame], Unit]]) -> list[pl.DataFrame]:
     with reading_once():
         return [measure(*unit) for measure, unit in calls]
+
+
+def _merged(parts: Sequence[Sequence[pl.DataFrame]]) -> list[pl.DataFrame]:
+    """The histogram of every search, of all `parts` together."""
+    return [search.merge(of) for of in zip(*parts, strict=True)]

@@ -1,8 +1,8 @@
 """Hosts on one machine: each with a network, a mount table, a name and processes of its own, on one bridge.
 
 A host is a network namespace with an end of a veth pair, whose other end is in the bridge, and a process 1 in namespaces of
-mounts, names and processes. Its /tmp and /dev/shm are its own; the rest of the disk, with Python and the checkout, stands for the
-image that hosts start from. Needs root, `ip` and `unshare`.
+mounts, names and processes. Its /tmp and /dev/shm are its own; the rest of the disk, with Python and the checkout, stands for
+the image that hosts start from. Needs root, `ip` and `unshare`.
 """
 
 import os
@@ -64,10 +64,10 @@ class Host:
         """Start process 1, with an empty /tmp."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        setup = f"hostname {self.name}; mount --bind {self.folder} /tmp; mount -t tmpfs tmpfs /dev/shm; echo up; sleep inf & wait"
+        own = f"hostname {self.name}; mount --bind {self.folder} /tmp; mount -t tmpfs tmpfs /dev/shm"
         spaces = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         with_us = ["setpriv", "--pdeathsig", "KILL"]  # a test that is killed leaves no host behind
-        command = [*with_us, "ip", "netns", "exec", self.space, *spaces, "sh", "-ec", setup]
+        command = [*with_us, "ip", "netns", "exec", self.space, *spaces, "sh", "-ec", f"{own}; echo up; sleep inf & wait"]
         self._outside = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/")
         assert self._outside.stdout is not None
         assert self._outside.stdout.readline() == "up\n", f"host {self.name} does not start"
@@ -82,11 +82,11 @@ class Host:
 
     def processes(self, chosen: Callable[[str], bool]) -> list[int]:
         """Processes of this host whose command line is `chosen`, by their ids on this machine."""
-        mine, out = os.readlink(f"/proc/{self._first}/ns/pid"), []
+        mine, out = Path(f"/proc/{self._first}/ns/pid").readlink(), []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # ended meanwhile
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if os.readlink(folder / "ns" / "pid") == mine and chosen(command):
+                if (folder / "ns" / "pid").readlink() == mine and chosen(command):
                     out.append(int(folder.name))
         return out
 

@@ -524,6 +524,7 @@ DRIVER = """
 import os, pickle, signal, sys
 from pathlib import Path
 from rich.console import Console
+from pipelines.engine import records
 from pipelines.engine.executor import OnRay
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context
@@ -539,6 +540,7 @@ class Dies(OnRay):
             if arguments[0][2].name == sys.argv[3]:
                 os.killpg(0, signal.SIGKILL)
 
+records.SECONDS = 0  # every record is written as it comes
 workdir = Workdir(sys.argv[1])
 inputs = pickle.loads(Path(sys.argv[2]).read_bytes())
 executor = Dies(workers=2)

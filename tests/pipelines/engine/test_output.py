@@ -4,7 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.engine.output import Output, part_path
+from pipelines.engine.output import Output
+from pipelines.engine.records import part_path
 from pipelines.engine.workdir import Workdir
 
 

@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from pipelines.engine import records
 from pipelines.engine.executor import InProcess
 from pipelines.engine.output import Output
 from pipelines.engine.progress import Progress
+from pipelines.engine.records import read_records
 from pipelines.engine.row_groups import RowGroups
 from pipelines.engine.run import Context, Job, Pass, StepMissingError, run_side_by_side, run_step, run_together
 from pipelines.engine.step import Step, commit_step, read_manifest
@@ -129,14 +131,14 @@ def both(outputs: list[Output], number: int) -> list[dict]:
     return [out.commit(square(out, number)) for out in outputs]
 
 
-def together(here: Context, seen: list, names: str = "ab"):
+def together(here: Context, seen: list, names: str = "ab", **how):
     def plan(missing):
         seen.append([(step.name, i) for step, i in missing])
         by_part: dict[int, list[Step]] = {}
         for step, i in missing:
             by_part.setdefault(i, []).append(step)
         jobs = [Job([(step, i) for step in steps], (i,)) for i, steps in by_part.items()]
-        return Pass("both", both, jobs, "shards")
+        return Pass("both", both, jobs, "shards", **how)
 
     return run_together(here, [Step(name, {}) for name in names], 3, plan)
 
@@ -167,8 +169,27 @@ def test_ranks_that_return_nothing_have_their_records_read(tmp_path):
             for index, _ in super().map(function, arguments):
                 yield index, None
 
-    made = together(context(tmp_path, Silent()), [])
+    made = together(context(tmp_path, Silent()), [], leaves=True)
     assert made["a"].total("square") == 5
+
+
+def test_a_driver_that_is_killed_loses_the_records_of_seconds(tmp_path, monkeypatch):
+    """A job takes a second, and records are written when there are two seconds of them."""
+    now, left = [0.0], []
+    monkeypatch.setattr(records, "SECONDS", 2.0)
+    monkeypatch.setattr(records.time, "monotonic", lambda: now[0])
+
+    class Ticking(InProcess):
+        def map(self, function, arguments, resources=None, names=(), done=None):
+            for result in super().map(function, arguments):
+                yield result
+                now[0] += 1.0
+                left.append(read_records(Workdir(str(tmp_path)), Step("squares", {}).path))
+
+    made = run_step(context(tmp_path, Ticking()), squares([]))
+    assert [sorted(kept) for kept in left] == [[], [], [0, 1, 2], []]
+    assert made.summary == {"sum": 14}
+    assert not (tmp_path / made.step.path / "parts").exists()
 
 
 def test_the_time_of_a_pass_is_shared_by_cost(tmp_path):
