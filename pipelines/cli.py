@@ -41,6 +41,7 @@ VERBS = {
         Verb("status", "status", LOOK, "Show what of a study is there, what runs, and the last error."),
         Verb("inspect", "look", LOOK, "Show the levels' quality, and documents at each rule's threshold."),
         Verb("explain", "look", LOOK, "Show one document's life through all levels."),
+        Verb("ledger", "ledger", LOOK, "Show which documents a run of a course reads, and how often."),
         Verb("diff", "look", LOOK, "Show where the documents of one level are in another."),
         Verb("verify", "verify", LOOK, "Read every file of a study against the digest in its manifest."),
         Verb("compare", "compare", LOOK, "Show what differs between two reports."),

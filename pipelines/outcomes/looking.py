@@ -12,6 +12,8 @@ from pipelines.engine.run import Context
 from pipelines.engine.workdir import JsonObject
 from pipelines.levels.curated import Curated
 from pipelines.levels.selections import FRAME, build, columns_of, thresholds
+from pipelines.runs.course_ledgers import course_ledger
+from pipelines.runs.training_plan import TrainingData
 from pipelines.signals.shards import Shard, known_columns, shards
 from pipelines.study.study import Study, StudyError
 
@@ -68,22 +70,32 @@ def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonO
         levels[level_name] = {
             "kept": fate["keep"], "reason": fate["reason"], "tokens": fate["tokens"], "rules": [vars(v) for v in verdicts],
         }  # fmt: skip
-    courses = {name: list(_phases(context, study, curated, name, row, shard, levels)) for name in study.courses}
+    courses = _courses(context, study, curated, doc_id, levels)
     found = {"doc_id": doc_id, "uid": f"{uid:016x}", **document, **cluster, **kept, "pairs": pairs, "levels": levels}
     return found | {"courses": courses}
 
 
-def _phases(
-    context: Context, study: Study, curated: Curated, name: str, row: int, shard: Shard, levels: JsonObject
-) -> Iterator[JsonObject]:
-    """Each phase of a course: whether it may read the document, and where that stands by what the phase is sorted by."""
-    for phase in study.courses[name].read(study.schedule.cooldown):
-        told = {"level": phase.level, "share": phase.share, "replay": phase.replay, "kept": levels[phase.level]["kept"]}
-        if phase.order is not None:
-            values = pl.DataFrame(context.workdir.read_table(curated.orders[phase.order.by].files(".parquet")[0]))
-            own = values.filter(pl.col("doc_id") == shard.index << 32 | row)["value"]
-            told |= {"by": phase.order.by, "value": own[0] if len(own) else None}
-        yield told
+def _courses(context: Context, study: Study, curated: Curated, doc_id: int, levels: JsonObject) -> JsonObject:
+    """Each phase of each course: whether its level keeps the document, where that stands by what the phase is sorted by, and
+    the tokens of it that the phase reads, and how often, in the longest run at the first shape and seed."""
+    phases = {name: course.read(study.schedule.cooldown) for name, course in study.courses.items()}
+    kept = [name for name in phases if any(levels[phase.level]["kept"] for phase in phases[name])]
+    read: dict[tuple[str, int], tuple[int, float]] = {}
+    if kept:
+        ledger = course_ledger(context, study, TrainingData.of(curated), kept).filter(doc_id=doc_id)
+        amounts = ledger.group_by("course", "phase").agg(pl.col("tokens").sum(), pl.col("times").sum())
+        read = {(name, phase): (tokens, times) for name, phase, tokens, times in amounts.iter_rows()}
+    told: JsonObject = {name: [] for name in phases}
+    for name, own in phases.items():
+        for number, phase in enumerate(own, 1):
+            facts = {"level": phase.level, "share": phase.share, "replay": phase.replay, "kept": levels[phase.level]["kept"]}
+            facts |= dict(zip(("tokens", "times"), read.get((name, number), (0, 0.0)), strict=True))
+            if phase.order is not None:
+                values = pl.DataFrame(context.workdir.read_table(curated.orders[phase.order.by].files(".parquet")[0]))
+                value = values.filter(doc_id=doc_id)["value"]
+                facts |= {"by": phase.order.by, "value": value[0] if len(value) else None}
+            told[name].append(facts)
+    return told
 
 
 def places(context: Context, curated: Curated, uids: Collection[int]) -> dict[int, int]:

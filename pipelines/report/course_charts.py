@@ -1,4 +1,5 @@
-"""Charts of courses: what each does to the loss at every D, and whether a cooldown ranks levels as whole runs do."""
+"""Charts of courses: what each does to the loss at every D, whether a cooldown ranks levels as whole runs do, and what is
+forgotten for what is gained."""
 
 import altair as alt
 
@@ -10,6 +11,7 @@ from pipelines.report.frames import Rows, limits
 from scaling_fit.courses.effect import Effects
 from scaling_fit.courses.reading import Reading
 from scaling_fit.intervals import finite
+from scaling_fit.wording import eval_words
 
 MARKS = ["var(--accent)", "var(--good)", "var(--bad)", "var(--soft)"]
 
@@ -18,7 +20,7 @@ def courses(facts: Facts) -> list[Chart]:
     """None without courses, or without an evaluation set that a law was fitted on."""
     if facts.courses is None or not law_tables.eval_sets(facts.fit):
         return []
-    return [*_effects(facts, facts.courses), *_annealing(facts, facts.courses)]
+    return [*_effects(facts, facts.courses), *_annealing(facts, facts.courses), *_frontiers(facts, facts.courses)]
 
 
 def effect_rows(reading: Reading, sets: list[str]) -> Rows:
@@ -108,6 +110,53 @@ def _annealing(facts: Facts, reading: Reading) -> list[Chart]:
             alt=" ".join(one.answer for one in reading.annealing),
             panels=[draw.panel(view, 300)],
             tables={"annealing": rows},
+            params=[draw.selector(facts.fit)],
+            min_width=360,
+        )
+    ]
+
+
+def _frontiers(facts: Facts, reading: Reading) -> list[Chart]:
+    """One panel for each pair of levels, against the first evaluation set that gains."""
+    sets = law_tables.eval_sets(facts.fit)
+    rows: Rows = [
+        {
+            "frontier": f"{one.new} after {one.old}", "eval_set": change.eval_set,
+            "course": course.course, "replay": course.replay, "label": f"{course.replay:.0%} replay",
+            "gain": course.on(one.gained[0]).value, "change": change.percent.value,
+            "low": finite(change.percent.low), "high": finite(change.percent.high),
+        }
+        for one in reading.continual
+        if one.gained
+        for course in one.replayed
+        for change in course.changes
+        if change.eval_set in sets
+    ]  # fmt: skip
+    panels = []
+    for one in reading.continual:
+        name, free = f"{one.new} after {one.old}", alt.Scale(zero=True, nice=True, padding=12)
+        own = draw.table("frontier", f"{draw.CHOSEN} && datum.frontier == {name!r}")
+        if not one.gained:
+            continue
+        x = alt.X("gain:Q", scale=free, axis=draw.signed_axis(f"loss on {eval_words(one.gained[0])} (%)", 0))
+        y = alt.Y("change:Q", scale=free, axis=draw.signed_axis("loss on the chosen set (%)", 0))
+        said = draw.tips("course", "replay|.0%", "gain|+.1f", "change|+.1f", "low|+.1f", "high|+.1f")
+        marks = draw.interval_dots(own, y, said, x=x, color=alt.value(MARKS[0]))
+        path = draw.line(own, x=x, y=y, order=alt.Order("replay:Q"), color=alt.value(MARKS[3]))
+        named = own.mark_text(align="left", dx=9, dy=-8, color="var(--ink)").encode(x=x, y=y, text="label:N")
+        panels.append(draw.panel(draw.guide(0.0, y) + path + marks + named, 260, title=name))
+    if not panels:
+        return []
+    return [
+        Chart(
+            id="frontier",
+            title="What is forgotten for what is gained",
+            says="Each mark is a course that goes on with another level: to the left it gains on that level's text, upwards it "
+            "forgets of the chosen evaluation set. More replay moves along the line; where that falls fast for little of the "
+            "gain, replay is cheap.",
+            alt=" ".join(one.answer for one in reading.continual),
+            panels=panels,
+            tables={"frontier": rows},
             params=[draw.selector(facts.fit)],
             min_width=360,
         )

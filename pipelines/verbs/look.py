@@ -70,7 +70,8 @@ def explain(
 ) -> None:
     """Show one document's life through all levels.
 
-    Every rule, the value that it saw, its limit, and where the document was dropped.
+    Every rule, the value that it saw, its limit, and where the document was dropped. Of courses: how much of it the longest run
+    at the first shape and seed reads.
 
     Example: `assay explain configs/quickstart.yaml 12`
     """
@@ -112,8 +113,10 @@ def explain(
 
 
 def _phase(phase: "JsonObject") -> str:
-    """What a phase of a course has to do with the document."""
-    told = f"{phase['level']} for {phase['share']:.0%} of a run " + ("reads it" if phase["kept"] else "does not read it")
+    """What a phase of a course has to do with the document, in the longest run."""
+    told = f"{phase['level']} for {phase['share']:.0%} of a run " + (
+        f"reads {phase['tokens']:,} tokens of it, {phase['times']:.2f} times" if phase["tokens"] else "does not read it"
+    )
     return told + (f", at {phase['by']} = {_short(str(phase['value']))}" if "by" in phase else "")
 
 

@@ -1,10 +1,13 @@
 """What a course does to the loss: its runs against a level's own, paired by shape, seed and D.
 
-Differences are of log loss, in percent. At one D they scatter over shapes and seeds; that scatter is taken to be the same at
-every D, so that few seeds still give an interval (Student's t with the degrees of freedom of all D together).
+Differences are of log loss, and told as percent of the other's loss. At one D they scatter over shapes and seeds; that scatter
+is taken to be the same at every D, so that few seeds still give an interval (Student's t with the degrees of freedom of all D
+together).
 """
 
+import math
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,7 +58,7 @@ class Effects:
 
 
 def paired(data: Observations, name: str, other: str, eval_set: str) -> Pairs:
-    """(shape, seed) -> (D, difference in percent) in the order of D, of runs that both have."""
+    """(shape, seed) -> (D, 100 times the difference of log loss) in the order of D, of runs that both have."""
     found: dict[str, dict[tuple[str, str, float], float]] = {name: {}, other: {}}
     columns = (data.level, data.shape, data.seed, data.D, data.loss, data.eval_set)
     for level, shape, seed, D, loss, on in zip(*(column.tolist() for column in columns), strict=True):
@@ -83,9 +86,21 @@ def effects(data: Observations, name: str, other: str, eval_set: str, confidence
     at = []
     for cell in cells:
         D, difference = cell.mean(0)
-        at.append(Effect(float(D), around(float(difference), spread / np.sqrt(len(cell)), df, confidence), len(cell)))
+        at.append(
+            Effect(float(D), in_percent(around(float(difference), spread / np.sqrt(len(cell)), df, confidence)), len(cell))
+        )
     slopes = [float(np.polyfit(*_logs(run), 1)[0]) for run in pairs.values() if len(run) > 1]
-    return Effects(eval_set, other, tuple(at), mean_of(slopes, confidence))
+    return Effects(eval_set, other, tuple(at), in_percent(mean_of(slopes, confidence)))
+
+
+def percent(log: float) -> float:
+    """100 times a difference of log loss, as percent of the loss."""
+    return 100 * math.expm1(log / 100) if math.isfinite(log) else log
+
+
+def in_percent(log: Interval) -> Interval:
+    """The same of an interval."""
+    return Interval(percent(log.value), percent(log.low), percent(log.high))
 
 
 def mean_of(values: list[float], confidence: float) -> Interval:
@@ -95,6 +110,18 @@ def mean_of(values: list[float], confidence: float) -> Interval:
         return UNKNOWN
     error = float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.inf
     return around(float(np.mean(values)), error, n - 1, confidence)
+
+
+def jackknifed(of: Callable[[np.ndarray], np.ndarray], pairs: int, confidence: float) -> list[Interval]:
+    """Several estimates at once, each with the jackknife's error over pairs and Student's t (Tukey 1958). `of`: estimates from
+    the pairs with these numbers. Open below three pairs."""
+    every = np.arange(pairs)
+    values = of(every)
+    if pairs < 3:
+        return [Interval(float(value), -np.inf, np.inf) for value in values]
+    without = np.array([of(np.delete(every, c)) for c in every])
+    errors = np.sqrt((pairs - 1) / pairs * ((without - without.mean(0)) ** 2).sum(0))
+    return [around(float(value), float(error), pairs - 1, confidence) for value, error in zip(values, errors, strict=True)]
 
 
 def around(value: float, error: float, df: float, confidence: float) -> Interval:

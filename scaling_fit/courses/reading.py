@@ -16,7 +16,7 @@ from scaling_fit.observations import Observations, observations
 from scaling_fit.settings import FitSettings, Settings
 from scaling_fit.wording import count, eval_words, interval
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def read(table: object, courses: Sequence[Course], settings: Settings) -> Readin
     of_fit = FitSettings(replicates=settings.replicates, confidence=settings.confidence, seed=settings.seed)
     return Reading(
         settings.eval_set, settings.confidence, tuple(read_courses),
-        annealing(data, courses, sets, settings.confidence, settings.seed),
+        annealing(data, courses, sets, settings.confidence),
         repetition(data, courses, alone, settings.eval_set, of_fit),
         frontiers(data, courses, sets, settings.confidence),
     )  # fmt: skip

@@ -94,6 +94,28 @@ def test_explain_says_which_course_reads_a_document(with_courses):
     assert "course rising: dedup for 100% of a run" in assay(with_courses, "explain", "0")
 
 
+def test_a_ledger_says_what_a_run_reads_and_explain_the_same_of_a_document(with_courses):
+    """`again`: 1,024 tokens of top, four times through, in the longest run."""
+    rows = json.loads(assay(with_courses, "ledger", "again", "--json", "--to", str(with_courses / "again.parquet")))
+    assert [(row["phase"], row["level"], row["tokens"]) for row in rows] == [(1, "top", 4096)]
+    ledger = pq.read_table(with_courses / "again.parquet").to_pylist()
+    assert sum(row["tokens"] for row in ledger) == 4096
+    assert all(row["tokens"] % 4 == 0 for row in ledger)
+    assert max(row["times"] for row in ledger) == rows[0]["most"] <= 4
+    most = max(ledger, key=lambda row: row["tokens"])
+    (phase,) = json.loads(assay(with_courses, "explain", str(most["doc_id"]), "--json"))["courses"]["again"]
+    assert (phase["tokens"], phase["times"]) == (most["tokens"], most["times"])
+    words = f"again: top for 100% of a run reads {most['tokens']:,} tokens of it, {most['times']:.2f} times"
+    assert words in assay(with_courses, "explain", str(most["doc_id"]))
+    first, old, new = json.loads(assay(with_courses, "ledger", "add", "--shape", "b", "--tokens", "2048", "--json"))
+    assert [(row["phase"], row["level"]) for row in (first, old, new)] == [(1, "raw"), (2, "raw"), (2, "top")]
+    assert abs(old["tokens"] - 0.1 * (old["tokens"] + new["tokens"])) <= 32, "a tenth of replay, to a window"
+    wrong = CliRunner().invoke(
+        app, ["ledger", str(with_courses / "study.yaml"), "add", "--seed", "9", "-w", str(with_courses / "work"), *SETS]
+    )
+    assert "no run has seed 9; the ladder has 0" in wrong.output
+
+
 def test_a_dry_run_says_what_each_course_costs(with_courses):
     plan = json.loads(assay(with_courses, "run", "--dry-run", "--json"))
     cost = {one["course"]: one["tokens"] for one in plan["courses"]}

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from scaling_fit.courses.annealing import annealing
+from scaling_fit.courses.annealing import agreement, annealing
 from scaling_fit.courses.effect import Course
 
 FULL = {"bad": 1.03, "fair": 0.98, "good": 0.95}
@@ -12,7 +12,7 @@ SETS = ("heldout", "domain:code")
 
 def test_a_cooldown_that_says_a_third_is_read_as_such(planted):
     cooled = {f"on-{name}": factor ** (1 / 3) for name, factor in FULL.items()}
-    (found,) = annealing(planted({"plain": 1.0} | FULL | cooled), COURSES, SETS, 0.95, 0)
+    (found,) = annealing(planted({"plain": 1.0} | FULL | cooled), COURSES, SETS, 0.95)
     assert found.slope.low < 3 < found.slope.high
     assert found.slope.high - found.slope.low < 1
     assert found.rank.value == 1
@@ -23,7 +23,7 @@ def test_a_cooldown_that_says_a_third_is_read_as_such(planted):
 
 def test_a_cooldown_that_misleads_says_so(planted):
     cooled = {f"on-{name}": 1 / factor for name, factor in FULL.items()}
-    (found,) = annealing(planted({"plain": 1.0} | FULL | cooled), COURSES, SETS, 0.95, 0)
+    (found,) = annealing(planted({"plain": 1.0} | FULL | cooled), COURSES, SETS, 0.95)
     assert found.rank.high < 0
     assert found.slope.high < 0
     assert "would have chosen bad; the full runs chose good" in found.answer
@@ -31,8 +31,32 @@ def test_a_cooldown_that_misleads_says_so(planted):
 
 def test_the_trunks_own_level_may_be_the_choice_and_two_levels_have_no_ranks(planted):
     data = planted({"plain": 1.0, "bad": 1.03, "on-bad": 1.01})
-    (found,) = annealing(data, COURSES[:1], ("heldout",), 0.95, 0)
+    (found,) = annealing(data, COURSES[:1], ("heldout",), 0.95)
     assert (found.by_cooldown, found.by_runs) == ("plain", "plain")
     assert math.isnan(found.rank.value)
     assert "too few levels for a rank correlation" in found.answer
-    assert annealing(data.where(np.flatnonzero(data.level != "bad")), COURSES[:1], ("heldout",), 0.95, 0) == ()
+    assert annealing(data.where(np.flatnonzero(data.level != "bad")), COURSES[:1], ("heldout",), 0.95) == ()
+
+
+def test_levels_that_do_not_differ_show_no_agreement():
+    """The runs of the trunk's level are in both differences; their luck, a set's own, once made agreement out of nothing."""
+    rng, held, found = np.random.default_rng(0), 0, []
+    for _ in range(60):
+        of_trunk = np.repeat(rng.standard_normal((4, 6)), 3, axis=0)  # four evaluation sets, three levels, six pairs
+        annealed, full = (rng.standard_normal((12, 6)) - of_trunk for _ in range(2))
+        rank, _ = agreement(annealed, full, 0.95)
+        found.append(rank.value)
+        held += rank.low < 0 < rank.high
+    assert abs(np.mean(found)) < 0.12
+    assert held >= 51
+
+
+def test_the_luck_of_cooldowns_does_not_flatten_the_slope():
+    rng = np.random.default_rng(1)
+    truth = rng.standard_normal((12, 1))
+    slopes = []
+    for _ in range(60):
+        annealed, full = truth + rng.standard_normal((12, 6)), 3 * truth + rng.standard_normal((12, 6))
+        slopes.append(agreement(annealed, full, 0.95)[1])
+    assert abs(np.median([slope.value for slope in slopes]) - 3) < 0.15
+    assert sum(slope.low < 3 < slope.high for slope in slopes) >= 51
