@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.outcomes.fit import analysed, courses
 from pipelines.report import facts
 from pipelines.study.study import load
-from scaling_fit import Result, analyse
+from scaling_fit import Result, read_axes
 from scaling_fit.levels.answer import Answer
+from scaling_fit.levels.budget import R_STAR
 
 FOLDERS = sorted(path.parent for path in Path(__file__).parents[1].glob("docs/studies/*/report.json"))
 
@@ -43,6 +46,7 @@ def test_assay_fit_gives_the_published_verdicts(folder: Path) -> None:
     given += [
         x for name in ("replicates", "confidence", "margin", "seed") for x in (f"--{name}", getattr(published.settings, name))
     ]
+    given += [x for course in load(folder / "study.yaml").courses for x in ("--where", f"level!={course}")]
     run = CliRunner().invoke(app, ["fit", *map(str, [folder / "observations.parquet", *given]), "--json"])
     assert run.exit_code == 0, run.output
     assert_same(Result.from_json(run.stdout).answer, published.answer, published.settings.same_floor)
@@ -51,7 +55,11 @@ def test_assay_fit_gives_the_published_verdicts(folder: Path) -> None:
 @pytest.mark.slow
 def test_every_evaluation_set_gives_the_published_verdicts(folder: Path) -> None:
     published = facts.read(folder).fit
-    found = analyse(folder / "observations.parquet", published.settings)
+    study = load(folder / "study.yaml")
+    table, measured = pq.read_table(folder / "observations.parquet"), read_axes(folder / "quality.csv")
+    found, reading = analysed(table, published.settings, courses(study), measured)
+    told = facts.read(folder).courses
+    assert (reading and reading.sentences) == (told and told.sentences)
     for name, one in published.sets.items():
         assert_same(found.sets[name].answer, one.answer)
 
@@ -60,6 +68,12 @@ def test_the_published_study_file_is_the_one_that_made_the_report(folder: Path) 
     made = facts.read(folder)
     assert yaml.safe_load((folder / "study.yaml").read_text()) == yaml.safe_load(made.provenance["study_file"])
     assert list(load(folder / "study.yaml").levels) == [level["name"] for level in made.levels]
+
+
+def test_the_planner_of_a_finite_pool_takes_what_was_measured(folder: Path) -> None:
+    made = facts.read(folder)
+    measured = made.courses and made.courses.r_star(made.baseline)
+    assert made.fit.fits[made.fit.primary].budget.r_star == (measured or R_STAR)
 
 
 def test_no_text_of_the_pool_is_published(folder: Path) -> None:

@@ -12,10 +12,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.outcomes.fit import settings
+import pyarrow.parquet as pq
+
+from pipelines.outcomes.fit import analysed, courses, settings
 from pipelines.report import facts, page
 from pipelines.study.study import load
-from scaling_fit import analyse, read_axes
+from scaling_fit import read_axes
+from scaling_fit.encoding import encode
 
 
 def main() -> None:
@@ -26,10 +29,12 @@ def main() -> None:
     folder: Path = asked.folder
     body = json.loads((folder / "report.json").read_text("utf-8"))
     with tempfile.TemporaryDirectory() as scratch:
-        wanted = settings(load(folder / "study.yaml"))
-        sets = tuple(name for name in body["fit"]["sets"] if not name.startswith("own:"))
-        wanted = replace(wanted, eval_sets=sets, replicates=asked.replicates or wanted.replicates)
-        body["fit"] = analyse(folder / "observations.parquet", wanted, quality=read_axes(folder / "quality.csv"))
+        study = load(folder / "study.yaml")
+        wanted = settings(study)
+        wanted = replace(wanted, replicates=asked.replicates or wanted.replicates)
+        table, measured = pq.read_table(folder / "observations.parquet"), read_axes(folder / "quality.csv")
+        body["fit"], reading = analysed(table, wanted, courses(study), measured)
+        body["courses"] = reading and encode(reading)
         made = facts.of(body)
         for path in [page.write(made, Path(scratch) / "report"), *(Path(scratch) / "report").glob("report.*")]:
             (folder / ("report.html" if path.name == "index.html" else path.name)).write_bytes(path.read_bytes())

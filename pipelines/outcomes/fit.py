@@ -1,5 +1,6 @@
 """Fit: the law on every level, the tests of a shift, the plan; from the observation table alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -15,9 +16,10 @@ from pipelines.levels.quality import TABLE
 from pipelines.runs.observations import FILE
 from pipelines.study.curation import LevelSection
 from pipelines.study.study import Study, StudyError
-from scaling_fit import Axes, Settings, analyse, read_axes, read_scores, summary, with_tasks
+from scaling_fit import Axes, Result, Settings, analyse, read_axes, read_scores, summary, with_tasks
 from scaling_fit import observations as observations_of
 from scaling_fit.courses.effect import Course
+from scaling_fit.courses.reading import Reading
 from scaling_fit.courses.reading import read as read_courses
 from scaling_fit.encoding import encode
 from scaling_fit.levels.budget import R_STAR
@@ -113,24 +115,36 @@ def axes_of_study(workdir: Workdir, path: str, chosen: list[str]) -> Axes:
     return replace(measured, values={name: measured.values[name] for name in chosen})
 
 
+def analysed(
+    everything: pa.Table, asked: Settings, declared: Sequence[Course], measured: Axes, repeated: pa.Table | None = None
+) -> tuple[Result, Reading | None]:
+    """The fit of the runs on levels, and what is said of courses where there are some: then plans take the R* that they
+    measured. `measured`: the levels' quality; `repeated`: runs of the checks that say how far trunks scatter."""
+    table = of_levels(everything, declared)
+    # a level always wins on its own distribution, so no law is fitted there; its losses stay in the table
+    shared = tuple(name for name in dict.fromkeys(table["eval_set"].to_pylist()) if not name.startswith("own:"))
+    asked = replace(asked, eval_sets=shared)
+    reading = read_courses(everything, declared, asked) if declared else None
+    r_star = reading and reading.r_star(asked.baseline)
+    return analyse(table, asked, noise=repeated, quality=measured, r_star=r_star or R_STAR), reading
+
+
+def of_levels(everything: pa.Table, declared: Sequence[Course]) -> pa.Table:
+    """The rows that are of no course."""
+    return everything.filter(~pc.field("level").isin([one.name for one in declared])) if declared else everything
+
+
 def analyse_table(
     out: Output, workdir: Workdir, tables: Tables, asked: Settings, chosen: list[str], declared: tuple[Course, ...]
 ) -> dict[str, str]:
     """Run the analysis. Runs on a worker."""
     try:
         everything = workdir.read_table(tables.observations)
-        table = everything.filter(~pc.field("level").isin(names)) if (names := [one.name for one in declared]) else everything
-        # a level always wins on its own distribution, so no law is fitted there; its losses stay in the table
-        shared = tuple(name for name in dict.fromkeys(table["eval_set"].to_pylist()) if not name.startswith("own:"))
         repeated = pa.concat_tables([workdir.read_table(one) for one in tables.noise]) if tables.noise else None
         measured = axes_of_study(workdir, tables.quality, chosen)
-        reading = read_courses(everything, declared, replace(asked, eval_sets=shared)) if declared else None
-        r_star = reading and reading.r_star(asked.baseline)
-        result = analyse(
-            table, replace(asked, eval_sets=shared), noise=repeated, quality=measured, r_star=r_star or R_STAR
-        )  # fmt: skip
+        result, reading = analysed(everything, asked, declared, measured, repeated)
         if tables.scores:
-            losses = observations_of(table.filter(pc.field("eval_set") == result.primary))
+            losses = observations_of(of_levels(everything, declared).filter(pc.field("eval_set") == result.primary))
             result = with_tasks(result, read_scores(workdir.read_table(tables.scores), losses))
     except ValueError as error:
         raise StudyError(f"fit: {error}") from None

@@ -54,6 +54,7 @@ def test_repeats_are_worth_less_and_less() -> None:
     np.testing.assert_array_equal(value[:2], D[:2])
     assert 4.4e9 < value[2] < 5e9  # four repeats are nearly fresh (Muennighoff et al. 2023)
     assert value[3] == pytest.approx(1e9 * (1 + R_STAR), rel=1e-3)
+    assert worth(D, 1e9, r_star=2.0)[3] == pytest.approx(3e9), "a measured R* takes its place"
 
 
 def test_a_planted_crossing_is_found() -> None:
