@@ -12,7 +12,7 @@ Shape suffixes: B levels and evaluation sets, C pairs of shape and seed, S ways 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
 import numpy as np
@@ -40,18 +40,22 @@ class Annealed:
 
 @dataclass(frozen=True)
 class Annealing:
-    """All courses that leave the trunk of one level. `rank`: Spearman's correlation of the two differences over levels and
-    evaluation sets, cooldowns of one half of the pairs of shape and seed against whole runs of the other; `slope`: the whole
-    runs' difference for a percent of the annealed one; both with intervals over pairs. `by_cooldown`, `by_runs`: the level that
-    each would choose on `eval_set`."""
+    """All courses that leave the trunk of one level. `within`: Spearman's correlation of the two differences over the levels
+    (the trunk's too) on one evaluation set, the mean over sets: how far a choice may be trusted; `rank`: over levels and sets
+    together; `slope`: the whole runs' difference for a percent of the annealed one. All three set cooldowns of some pairs of
+    shape and seed against whole runs of others, and have intervals over pairs. `by_cooldown`, `by_runs`: the level that each
+    would choose on `eval_set`; `same`: on how many of the `sets` evaluation sets both choose alike."""
 
     trunk: str
     eval_set: str
     points: tuple[Annealed, ...]
+    within: Interval
     rank: Interval
     slope: Interval
     by_cooldown: str
     by_runs: str
+    same: int
+    sets: int
     answer: str
 
 
@@ -81,43 +85,56 @@ def _of_trunk(
             full.append([by_runs[key] for key in both])
             means = (percent(float(np.mean(found[-1]))) for found in (annealed, full))
             points.append(Annealed(course.name, course.last, eval_set, *means))
-    annealed_BC, full_BC = np.array(annealed), np.array(full)
-    rank, slope = agreement(annealed_BC, full_BC, confidence)
-    chosen = [point for point in points if point.eval_set == eval_sets[0]]
-    choice = {kind: min([(0.0, trunk), *((getattr(p, kind), p.level) for p in chosen)])[1] for kind in ("annealed", "full")}
-    answer = _answer(trunk, eval_sets[0], chosen, choice["annealed"], choice["full"], rank, slope)
-    return Annealing(trunk, eval_sets[0], tuple(points), rank, slope, choice["annealed"], choice["full"], answer)
+    sets = list(dict.fromkeys(point.eval_set for point in points))
+    set_B = np.array([sets.index(point.eval_set) for point in points])
+    within, rank, slope = agreement(np.array(annealed), np.array(full), set_B, confidence)
+    chosen = {name: tuple(_choice(points, trunk, name, kind) for kind in ("annealed", "full")) for name in sets}
+    same = sum(a == b for a, b in chosen.values())
+    told = Annealing(trunk, eval_sets[0], tuple(points), within, rank, slope, *chosen[eval_sets[0]], same, len(sets), "")
+    return replace(told, answer=_answer(told))
+
+
+def _choice(points: Sequence[Annealed], trunk: str, eval_set: str, kind: str) -> str:
+    """The level of least loss on a set, the trunk's among them."""
+    return min([(0.0, trunk), *((getattr(point, kind), point.level) for point in points if point.eval_set == eval_set)])[1]
 
 
 def _longest(data: Observations, name: str, other: str, eval_set: str) -> dict[tuple[str, str], float]:
     return {key: run[-1][1] for key, run in paired(data, name, other, eval_set).items()}
 
 
-def agreement(annealed_BC: np.ndarray, full_BC: np.ndarray, confidence: float) -> tuple[Interval, Interval]:
-    """`rank` and `slope` of two differences in percent (see Annealing)."""
-    rank, slope = jackknifed(
-        lambda c: np.array([_rank(annealed_BC[:, c], full_BC[:, c]), _slope(annealed_BC[:, c], full_BC[:, c])]),
-        annealed_BC.shape[1], confidence,
-    )  # fmt: skip
-    return (Interval(rank.value, max(rank.low, -1.0), min(rank.high, 1.0)) if rank.bounded else rank), slope
+def agreement(annealed_BC: np.ndarray, full_BC: np.ndarray, set_B: np.ndarray, confidence: float) -> list[Interval]:
+    """`within`, `rank` and `slope` (see Annealing) of two differences; set_B: number of the evaluation set of each."""
+
+    def of(c: np.ndarray) -> np.ndarray:
+        annealed_BS, full_BS = _halves(annealed_BC[:, c], full_BC[:, c])
+        with_trunk = [
+            _spearman(*(np.vstack([half_BS[set_B == k], np.zeros(half_BS.shape[1])]) for half_BS in (annealed_BS, full_BS)))
+            for k in range(set_B.max() + 1)
+        ]
+        return np.array([np.nanmean(with_trunk), _spearman(annealed_BS, full_BS), _slope(annealed_BC[:, c], full_BC[:, c])])
+
+    within, rank, slope = jackknifed(of, annealed_BC.shape[1], confidence)
+    return [*(replace(one, low=max(one.low, -1.0), high=min(one.high, 1.0)) for one in (within, rank)), slope]
 
 
-def _rank(annealed_BC: np.ndarray, full_BC: np.ndarray) -> float:
-    """Spearman's correlation of the cooldowns of one half of the pairs with the whole runs of the other, over all halves; of
-    one pair, its own."""
+def _halves(annealed_BC: np.ndarray, full_BC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of the cooldowns over one half of the pairs, and of the whole runs over the other, for all halves: [B, S]; of one
+    pair, its own."""
     C = annealed_BC.shape[1]
-    if len(annealed_BC) < 3:
-        return np.nan
     halves = list(islice(combinations(range(C), C // 2), MOST_SPLITS)) if C > 1 else [(0,)]
-    first_SC = np.array([np.isin(range(C), half) for half in halves])
-    ranks = [
-        rankdata(x_BC @ (half_SC / half_SC.sum(1, keepdims=True)).T, axis=0)
-        for x_BC, half_SC in ((annealed_BC, first_SC), (full_BC, ~first_SC if C > 1 else first_SC))
-    ]
+    first_CS = np.array([np.isin(range(C), half) for half in halves]).T
+    other_CS = ~first_CS if C > 1 else first_CS
+    return annealed_BC @ (first_CS / first_CS.sum(0)), full_BC @ (other_CS / other_CS.sum(0))
+
+
+def _spearman(x_BS: np.ndarray, y_BS: np.ndarray) -> float:
+    """Mean over S; not a number where there are fewer than three B, or all are alike."""
+    ranks = (rankdata(x, axis=0) for x in (x_BS, y_BS))
     x_BS, y_BS = (rank - rank.mean(0) for rank in ranks)
     under_S = np.sqrt((x_BS**2).sum(0) * (y_BS**2).sum(0))
     told = under_S > 0
-    return float(np.mean((x_BS * y_BS).sum(0)[told] / under_S[told])) if told.any() else np.nan
+    return float(np.mean((x_BS * y_BS).sum(0)[told] / under_S[told])) if len(x_BS) > 2 and told.any() else np.nan
 
 
 def _slope(annealed_BC: np.ndarray, full_BC: np.ndarray) -> float:
@@ -131,15 +148,15 @@ def _slope(annealed_BC: np.ndarray, full_BC: np.ndarray) -> float:
     return of_unlike(annealed_BC, full_BC) / under if under > 0 else np.nan
 
 
-def _answer(
-    trunk: str, eval_set: str, chosen: Sequence[Annealed], by_cooldown: str, by_runs: str, rank: Interval, slope: Interval
-) -> str:
+def _answer(found: Annealing) -> str:
     """What a team that can pay for cooldowns alone must know."""
-    tried = listed([point.level for point in chosen])
-    where = f"On {eval_words(eval_set)}, annealing {trunk} on {tried}"
-    picked = f"{where} would have chosen {by_cooldown}; the full runs chose {by_runs}."
-    agrees = f"Rank correlation over levels and evaluation sets: {interval(rank, '%+.2f')}."
-    if not np.isfinite(rank.value):
+    tried = listed([point.level for point in found.points if point.eval_set == found.eval_set])
+    where = f"On {eval_words(found.eval_set)}, annealing {found.trunk} on {tried}"
+    picked = f"{where} would have chosen {found.by_cooldown}; the full runs chose {found.by_runs}."
+    also = f"They choose alike on {found.same} of {found.sets} evaluation sets."
+    within, over_all = (interval(one, "%+.2f") for one in (found.within, found.rank))
+    agrees = f"Rank correlation of levels: {within} on one set, {over_all} over levels and sets together."
+    if not np.isfinite(found.rank.value):
         agrees = "There are too few levels for a rank correlation."
-    worth = f"A percent of difference by annealing is {interval(slope, '%.2f')} percent by full runs."
-    return f"{picked} {agrees} {worth}"
+    worth = f"A percent of difference by annealing is {interval(found.slope, '%.2f')} percent by full runs."
+    return " ".join([picked, also, agrees, worth])

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import least_squares
 
-from scaling_fit.courses.effect import Course, effects, in_percent, jackknifed, paired
+from scaling_fit.courses.effect import Course, effects, in_percent, jackknifed, mean_of, paired
 from scaling_fit.intervals import UNKNOWN, Interval
 from scaling_fit.observations import Observations
-from scaling_fit.wording import eval_words, interval, listed
+from scaling_fit.wording import WHOLE, eval_words, interval, listed
 
 TENTH = 0.1
 
@@ -32,11 +32,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Replayed:
-    """One course: the share of its last phase that is replay, and its change on every evaluation set."""
+    """One course: the share of its last phase that is replay, and its change on every evaluation set; `forgotten`: the mean
+    over the sets that the course with least replay forgets of, sets of the same documents left out."""
 
     course: str
     replay: float
     changes: tuple[Change, ...]
+    forgotten: Interval
 
     def on(self, eval_set: str) -> Interval:
         return next((change.percent for change in self.changes if change.eval_set == eval_set), UNKNOWN)
@@ -76,18 +78,31 @@ def frontiers(
     own = [course for course in courses if course.kind == "continual"]
     for old, new in dict.fromkeys((course.against, course.last) for course in own):
         here = sorted((c for c in own if (c.against, c.last) == (old, new)), key=lambda course: course.replay)
-        replayed = []
-        for course in here:
-            measured = [effects(data, course.name, old, eval_set, confidence) for eval_set in eval_sets]
-            changes = tuple(Change(one.eval_set, one.longest.percent) for one in measured if one is not None)
-            replayed.append(Replayed(course.name, course.replay, changes))
-        first = replayed[0].changes
-        gained = tuple(change.eval_set for change in first if change.percent.high < 0)
-        forgot = tuple(change.eval_set for change in first if change.percent.low > 0)
+        changes = [_changes(data, course, old, eval_sets, confidence) for course in here]
+        gained = tuple(change.eval_set for change in changes[0] if change.percent.high < 0)
+        forgot = tuple(change.eval_set for change in changes[0] if change.percent.low > 0)
+        apart = [name for name in forgot if name not in WHOLE] or list(forgot)
+        replayed = [
+            Replayed(course.name, course.replay, own, _mean_change(data, course, old, apart, confidence))
+            for course, own in zip(here, changes, strict=True)
+        ]
         laws = [_law(data, here, old, eval_set, confidence) for eval_set in eval_sets if eval_set in {*gained, *forgot}]
         known = tuple(law for law in laws if law is not None)
-        found.append(Frontier(old, new, tuple(replayed), gained, forgot, known, _answer(old, new, replayed, gained, forgot)))
+        answer = _answer(old, new, replayed, gained, apart)
+        found.append(Frontier(old, new, tuple(replayed), gained, forgot, known, answer))
     return tuple(found)
+
+
+def _changes(data: Observations, course: Course, old: str, eval_sets: Sequence[str], confidence: float) -> tuple[Change, ...]:
+    measured = [effects(data, course.name, old, eval_set, confidence) for eval_set in eval_sets]
+    return tuple(Change(one.eval_set, one.longest.percent) for one in measured if one is not None)
+
+
+def _mean_change(data: Observations, course: Course, old: str, eval_sets: Sequence[str], confidence: float) -> Interval:
+    """At the longest D, the mean over evaluation sets, with its interval over pairs of shape and seed."""
+    of_set = [paired(data, course.name, old, eval_set) for eval_set in eval_sets]
+    pairs = [pair for pair in of_set[0] if all(pair in one for one in of_set)] if of_set else []
+    return in_percent(mean_of([float(np.mean([one[pair][-1][1] for one in of_set])) for pair in pairs], confidence))
 
 
 def _law(data: Observations, courses: Sequence[Course], old: str, eval_set: str, confidence: float) -> ChangeLaw | None:
@@ -116,21 +131,19 @@ def _law(data: Observations, courses: Sequence[Course], old: str, eval_set: str,
 
 
 def _answer(old: str, new: str, replayed: Sequence[Replayed], gained: Sequence[str], forgot: Sequence[str]) -> str:
-    told = [f"{new} after {old}, by {one.replay:.0%} replay: {_said(one, gained, forgot)}." for one in replayed]
+    by = ["without replay" if not one.replay else f"with {one.replay:.0%} replay" for one in replayed]
+    told = []
+    for name in gained:
+        parts = [f"{interval(one.on(name), '%+.1f')} % {share}" for one, share in zip(replayed, by, strict=True)]
+        told.append(f"On {eval_words(name)} the loss changes by {listed(parts)}.")
+    if forgot:
+        parts = [f"{interval(one.forgotten, '%+.1f')} % {share}" for one, share in zip(replayed, by, strict=True)]
+        worst = max(forgot, key=lambda name: replayed[0].on(name).value)
+        where = eval_words(worst) if len(forgot) == 1 else f"the {len(forgot)} sets that are forgotten of, on average,"
+        most = f" The most on {eval_words(worst)}: {replayed[0].on(worst).value:+.1f} %." if len(forgot) > 1 else ""
+        told.append(f"On {where} it changes by {listed(parts)}.{most}")
     if not gained:
         told.append("No evaluation set surely gains.")
     if not forgot:
         told.append("None is surely forgotten.")
-    return " ".join(told)
-
-
-def _said(one: Replayed, gained: Sequence[str], forgot: Sequence[str]) -> str:
-    """The gains each, and what is forgotten from the least to the most."""
-    parts = [f"{interval(one.on(name), '%+.1f')} % of loss on {eval_words(name)}" for name in gained]
-    lost = sorted((one.on(name).value, name) for name in forgot)
-    if len(lost) == 1:
-        parts.append(f"{interval(one.on(lost[0][1]), '%+.1f')} % on {eval_words(lost[0][1])}")
-    elif lost:
-        ends = (f"{value:+.1f} % on {eval_words(name)}" for value, name in (lost[0], lost[-1]))
-        parts.append(f"from {' to '.join(ends)} over the {len(lost)} sets that it forgets of")
-    return listed(parts) if parts else "no sure change"
+    return f"Reading {new} after {old}: {' '.join(told)}"

@@ -1,8 +1,8 @@
 """What a course does to the loss: its runs against a level's own, paired by shape, seed and D.
 
-Differences are of log loss, and told as percent of the other's loss. At one D they scatter over shapes and seeds; that scatter
-is taken to be the same at every D, so that few seeds still give an interval (Student's t with the degrees of freedom of all D
-together).
+Differences are of log loss, and told as percent of the other's loss. At one D they scatter over shapes and seeds, and the
+interval is Student's t of their mean. Below four pairs the scatter is taken to be the same at every D, so that few seeds still
+give an interval.
 """
 
 import math
@@ -18,6 +18,7 @@ from scaling_fit.intervals import UNKNOWN, Interval
 from scaling_fit.observations import Observations
 
 Kind = Literal["annealing", "order", "repetition", "continual", "level"]
+OWN_SCATTER = 4  # pairs at one D that give a scatter of their own
 Pairs = dict[tuple[str, str], list[tuple[float, float]]]
 
 
@@ -81,14 +82,14 @@ def effects(data: Observations, name: str, other: str, eval_set: str, confidence
         for rank, point in enumerate(run):
             by_rank[rank].append(point)
     cells = [np.array(by_rank[rank]) for rank in sorted(by_rank)]
-    df = sum(len(cell) - 1 for cell in cells)
-    spread = float(np.sqrt(sum(len(cell) * cell[:, 1].var() for cell in cells) / df)) if df else np.inf
+    pooled_df = sum(len(cell) - 1 for cell in cells)
+    pooled = sum(len(cell) * cell[:, 1].var() for cell in cells) / pooled_df if pooled_df else np.inf
     at = []
     for cell in cells:
-        D, difference = cell.mean(0)
-        at.append(
-            Effect(float(D), in_percent(around(float(difference), spread / np.sqrt(len(cell)), df, confidence)), len(cell))
-        )
+        n, (D, difference) = len(cell), cell.mean(0)
+        own = n >= OWN_SCATTER
+        error, df = np.sqrt((cell[:, 1].var(ddof=1) if own else pooled) / n), n - 1 if own else pooled_df
+        at.append(Effect(float(D), in_percent(around(float(difference), float(error), df, confidence)), n))
     slopes = [float(np.polyfit(*_logs(run), 1)[0]) for run in pairs.values() if len(run) > 1]
     return Effects(eval_set, other, tuple(at), in_percent(mean_of(slopes, confidence)))
 

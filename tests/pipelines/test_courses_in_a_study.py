@@ -61,7 +61,7 @@ def test_the_verdict_on_levels_is_what_it_was_and_courses_have_their_own(with_co
     told = "\n".join(answer["courses"])
     for words in (
         "annealing dedup on raw and top would have chosen", "rising differs from dedup by", "falling differs from dedup",
-        "again ", "top after raw, by 10% replay:",
+        "again ", "Reading top after raw:",
     ):  # fmt: skip
         assert words in told, told
     assert before["words"]["courses"] == answer["courses"]

@@ -8,6 +8,7 @@ from scaling_fit.courses.effect import Course
 FULL = {"bad": 1.03, "fair": 0.98, "good": 0.95}
 COURSES = [Course(f"on-{name}", "annealing", "plain", name) for name in FULL]
 SETS = ("heldout", "domain:code")
+SETS_B = np.arange(4).repeat(3)  # three levels on four evaluation sets
 
 
 def test_a_cooldown_that_says_a_third_is_read_as_such(planted):
@@ -18,6 +19,7 @@ def test_a_cooldown_that_says_a_third_is_read_as_such(planted):
     assert found.rank.value == 1
     assert (found.by_cooldown, found.by_runs) == ("good", "good")
     assert len(found.points) == 6
+    assert (found.same, found.sets, found.within.value) == (2, 2, 1)
     assert "would have chosen good; the full runs chose good" in found.answer
 
 
@@ -44,11 +46,22 @@ def test_levels_that_do_not_differ_show_no_agreement():
     for _ in range(60):
         of_trunk = np.repeat(rng.standard_normal((4, 6)), 3, axis=0)  # four evaluation sets, three levels, six pairs
         annealed, full = (rng.standard_normal((12, 6)) - of_trunk for _ in range(2))
-        rank, _ = agreement(annealed, full, 0.95)
+        _, rank, _ = agreement(annealed, full, SETS_B, 0.95)
         found.append(rank.value)
         held += rank.low < 0 < rank.high
     assert abs(np.mean(found)) < 0.12
     assert held >= 51
+
+
+def test_ranks_of_sets_are_not_ranks_of_levels():
+    """Sets that differ widely make a rank correlation over levels and sets, where on each set the levels stand at random."""
+    rng = np.random.default_rng(2)
+    of_set = 10 * np.arange(1, 5).repeat(3)[:, None]
+    annealed, full = (of_set + rng.standard_normal((12, 1)) + 0.1 * rng.standard_normal((12, 6)) for _ in range(2))
+    within, rank, _ = agreement(annealed, full, SETS_B, 0.95)
+    assert rank.value > 0.85
+    assert within.value < rank.value - 0.2
+    assert within.high <= 1
 
 
 def test_the_luck_of_cooldowns_does_not_flatten_the_slope():
@@ -57,6 +70,6 @@ def test_the_luck_of_cooldowns_does_not_flatten_the_slope():
     slopes = []
     for _ in range(60):
         annealed, full = truth + rng.standard_normal((12, 6)), 3 * truth + rng.standard_normal((12, 6))
-        slopes.append(agreement(annealed, full, 0.95)[1])
+        slopes.append(agreement(annealed, full, SETS_B, 0.95)[2])
     assert abs(np.median([slope.value for slope in slopes]) - 3) < 0.15
     assert sum(slope.low < 3 < slope.high for slope in slopes) >= 51

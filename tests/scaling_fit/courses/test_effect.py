@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,3 +34,13 @@ def test_one_pair_at_each_d_has_an_open_interval(planted):
     percent = effects(one, "course", "plain", "heldout", 0.95).longest.percent
     assert not percent.bounded
     assert effects(one, "other", "plain", "heldout", 0.95) is None
+
+
+def test_a_course_that_scatters_at_many_tokens_is_sure_at_few(planted):
+    """As one that is repeated is: at few tokens it has read what the level reads."""
+    data = planted({"plain": 1.0, "course": 1.0}, sets=("heldout",))
+    late = (data.level == "course") & (data.N.min() == data.N) & (data.D.max() == data.D)
+    found = effects(replace(data, loss=np.where(late, 1.1 * data.loss, data.loss)), "course", "plain", "heldout", 0.95)
+    widths = [effect.percent.high - effect.percent.low for effect in found.at]
+    assert max(widths[:-1]) < 0.6
+    assert widths[-1] > 8
