@@ -88,9 +88,9 @@ def _of_trunk(
     sets = list(dict.fromkeys(point.eval_set for point in points))
     set_B = np.array([sets.index(point.eval_set) for point in points])
     within, rank, slope = agreement(np.array(annealed), np.array(full), set_B, confidence)
-    chosen = {name: tuple(_choice(points, trunk, name, kind) for kind in ("annealed", "full")) for name in sets}
-    same = sum(a == b for a, b in chosen.values())
-    told = Annealing(trunk, eval_sets[0], tuple(points), within, rank, slope, *chosen[eval_sets[0]], same, len(sets), "")
+    chosen = {name: (_choice(points, trunk, name, "annealed"), _choice(points, trunk, name, "full")) for name in sets}
+    (by_cooldown, by_runs), same = chosen[eval_sets[0]], sum(a == b for a, b in chosen.values())
+    told = Annealing(trunk, eval_sets[0], tuple(points), within, rank, slope, by_cooldown, by_runs, same, len(sets), answer="")
     return replace(told, answer=_answer(told))
 
 
