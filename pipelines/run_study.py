@@ -1,7 +1,7 @@
 """A study from its sources to its fit: the order of the steps and what each takes from the ones before.
 
-pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens -> levels -> tasks -> evaluation
-     -> quality                                                                                          (curate)
+pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens -> selections -> tasks -> evaluation
+     -> levels -> quality                                                                                (curate)
      -> checks -> runs -> observations -> their tasks                                                    (train)
      -> fit                                                                                              (fit)
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from pipelines.duplicates import repetition
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
 from pipelines.duplicates.earlier import earlier_pools
-from pipelines.engine.run import Context
+from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest
 from pipelines.levels import evaluation, judge, quality, streams, withheld
 from pipelines.levels.curated import Curated
@@ -22,7 +22,7 @@ from pipelines.runs import checks, courses, observations, tasks, train
 from pipelines.runs.trained import Trained
 from pipelines.runs.training_plan import TrainingData
 from pipelines.signals import classifiers, pool, signals, tokens
-from pipelines.signals.sampling import draw_together
+from pipelines.signals.search_rounds import run_searched
 from pipelines.study.study import Study, StudyError
 from pipelines.tasks import choices
 
@@ -44,7 +44,7 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     annotations["withheld"] = withheld.withheld(context, study, documents, annotations["duplicates"])
     ours = [(name, declared) for name, declared in study.classifiers.items() if declared.model is None]
     drawings = [classifiers.examples(context, *each, documents, annotations) for each in ours]
-    drawn = draw_together(context, [*drawings, tokens.sample_of_text(context, study, documents, annotations)])
+    drawn = run_searched(context, "samples", [*drawings, tokens.sample_of_text(context, study, documents, annotations)])
     late = [
         classifiers.classifier(context, name, declared, documents, drawn.get(classifiers.examples_of(name)), base)
         for name, declared in study.classifiers.items()
@@ -54,15 +54,18 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     annotations |= signals.annotate(context, documents, late, label="scores and tokens")
     annotated = AnnotatedPool(documents, annotations, tokenizer)
     orders = courses.orders(context, study, annotated)
-    selections = select_levels(context, study, annotated)
-    ledgers, levels = streams.lay_out_levels(context, study, annotated, selections)
-    held_out, judged, asked, own = None, None, None, {}
+    passages = [evaluation.passages(context, study, annotated)] if study.trains else []
+    selections = select_levels(context, study, annotated, passages)
+    held_out, judged, asked, passing = None, None, None, {}
     if study.trains:
         asked = choices.choices(context, study, annotated, base)
         held_out = evaluation.evaluation(context, study, annotated, asked)
+        passing = evaluation.own(context, held_out, selections) if study.evaluation.own else {}
+    beside = [judge.domains(context, annotated), *passing.values()] if held_out else []
+    ledgers, levels = streams.lay_out_levels(context, study, annotated, selections, beside)
+    if held_out:
         judged = judge.judge(context, annotated, held_out)
-        if study.evaluation.own:
-            own = evaluation.own(context, held_out, selections)
+    own = {name: run_step(context, step) for name, step in passing.items()}
     measured = quality.measure_levels(context, study, annotated, ledgers, levels, held_out)
     return Curated(annotated, selections, ledgers, levels, held_out, judged, asked, own, measured, orders)
 

@@ -4,7 +4,7 @@ documents.parquet does not depend on any level, so changing a level retrains no 
 `own:<level>` is a step of its own, and joins the losses only when observations are gathered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import polars as pl
@@ -15,18 +15,17 @@ from curation.levels import heldout, search
 from curation.levels.heldout import WITHHELD, Heldout
 from curation.tokens import tokenizer
 from pipelines.engine.output import Output
-from pipelines.engine.run import Context, run_side_by_side, run_step
+from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
 from pipelines.engine.workdir import JsonObject, Workdir
-from pipelines.levels import judge
 from pipelines.levels.selections import AnnotatedPool
 from pipelines.levels.withheld import declared
-from pipelines.signals.search_rounds import Rounds, settle
+from pipelines.signals.search_rounds import Rounds, Searched, run_searched
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.signals.tokens import token_lists
 from pipelines.study.study import Study, StudyError
 
-CHOICES = "choices.parquet"
+PASSAGES, CHOICES = "evaluation/passages", "choices.parquet"
 FRAME = [
     "doc_id",
     "uid",
@@ -43,6 +42,19 @@ FRAME = [
 def evaluation(context: Context, study: Study, pool: AnnotatedPool, tasks: Manifest | None = None) -> Manifest:
     """Draw the evaluation documents: `documents.parquet` with doc_id, domain, tokens, n_bytes, sets. The choices of
     `tasks`, where there are some, lie beside them in choices.parquet, so that runs read one folder."""
+    chosen = run_searched(context, "evaluation", [passages(context, study, pool)])[PASSAGES]
+    asked = tasks.files(CHOICES)[0] if tasks else None
+    step = Step(
+        "evaluation", {}, {"passages": chosen} | ({"tasks": tasks} if tasks else {}), compute=gather,
+        units=lambda: [(context.workdir, chosen.files(), asked)],
+        summarize=lambda parts: parts[0]["sets"], unit="sets",
+    )  # fmt: skip
+    return run_step(context, step)
+
+
+def passages(context: Context, study: Study, pool: AnnotatedPool) -> Searched[search.Search]:
+    """The passages of every shard that evaluation documents are gathered from. They read what selections read, and are made
+    beside them (`run_study.curate`)."""
     rule, passage = declared(study), study.evaluation.passage_tokens
     inputs = {"pool": pool.documents} | {name: pool.signals[name] for name in ("duplicates", "tokens", "withheld")}
     config = {"seed": rule.seed, "tokens_per_set": rule.tokens_per_set, "min_tokens": rule.min_tokens, "passage": passage}
@@ -55,22 +67,16 @@ def evaluation(context: Context, study: Study, pool: AnnotatedPool, tasks: Manif
             )
         return search.narrow(state, bins)
 
-    def choices() -> list[Unit]:
-        units = [(shard, rule, passage) for shard in shards(context.workdir, pool.documents, pool.signals)]
-        state = settle(context, Rounds(measure, units, heldout.evaluation_search(rule), narrow))
-        lengths = tokenizer.byte_lengths(context.workdir.read_bytes(pool.tokenizer.files("tokenizer.json")[0]).decode())
-        return [(*unit, state, lengths) for unit in units]
+    units = [(shard, rule, passage) for shard in shards(context.workdir, pool.documents, pool.signals)]
 
-    chosen = Step("evaluation/passages", config, inputs, compute=choose, units=choices)
-    together = run_side_by_side(context, "evaluation", [chosen, judge.domains(context, pool)])
-    chosen = together[chosen.name]
-    asked = tasks.files(CHOICES)[0] if tasks else None
-    step = Step(
-        "evaluation", {}, {"passages": chosen} | ({"tasks": tasks} if tasks else {}), compute=gather,
-        units=lambda: [(context.workdir, chosen.files(), asked)],
-        summarize=lambda parts: parts[0]["sets"], unit="sets",
-    )  # fmt: skip
-    return run_step(context, step)
+    def step(found: Callable[[], search.Search]) -> Step:
+        def choices() -> list[Unit]:
+            lengths = tokenizer.byte_lengths(context.workdir.read_bytes(pool.tokenizer.files("tokenizer.json")[0]).decode())
+            return [(*unit, found(), lengths) for unit in units]
+
+        return Step(PASSAGES, config, inputs, compute=choose, units=choices)
+
+    return Searched(PASSAGES, lambda: Rounds(measure, units, heldout.evaluation_search(rule), narrow), step)
 
 
 def cut_passages(frame: pl.DataFrame, length: int) -> pl.DataFrame:
@@ -134,8 +140,9 @@ def gather(out: Output, workdir: Workdir, files: list[str], choices: str | None)
     return {"sets": {row.pop("sets"): row for row in sums.to_dicts()}}
 
 
-def own(context: Context, documents: Manifest, selections: Mapping[str, Manifest]) -> dict[str, Manifest]:
-    """Which evaluation documents satisfy the rules of each level: the doc_ids of `own:<level>`, a file per pool shard."""
+def own(context: Context, documents: Manifest, selections: Mapping[str, Manifest]) -> dict[str, Step]:
+    """By level, which evaluation documents satisfy its rules: the doc_ids of `own:<level>`, a file per pool shard. Made beside
+    the ledgers, which read the same selections."""
     path = documents.files("documents.parquet")[0]
 
     def step(level: str, selection: Manifest) -> Step:
@@ -145,8 +152,7 @@ def own(context: Context, documents: Manifest, selections: Mapping[str, Manifest
             units=lambda: [(context.workdir, file, index, path) for index, file in enumerate(files)],
         )  # fmt: skip
 
-    made = run_side_by_side(context, "evaluation/own", [step(*each) for each in selections.items()])
-    return {level: made[f"evaluation/own/{level}"] for level in selections}
+    return {level: step(level, selection) for level, selection in selections.items()}
 
 
 def passing(out: Output, workdir: Workdir, selection: str, index: int, documents: str) -> JsonObject:

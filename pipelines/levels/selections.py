@@ -4,7 +4,7 @@ Nothing here reads text: a level is a selection over narrow columns, so ten leve
 independent of each other but for the `random` control, which reads how many tokens another level kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,10 +17,10 @@ from curation.levels.level import Declaration, Level, Random, Top, build_level
 from curation.levels.mixture import as_composed
 from curation.signals.registry import RULES
 from pipelines.engine.output import Output
-from pipelines.engine.run import Context, run_side_by_side
+from pipelines.engine.run import Context
 from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import JsonObject
-from pipelines.signals.search_rounds import Rounds, settle, settle_together
+from pipelines.signals.search_rounds import Rounds, Searched, run_searched, settle
 from pipelines.signals.shards import Shard, known_columns, shard_file, shards
 from pipelines.study.study import Study, StudyError
 
@@ -75,9 +75,10 @@ def _tokens_of_control(study: Study, name: str, kept: Mapping[str, Mapping[str, 
     return as_composed(like, parent, pinned, mixture.min_share)
 
 
-def select_levels(context: Context, study: Study, pool: AnnotatedPool) -> dict[str, Manifest]:
+def select_levels(context: Context, study: Study, pool: AnnotatedPool, beside: Sequence[Searched] = ()) -> dict[str, Manifest]:
     """Every level's selection, in the order of the study; a summary has the tokens kept by domain. Levels are selected
-    together, but for the `random` controls, which come after what they are made like."""
+    together, but for the `random` controls, which come after what they are made like. `beside` are other steps over the same
+    columns, made with the first."""
     known = known_columns(context.workdir, pool.documents, pool.signals)
     kept: dict[str, Mapping[str, int]] = {}
     selections: dict[str, Manifest] = {}
@@ -85,9 +86,12 @@ def select_levels(context: Context, study: Study, pool: AnnotatedPool) -> dict[s
     while left:
         ready = [name for name in left if _wants(study, name) <= kept.keys()]
         levels = [build(study, name, known, kept) for name in ready or left[:1]]  # of none ready, the first says what is wrong
-        for name, made in _select(context, study, pool, levels).items():
-            selections[name], kept[name] = made, made.summary["tokens"]
-            left.remove(name)
+        searched = [_selection(context, study, pool, level) for level in levels]
+        made = run_searched(context, "selections", [*searched, *(beside if not kept else ())])
+        for level in levels:
+            selections[level.name] = made[f"selections/{level.name}"]
+            kept[level.name] = selections[level.name].summary["tokens"]
+            left.remove(level.name)
     return {name: selections[name] for name in study.levels}
 
 
@@ -125,37 +129,25 @@ def _inputs(pool: AnnotatedPool, columns: Sequence[str]) -> dict[str, Manifest]:
     return {"pool": pool.documents} | {name: pool.signals[name] for name in sorted(names)}
 
 
-def _select(context: Context, study: Study, pool: AnnotatedPool, levels: Sequence[Level]) -> dict[str, Manifest]:
-    """The selections of some levels: thresholds first, then every document's fate."""
-    found: dict[str, select.Thresholds] = {}
+def _selection(context: Context, study: Study, pool: AnnotatedPool, level: Level) -> Searched[select.Thresholds]:
+    """A level's selection: thresholds first, then every document's fate."""
+    columns, rules, declared = columns_of(level), [rule.reason for rule in level.rules], study.levels[level.name]
+    config: JsonObject = {"rules": rules, "seed": study.seed} | ({"draw": declared.draw} if declared.draw > 1 else {})
+    if declared.random is not None:
+        config["tokens"] = {rule.random.like: dict(rule.random.tokens) for rule in level.rules if rule.random}
 
-    def step(level: Level) -> Step:
-        columns, rules = columns_of(level), [rule.reason for rule in level.rules]
-        declared = study.levels[level.name]
-        config: JsonObject = {"rules": rules, "seed": study.seed} | ({"draw": declared.draw} if declared.draw > 1 else {})
-        if declared.random is not None:
-            config["tokens"] = {rule.random.like: dict(rule.random.tokens) for rule in level.rules if rule.random}
-
+    def step(found: Callable[[], select.Thresholds]) -> Step:
         def summarize(parts: list[JsonObject]) -> JsonObject:
             reasons = list(dict.fromkeys([*WITHHELD, *rules]))
-            thresholds = explain.found(level, found[level.name]).to_dicts()
+            thresholds = explain.found(level, found()).to_dicts()
             return _kept(level.name, parts) | {"reasons": reasons, "thresholds": thresholds}
 
         return Step(
             f"selections/{level.name}", config, _inputs(pool, columns), compute=select_level, summarize=summarize,
-            units=lambda: [
-                (s, columns, level, found[level.name]) for s in shards(context.workdir, pool.documents, pool.signals)
-            ],
+            units=lambda: [(s, columns, level, found()) for s in shards(context.workdir, pool.documents, pool.signals)],
         )  # fmt: skip
 
-    def search(missing: Sequence[Step]) -> None:
-        names = {step.name.removeprefix("selections/") for step in missing}
-        found.update(
-            settle_together(context, {level.name: rounds(context, pool, level) for level in levels if level.name in names})
-        )
-
-    made = run_side_by_side(context, "selections", [step(level) for level in levels], search)
-    return {level.name: made[f"selections/{level.name}"] for level in levels}
+    return Searched(f"selections/{level.name}", lambda: rounds(context, pool, level), step)
 
 
 def _frame(shard: Shard, columns: list[str]) -> tuple[pl.DataFrame, pl.Series]:

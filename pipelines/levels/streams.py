@@ -53,10 +53,10 @@ class Plan:
 
 
 def lay_out_levels(
-    context: Context, study: Study, pool: AnnotatedPool, selections: Mapping[str, Manifest]
+    context: Context, study: Study, pool: AnnotatedPool, selections: Mapping[str, Manifest], beside: Sequence[Step] = ()
 ) -> tuple[dict[str, Manifest], dict[str, Manifest]]:
     """Every level's ledgers and token shards, in the order of the study. Their budgets by domain come first, then the places of
-    their pieces."""
+    their pieces. `beside` are other steps over the same shards and selections."""
     plans = _plans(context, study, pool, selections)
     found: dict[str, layout.Boundaries] = {}
 
@@ -70,9 +70,11 @@ def lay_out_levels(
         found.update({n: layout.Boundaries.of(state, plans[n].budget, plans[n].partitions) for n, state in settled.items()})
 
     steps = [_ledgers(study, pool, plan, boundaries) for plan in plans.values()]
-    made = run_side_by_side(
-        context, "ledgers", steps, lambda missing: find([step.name.removeprefix("ledgers/") for step in missing])
-    )
+
+    def prepare(missing: Sequence[Step]) -> None:
+        find([name for name in plans if f"ledgers/{name}" in {step.name for step in missing}])
+
+    made = run_side_by_side(context, "ledgers", [*steps, *beside], prepare)
     ledgers = {name: made[f"ledgers/{name}"] for name in plans}
     return ledgers, {name: _arranged(context, study, pool, plans[name], made, boundaries) for name, made in ledgers.items()}
 

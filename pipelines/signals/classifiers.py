@@ -19,7 +19,8 @@ from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import JsonObject, Workdir
-from pipelines.signals.sampling import Drawing, Sample, drawn, find_sample
+from pipelines.signals.sampling import Sample, drawn, find_sample
+from pipelines.signals.search_rounds import Searched
 from pipelines.signals.shards import Shard, known_columns, shard_file, shards
 from pipelines.signals.signals import Signal
 from pipelines.study.curation import ClassifierSection
@@ -42,7 +43,7 @@ def classifier(
 
 def examples(
     context: Context, name: str, declared: ClassifierSection, pool: Manifest, signals: Mapping[str, Manifest]
-) -> Drawing:
+) -> Searched[search.Search]:
     """Both classes, among usable survivors of duplicate clusters, so that no cluster is on both sides."""
     sample = Sample(
         groups={"good": declared.positives, "rest": declared.negatives},
@@ -69,7 +70,7 @@ def examples(
             summarize=lambda parts: count(name, parts),
         )  # fmt: skip
 
-    return Drawing(examples_of(name), lambda: find_sample(sample, here), step)
+    return Searched(examples_of(name), lambda: find_sample(sample, here), step)
 
 
 def examples_of(name: str) -> str:

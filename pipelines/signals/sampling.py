@@ -4,7 +4,7 @@ A sample is a search (curation.levels.search) for the hash below which the wante
 histograms over the shards, then every worker knows which of its documents belong.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,7 @@ import polars as pl
 from curation.hashing import mix64, stream
 from curation.levels import search
 from curation.levels.expression import parse
-from pipelines.engine.run import Context, run_side_by_side
-from pipelines.engine.step import Manifest, Step
-from pipelines.signals.search_rounds import Rounds, settle_together
+from pipelines.signals.search_rounds import Rounds
 from pipelines.signals.shards import Shard
 
 
@@ -76,26 +74,3 @@ def drawn(sample: Sample, shard: Shard, state: search.Search) -> pl.Series:
     _, key, group, _ = candidates(sample, shard)
     inside = pl.Series(search.taken(state, key, group))
     return pl.select(pl.when(inside).then(group)).to_series()
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A sample to be drawn: `rounds()` finds where it ends; `step(ends)` writes it, and its units ask `ends()` where."""
-
-    name: str
-    rounds: Callable[[], Rounds[search.Search]]
-    step: Callable[[Callable[[], search.Search]], Step]
-
-
-def draw_together(context: Context, drawings: Sequence[Drawing]) -> dict[str, Manifest]:
-    """All samples by name; a shard is searched for all of them in one task, and drawn from in one."""
-    found: dict[str, search.Search] = {}
-
-    def step(drawing: Drawing) -> Step:
-        return drawing.step(lambda: found[drawing.name])
-
-    def find(missing: Sequence[Step]) -> None:
-        names = {step.name for step in missing}
-        found.update(settle_together(context, {each.name: each.rounds() for each in drawings if each.name in names}))
-
-    return run_side_by_side(context, "samples", [step(drawing) for drawing in drawings], find)

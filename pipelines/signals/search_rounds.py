@@ -1,4 +1,7 @@
-"""The rounds of radix searches over the pool's shards: measured on the workers, narrowed here, until they are done."""
+"""Radix searches over the pool's shards, and the steps that must know first where they end.
+
+A round is measured on the workers and narrowed here, until the search is done.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +11,8 @@ from typing import Generic, Protocol, TypeVar
 import polars as pl
 
 from curation.levels import search
-from pipelines.engine.run import Context
-from pipelines.engine.step import Unit
+from pipelines.engine.run import Context, run_side_by_side
+from pipelines.engine.step import Manifest, Step, Unit
 from pipelines.engine.workdir import reading_once
 
 
@@ -38,6 +41,31 @@ class Rounds(Generic[StateT]):
 def settle(context: Context, rounds: Rounds[StateT]) -> StateT:
     """All rounds of one search."""
     return settle_together(context, {"": rounds})[""]
+
+
+@dataclass(frozen=True)
+class Searched(Generic[StateT]):
+    """A step over the pool's shards that must know where a search ends: `rounds()` is the search, and `step(found)` the step,
+    whose units ask `found()`."""
+
+    name: str
+    rounds: Callable[[], Rounds[StateT]]
+    step: Callable[[Callable[[], StateT]], Step]
+
+
+def run_searched(context: Context, label: str, searched: Sequence[Searched]) -> dict[str, Manifest]:
+    """Manifests by name. Shards are searched for all that is missing together, and one task makes all that is missing of a
+    shard."""
+    found: dict[str, object] = {}
+
+    def step(each: Searched) -> Step:
+        return each.step(lambda: found[each.name])
+
+    def find(missing: Sequence[Step]) -> None:
+        names = {step.name for step in missing}
+        found.update(settle_together(context, {each.name: each.rounds() for each in searched if each.name in names}))
+
+    return run_side_by_side(context, label, [step(each) for each in searched], find)
 
 
 def settle_together(context: Context, searches: Mapping[str, Rounds[StateT]]) -> dict[str, StateT]:

@@ -14,8 +14,7 @@ from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step, Unit
 from pipelines.engine.workdir import JsonObject, Workdir
-from pipelines.signals.sampling import Drawing
-from pipelines.signals.search_rounds import Rounds
+from pipelines.signals.search_rounds import Rounds, Searched
 from pipelines.signals.shards import Shard, shard_file, shards
 from pipelines.signals.signals import Signal
 from pipelines.study.study import Study, StudyError
@@ -34,7 +33,7 @@ def size(batch: Batch) -> pa.Table:
     return pa.table({"n_bytes": pc.binary_length(batch.text).cast(pa.uint32())})  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def sample_of_text(context: Context, study: Study, pool: Manifest, signals: Mapping[str, Manifest]) -> Drawing:
+def sample_of_text(context: Context, study: Study, pool: Manifest, signals: Mapping[str, Manifest]) -> Searched[Search]:
     """The tokenizer's sample: `sample_megabytes` of text by hash, whatever its quality, each domain in proportion; nothing
     withheld."""
     max_bytes, here = study.tokenizer.sample_megabytes * 1e6, shards(context.workdir, pool, signals)
@@ -50,7 +49,7 @@ def sample_of_text(context: Context, study: Study, pool: Manifest, signals: Mapp
         )  # fmt: skip
 
     units = [(shard, study.seed) for shard in here]
-    return Drawing(SAMPLE, lambda: Rounds(measure, units, Search(total=max_bytes), narrow), step)
+    return Searched(SAMPLE, lambda: Rounds(measure, units, Search(total=max_bytes), narrow), step)
 
 
 def train_tokenizer(context: Context, study: Study, drawn: Manifest) -> Manifest:

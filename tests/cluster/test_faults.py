@@ -5,6 +5,7 @@ command, or the head and the command with it) is run again, as a person would.
 """
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pytest
 from benchmarks.scale.store import BUCKET
 from tests.cluster.conftest import World
 from tests.cluster.hosts import wait_for
-from tests.cluster.ray_cluster import Cluster
+from tests.cluster.ray_cluster import BIN, Cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(2400)]
 PATIENCE = 1200  # seconds for a run, on a machine that others use too
@@ -100,9 +101,20 @@ FAULTS = {
 
 
 def test_a_quiet_run(world, hosts):
-    command = ("run", "/tmp/study.yaml", "--workdir", f"s3://{BUCKET}/quiet")
-    assert hosts.assay(*command).wait(PATIENCE) == 0, hosts.told
+    """A folder that the hosts do not share is refused at once; a log line names nodes; the store alone says how it stands."""
+    command = ("run", "/tmp/study.yaml", "--workdir")
+    assert hosts.assay(*command, "/tmp/mine").wait(PATIENCE) == 2
+    assert re.search(
+        r"nodes 10\.213\.0\.11 \(\w+\), 10\.213\.0\.12 \(\w+\) do not see the work directory /tmp/mine", hosts.told
+    )
+    assert hosts.assay(*command, f"s3://{BUCKET}/quiet").wait(PATIENCE) == 0, hosts.told
     assert world.digests("quiet/") == world.quiet
+    assert re.search(r"done signals .* on worker-[12] \(\d+\), worker-[12] \(\d+\)", hosts.told)
+    status = hosts.head.start(
+        [str(BIN / "assay"), "status", "/tmp/study.yaml", "--workdir", f"s3://{BUCKET}/quiet"], "status.log"
+    )
+    assert status.wait(PATIENCE) == 0
+    assert "all of it is there" in (hosts.head.folder / "status.log").read_text("utf-8")
 
 
 @pytest.mark.parametrize("phase", ["signals", "runs"])

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 
 import pytest
 from rich.console import Console
@@ -74,3 +75,18 @@ def test_a_log_has_few_lines_and_each_is_whole(now, tmp_path):
     assert events[-1]["left"] == pytest.approx(3600 - events[-1]["done"])
     told.say("a sentence that is longer than eighty columns " * 3)
     assert len(out.getvalue().splitlines()) == len(lines) + 1
+
+
+@pytest.mark.parametrize(
+    ("nodes", "told"),
+    [
+        ({}, ""),
+        ({"a": 5}, ""),
+        ({"a": 1, "b": 3}, "on b (3), a (1)"),
+        ({"a": 6, "b": 5, "c": 4, "d": 3, "e": 2, "f": 1}, "on a (6), b (5), c (4), d (3) and 2 more nodes"),
+    ],
+)
+def test_nodes_are_named_as_soon_as_there_are_two(nodes, told):
+    bar = Bar("signals", 30, "shards", lambda bar: None, done=sum(nodes.values()), nodes=Counter(nodes))
+    assert bar.told_nodes == told
+    assert bar.numbers.endswith(told)

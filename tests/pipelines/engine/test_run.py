@@ -203,6 +203,17 @@ def test_the_time_of_a_pass_is_shared_by_cost(tmp_path):
     assert seconds["a"] == pytest.approx(3 * seconds["b"], abs=0.003)
 
 
+def test_what_each_node_did_is_counted(tmp_path):
+    class TwoHosts(InProcess):
+        def map(self, function, arguments, resources=None, names=(), done=None):
+            for index, (_, made) in super().map(function, arguments):
+                yield index, ("worker-2" if index == 1 else "worker-1", made)
+
+    run_step(context(tmp_path, TwoHosts()), squares([]))
+    *_, finished = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert finished["nodes"] == {"worker-1": 3, "worker-2": 1}
+
+
 def summed(out: Output, path: str, columns: list[str]) -> dict:
     table = out.workdir.read_table(path, columns)
     return {"sum": sum(sum(table[name].to_pylist()) for name in columns)}

@@ -8,6 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from benchmarks.scale.store import BUCKET, serving
 from pipelines.engine.executor import OnRay
 from pipelines.engine.lock import locked
 from pipelines.engine.progress import Progress
@@ -55,6 +56,25 @@ def test_a_run_at_work_is_named_with_its_step_and_time_left(folder: Path, assay)
         assert "at work: process" in told
         assert "now: train, 25 of 100 tokens, about 2 min left of this step" in told
     assert "at work" not in assay("status", *study(folder)).stdout
+
+
+def test_on_a_store_events_alone_say_who_is_at_work(module_study_folder: Path, assay):
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # other tests' stores are remembered with their addresses
+    with serving():
+        workdir = Workdir(f"s3://{BUCKET}/work")
+        progress, command = Progress(workdir), ("status", str(module_study_folder / "study.yaml"), "-w", workdir.root)
+        progress.event("opened", host="far", pid=7)
+        progress.event("progress", step="signals", done=25, total=100, unit="MB", left=90.0)
+        progress.put_events()
+        told = assay(*command).stdout
+        assert "at work: process 7 on far, since " in told
+        assert ", last heard of at 20" in told
+        assert "now: signals, 25 of 100 MB, about 2 min left of this step" in told
+        assert "next: pool" in told
+        progress.event("closed")
+        progress.put_events()
+        assert "at work" not in assay(*command).stdout
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
 def test_the_last_error_is_kept(folder: Path, assay):
