@@ -27,10 +27,10 @@ from training.plan import JsonObject, Plan, Stack
 ARITHMETIC = ("kernels", "model", "step", "schedule", "order", "tokens", "evaluate")
 
 
-def code_digest() -> str:
-    """Hash of the modules that decide a loss."""
+def code_digest(matrices: str = "adamw") -> str:
+    """Hash of the modules that decide a loss, of a body that moves as `Optimizer.matrices` says."""
     digest = hashlib.blake2b(digest_size=16)
-    for name in ARITHMETIC:
+    for name in (*ARITHMETIC, *(["muon"] if matrices == "muon" else [])):
         digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
     return digest.hexdigest()
 
@@ -45,7 +45,7 @@ def certify(plan: Plan, stack: Stack, device: torch.device, dtype: torch.dtype) 
         if row not in recipes.setdefault(other.shape, []):
             recipes[other.shape].append(row)
     held_equal = {
-        "code": code_digest(),
+        "code": code_digest(plan.optimizer.matrices),
         "torch": torch.__version__.split("+")[0],
         "device": device.type,
         "dtype": str(dtype).removeprefix("torch."),
@@ -55,7 +55,7 @@ def certify(plan: Plan, stack: Stack, device: torch.device, dtype: torch.dtype) 
         "context": plan.context,
         "evaluation": plan.evaluation.digest,
         "order": {"rule": ORDER_RULE, "key": plan.order_key},
-        "optimizer": asdict(plan.optimizer),
+        "optimizer": {key: value for key, value in asdict(plan.optimizer).items() if (key, value) != ("matrices", "adamw")},
         "schedule": asdict(plan.schedule),
         "document_mask": plan.document_mask,
         "shapes": {name: asdict(shape) for name, shape in plan.shapes.items()},

@@ -51,13 +51,15 @@ class Signal:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """AdamW; `weight_decay` is decoupled and spares the embedding; `clip` bounds each run's own gradient norm."""
+    """AdamW; `weight_decay` is decoupled and spares the embedding; `clip` bounds each run's own gradient norm. `matrices`: how
+    those of the body move, "adamw" or "muon" (`training.muon`)."""
 
     beta1: float = 0.9
     beta2: float = 0.99
     eps: float = 1e-8
     weight_decay: float = 0.1
     clip: float = 1.0
+    matrices: str = "adamw"
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,8 @@ def _build(cls: Any, place: str, value: Any, **convert: Any) -> Any:
 def _check(plan: Plan) -> None:
     if plan.precision not in ("auto", "float32", "bfloat16"):
         raise PlanError(f"precision is {plan.precision!r}; use auto, float32 or bfloat16")
+    if plan.optimizer.matrices not in ("adamw", "muon"):
+        raise PlanError(f"optimizer.matrices is {plan.optimizer.matrices!r}; use adamw or muon")
     if plan.keep_weights not in ("last", "all", "none"):
         raise PlanError(f"keep_weights is {plan.keep_weights!r}; use last, all or none")
     if plan.schedule.kind not in ("trunk", "cosine"):

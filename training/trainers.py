@@ -11,6 +11,7 @@ import torch
 
 from training.branches import Branch, part_of, trunks_of
 from training.model import Architecture
+from training.muon import Muon
 from training.plan import Plan, Stack
 from training.reading import BatchesFrom, Library
 from training.step import Snapshot, Trainer, resolve_precision
@@ -68,4 +69,5 @@ class Trainers:
         part, plan = part_of(self.stack, runs), self.plan
         initial_KP = torch.stack([self.architecture.initial(run.seed) for run in part.runs])
         eot = plan.eot if plan.document_mask else None
-        return Trainer(self.architecture, batches, initial_KP, part.lr_K, plan.optimizer, self.dtype, eot, plan.micro_batch)
+        kind = Muon if plan.optimizer.matrices == "muon" else Trainer
+        return kind(self.architecture, batches, initial_KP, part.lr_K, plan.optimizer, self.dtype, eot, plan.micro_batch)

@@ -1,28 +1,37 @@
-"""Recipes that might make a reading cheaper or quieter, side by side on real text, in one run.
+"""Recipes that might make a reading cheaper, quieter or truer to a law, side by side on real text, in one run.
 
-    python benchmarks/training/cheaper.py POOL/*.jsonl.zst [--variants rule,average,...] [--seeds 8] [--tokens 32768,131072]
+    python benchmarks/training/cheaper.py POOL/*.jsonl.zst [--variants rule,v1024+lr2,...] [--seeds 8] [--tokens 32768,131072]
 
-Loss is in bits per byte of the same held-out text, so vocabularies compare. What counts is the error of ln D that one second of
-training buys: sd of the loss over seeds, over the loss's fall per unit of ln D, times the root of the seconds of a run.
+Loss is in bits per byte of the same held-out text, so vocabularies compare. ln L = ln(E + B/D^beta) is fitted to each recipe's
+readings. Two things count: what the law misses of the means beside what seeds scatter, and the error of beta that an hour of
+one core buys (its standard error, misfit included, times the root of the hours trained).
 
-rule       the recipe as it is (vocabulary of 2,048, a cooldown over the last fifth)
+rule       the recipe as it is (vocabulary of 2,048, a cooldown over the last fifth); parts joined by + change it:
 v512 ...   another vocabulary
+w48 ...    another width (the depth stays 2)
+lr2 ...    the learning rate of the rule, times this
+b2 ...     the batch of the rule, times this
 average    no cooldown: the mean of the weights over the last fifth at constant rate (WSM, arXiv:2507.17634)
+muon       the matrices of the body by Muon (arXiv:2502.16982: orthogonal updates of Adam's size), the rest by AdamW
 head0      the head begins at zero
 small      the embedding begins at std 0.02 in place of 0.2
 """
+
+from __future__ import annotations
 
 import argparse
 import io
 import json
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 from order import COOLDOWN, CPU, EOT, Corpus, rows
+from scipy.optimize import least_squares
 
 from curation.tokens import tokenizer
 from training import schedule
@@ -36,7 +45,6 @@ from training.step import Trainer, keep_freed_memory, resolve_precision
 from training.tokens import Batches
 
 HELDOUT_PER_DOMAIN = 12_000  # characters
-SHAPE, CONTEXT = Shape(width=32, depth=2, heads=2, ff=96), 128  # the quickstart's nano
 
 
 def read(paths: list[Path], every: int, rng: np.random.Generator) -> list[tuple[str, str]]:
@@ -70,46 +78,106 @@ def tokenised(texts: list[tuple[str, str]], vocab_size: int) -> tuple[Corpus, in
     return Corpus(parts[0], parts[1], vocab_size), sum(len(text.encode()) for _, text in heldout)
 
 
-def initial(architecture: Architecture, seed: int, variant: str) -> torch.Tensor:
+@dataclass(frozen=True)
+class Variant:
+    """A recipe: what `v1024+lr2+muon` names."""
+
+    vocab: int = 2048
+    width: int = 32
+    rate: float = 1.0
+    batch: float = 1.0
+    average: bool = False
+    muon: bool = False
+    head0: bool = False
+    small: bool = False
+
+    @classmethod
+    def of(cls, name: str) -> Variant:
+        numbers = {"v": "vocab", "w": "width", "lr": "rate", "b": "batch"}
+        given = {}
+        for part in name.split("+"):
+            letters = part.rstrip("0123456789.")
+            if letters in numbers:
+                given[numbers[letters]] = float(part[len(letters) :]) if letters in ("lr", "b") else int(part[len(letters) :])
+            elif part != "rule":
+                given[part] = True
+        return cls(**given)
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(width=self.width, depth=2, heads=2, ff=3 * self.width)
+
+
+class Muon(Trainer):
+    """AdamW, but each matrix of the body moves along its orthogonalised first moment, as far as Adam would move it."""
+
+    def _adamw(self, lr_K: torch.Tensor) -> None:
+        body = {name: view for name, view in self.views.items() if name not in ("embedding", "head")}
+        before = {name: view.detach().clone() for name, view in body.items()}
+        super()._adamw(lr_K)
+        moments = self.architecture.views(self.mean_KP)
+        with torch.no_grad():
+            for name, view in body.items():
+                size = 0.2 * max(view.shape[1:]) ** 0.5
+                decay = 1 - lr_K * self.optimizer.weight_decay
+                view.copy_(before[name] * decay[:, None, None] - (lr_K * size)[:, None, None] * orthogonal(moments[name]))
+
+
+def orthogonal(matrices_Kio: torch.Tensor) -> torch.Tensor:
+    """The nearest orthogonal matrices, about: five Newton-Schulz steps with Jordan's coefficients (https://kellerjordan.github.io/posts/muon/)."""
+    tall = matrices_Kio.shape[1] > matrices_Kio.shape[2]
+    x = matrices_Kio.mT if tall else matrices_Kio
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(5):
+        square = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.mT if tall else x
+
+
+def initial(architecture: Architecture, seed: int, variant: Variant) -> torch.Tensor:
     flat_P = architecture.initial(seed)
     views = architecture.views(flat_P[None])
-    if variant == "head0":
+    if variant.head0:
         views["head"].zero_()
-    if variant == "small":
+    if variant.small:
         views["embedding"].mul_(0.02 / EMBEDDING_STD)
     return flat_P
 
 
-def readings(corpus: Corpus, n_bytes: int, variant: str, seeds: int, tokens: list[int]) -> tuple[np.ndarray, float]:
+def readings(
+    corpus: Corpus, n_bytes: int, variant: Variant, seeds: int, tokens: list[int], context: int
+) -> tuple[np.ndarray, float]:
     """Bits per byte float64[D, K] of each seed at each D, and the seconds of a run (evaluation excluded)."""
-    architecture = Architecture(SHAPE, corpus.vocab_size)
-    rule = recipe(SHAPE, 2048, CONTEXT, tokens)
-    batch, warmup = rule.batch_tokens // CONTEXT, rule.warmup_tokens // rule.batch_tokens
+    architecture = Architecture(variant.shape, corpus.vocab_size)
+    rule = recipe(variant.shape, corpus.vocab_size, context, tokens)
+    batch = max(1, round(rule.batch_tokens * variant.batch / context))
+    warmup = rule.warmup_tokens // (batch * context)
     laid = rows(corpus, 2048)
-    windows = [Order.of(laid, run_key(0, "nano", seed), CONTEXT).windows(tokens[-1] // CONTEXT) for seed in range(seeds)]
+    windows = [Order.of(laid, run_key(0, "nano", seed), context).windows(tokens[-1] // context) for seed in range(seeds)]
     weights = torch.stack([initial(architecture, seed, variant) for seed in range(seeds)])
     dtype = resolve_precision("auto", CPU)
-    trainer = Trainer(architecture, Batches(windows, batch, CPU), weights, (rule.lr,) * seeds, Optimizer(), dtype)
+    kind = Muon if variant.muon else Trainer
+    trainer = kind(architecture, Batches(windows, batch, CPU), weights, (rule.lr * variant.rate,) * seeds, Optimizer(), dtype)
     start_Q = np.concatenate([[0], np.cumsum([len(text) for _, text in corpus.heldout])])
     numbers = np.arange(len(corpus.heldout))
     text = np.concatenate([text for _, text in corpus.heldout])
-    evaluator = Evaluator(Documents(numbers, text, start_Q, np.diff(start_Q), {"heldout": numbers}), CONTEXT, EOT, seeds, CPU)
+    evaluator = Evaluator(Documents(numbers, text, start_Q, np.diff(start_Q), {"heldout": numbers}), context, EOT, seeds, CPU)
     found, seconds = [], 0.0
-    for end in (d // rule.batch_tokens for d in tokens):
+    for end in (d // (batch * context) for d in tokens):
         began = time.process_time()
-        trainer.set_schedule(schedule.trunk(tokens[-1] // rule.batch_tokens, warmup))
+        trainer.set_schedule(schedule.trunk(tokens[-1] // (batch * context), warmup))
         start = schedule.branch_start(end, COOLDOWN)
         while trainer.step < start:
             trainer.advance()
         fork, mean_KP = trainer.snapshot(), torch.zeros_like(trainer.weights_KP)
-        if variant != "average":
+        if not variant.average:
             trainer.set_schedule(schedule.branch(end, warmup, COOLDOWN))
         while trainer.step < end:
             trainer.advance()
-            if variant == "average":
+            if variant.average:
                 mean_KP += trainer.weights_KP.detach() / (end - start)
         seconds += time.process_time() - began
-        if variant == "average":
+        if variant.average:
             fork = trainer.snapshot()
             with torch.no_grad():
                 trainer.weights_KP.copy_(mean_KP)
@@ -118,32 +186,55 @@ def readings(corpus: Corpus, n_bytes: int, variant: str, seeds: int, tokens: lis
     return np.array(found), seconds / seeds
 
 
+def law(bits_DK: np.ndarray, tokens: list[int]) -> tuple[np.ndarray, float, float, np.ndarray]:
+    """(E, B, beta), beta's standard error by Gauss-Newton (the law's misfit counts as noise), residual sd, and the law's
+    misses of the means float64[D], all of ln L."""
+    ln_D, y_DK = np.log(np.array(tokens) / tokens[0]), np.log(bits_DK)
+
+    def misses(p: np.ndarray) -> np.ndarray:
+        return (y_DK - np.log(np.exp(p[0]) + np.exp(p[1] - p[2] * ln_D))[:, None]).ravel()
+
+    fit = least_squares(misses, [np.log(bits_DK.min() / 2), np.log(bits_DK.min() / 2), 0.3])
+    sd = float(np.sqrt(2 * fit.cost / (y_DK.size - 3)))
+    se = sd * float(np.sqrt(np.linalg.inv(fit.jac.T @ fit.jac)[2, 2]))
+    return np.array([np.exp(fit.x[0]), np.exp(fit.x[1]), fit.x[2]]), se, sd, fit.fun.reshape(y_DK.shape).mean(1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("pool", nargs="+", type=Path)
     parser.add_argument("--variants", default="rule,average,head0,small,v512,v1024,v4096")
-    parser.add_argument("--tokens", default="32768,131072")
+    parser.add_argument("--tokens", default="32768,131072,524288")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--every", type=int, default=64)
+    parser.add_argument("--context", type=int, default=128)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
     tokens = [int(d) for d in arguments.tokens.split(",")]
     texts = read(arguments.pool, arguments.every, np.random.default_rng(0))
     corpora: dict[int, tuple[Corpus, int]] = {}
-    for variant in arguments.variants.split(","):
-        vocab = int(variant[1:]) if variant[1:].isdigit() else 2048
-        if vocab not in corpora:
-            corpora[vocab] = tokenised(texts, vocab)
-        bits_DK, seconds = readings(*corpora[vocab], variant, arguments.seeds, tokens)
+    for name in arguments.variants.split(","):
+        variant = Variant.of(name)
+        if variant.vocab not in corpora:
+            corpora[variant.vocab] = tokenised(texts, variant.vocab)
+            print(
+                f"{sum(len(text) for _, text in corpora[variant.vocab][0].train):,} tokens at a vocabulary of {variant.vocab}"
+            )
+        bits_DK, seconds = readings(*corpora[variant.vocab], variant, arguments.seeds, tokens, arguments.context)
         mean_D, sd_D = bits_DK.mean(1), bits_DK.std(1, ddof=1) / bits_DK.mean(1)
-        slope = -np.log(mean_D[-1] / mean_D[0]) / np.log(tokens[-1] / tokens[0])
-        told = "  ".join(f"{mean:.4f} bits/byte, sd {100 * sd:.2f} %" for mean, sd in zip(mean_D, sd_D, strict=True))
-        error = np.sqrt((sd_D**2).mean()) / slope
-        print(
-            f"{variant:8} {told}  slope {slope:.3f}  {seconds:5.1f} s a run  error {error:.3f} {error * seconds**0.5:.3f}",
-            flush=True,
-        )
+        slope_D = -np.diff(np.log(mean_D)) / np.diff(np.log(tokens))
+        (floor, _, beta), se, sd, miss_D = law(bits_DK, tokens)
+        hours = arguments.seeds * seconds / 3600
+        print(name)
+        print(f"  bits/byte {told(mean_D, 4)}; sd {told(100 * sd_D, 2)} %; slopes {told(slope_D, 3)}; {seconds:.1f} s a run")
+        print(f"  law: E {floor:.2f}, beta {beta:.3f} +- {se:.3f}; misses {told(100 * miss_D, 2)} % of the means; ", end="")
+        print(f"scatter {100 * sd:.2f} % beside {100 * np.sqrt((sd_D**2).mean()):.2f} % of seeds; ", end="")
+        print(f"error of beta for an hour {se * hours**0.5:.4f}", flush=True)
+
+
+def told(values: np.ndarray, digits: int) -> str:
+    return " ".join(f"{value:.{digits}f}" for value in values)
 
 
 if __name__ == "__main__":

@@ -181,7 +181,8 @@ def _train(
     ladder = study.ladder
     config = {
         "plans": [{key: value for key, value in body.items() if key not in ("datasets", "evaluation")} for body in bodies],
-        "device": "cuda" if ladder.gpus else "cpu", "code": code_digest(), "torch": torch.__version__.split("+")[0],
+        "device": "cuda" if ladder.gpus else "cpu", "code": code_digest(study.schedule.optimizer),
+        "torch": torch.__version__.split("+")[0],
     }  # fmt: skip
     inputs = {f"levels/{level}": data.levels[level] for level in study.checked_levels}
     inputs |= {"evaluation": data.evaluation, "tokenizer": data.tokenizer}

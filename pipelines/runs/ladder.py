@@ -85,4 +85,5 @@ def _shape(name: str, declared: ShapeSection) -> Shape:
 
 
 def optimizer(study: Study, rung: Rung) -> JsonObject:
-    return {"beta2": rung.beta2, "weight_decay": study.schedule.weight_decay, "clip": study.schedule.clip}
+    settings = {"beta2": rung.beta2, "weight_decay": study.schedule.weight_decay, "clip": study.schedule.clip}
+    return settings | ({"matrices": "muon"} if study.schedule.optimizer == "muon" else {})

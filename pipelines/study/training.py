@@ -69,12 +69,15 @@ class LadderSection(Section):
 
 
 class ScheduleSection(Section):
-    """How the learning rate runs, and AdamW's settings."""
+    """How the learning rate runs, and the optimizer's settings."""
 
     kind: Literal["trunk", "cosine"] = Field(
         default="trunk", description="One constant-rate trunk with a cooldown branch to each D; or a run per D."
     )
     cooldown: Fraction = Field(default=0.2, description="Share of each run's tokens in its 1-sqrt cooldown.")
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw", description="`muon`: the matrices of the body move by Muon, embedding and head by AdamW."
+    )
     weight_decay: float = Field(default=0.1, ge=0, description="Decoupled; none on the embedding.")
     clip: float = Field(default=1.0, gt=0, description="Largest gradient norm of a run.")
 

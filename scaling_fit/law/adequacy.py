@@ -46,18 +46,18 @@ class Interaction:
     kappa: dict[str, float] | None
 
 
-def lack_of_fit(table: Observations, problem: Problem, theta_P: Array) -> LackOfFit | None:
+def lack_of_fit(table: Observations, problem: Problem, theta_P: Array, spent: int = 0) -> LackOfFit | None:
     """The law against one free mean per (level, N, D) cell: F with the pure error of replicated cells. `table` is in problem
-    order. Where the table itself says which rows share a trunk, its noise is whitened at the ratio the replicates show; trunks
-    guessed from seeds are no ground for that. None where fewer than 3 degrees of pure error exist, or where what repeats a cell
-    are copies of its rows."""
+    order; spent: how many of the cells' means were taken out before. Where the table itself says which rows share a trunk, its
+    noise is whitened at the ratio the replicates show; trunks guessed from seeds are no ground for that. None where fewer than
+    3 degrees of pure error exist, or where what repeats a cell are copies of its rows."""
     assert problem.trunks is not None
     cells = np.unique(
         np.stack([np.unique(table.level, return_inverse=True)[1], table.N, table.D], 1), axis=0, return_inverse=True
     )
     index, n, K, P = cells[1].ravel(), len(table), len(cells[0]), problem.n_parameters
     first_N = np.unique(index, return_index=True)[1][index]
-    if n - K < 3 or K <= P or np.array_equal(problem.loss_N, problem.loss_N[first_N]):
+    if n - K < 3 or P + spent >= K or np.array_equal(problem.loss_N, problem.loss_N[first_N]):
         return None
     dummies_NK = (index[:, None] == np.arange(K)).astype(float)
     branched = n > len(problem.trunks.starts_C) and not trunks_guessed(table)
@@ -67,9 +67,10 @@ def lack_of_fit(table: Observations, problem: Problem, theta_P: Array) -> LackOf
     pure = fits[best][1]
     whitened = replace(problem, trunks=replace(problem.trunks, ratio=float(ratios[best])))
     law = 2.0 * float(solve(whitened, theta_P[None], tolerance=1e-12).objective_R[0])
-    F = max(law - pure, 0.0) / (K - P) / (pure / (n - K))
+    q = K - P - spent
+    F = max(law - pure, 0.0) / q / (pure / (n - K))
     pure_error, misfit = np.sqrt(pure / (n - K)), np.sqrt(max(law - pure, 0.0) / n)
-    return LackOfFit(float(F), K - P, n - K, float(fdtrc(K - P, n - K, F)), float(100 * pure_error), float(100 * misfit))
+    return LackOfFit(float(F), q, n - K, float(fdtrc(q, n - K, F)), float(100 * pure_error), float(100 * misfit))
 
 
 def trunks_guessed(table: Observations) -> bool:
@@ -130,27 +131,34 @@ def form(laid: Grouped[str], data: Observations, theta_P: Array) -> tuple[LackOf
     return misfit, Interaction("cross law: B grows as N^kappa", F, q, df, float(fdtrc(q, df, F)), kappa)
 
 
-def warnings(misfit: LackOfFit | None, interaction: Interaction | None) -> list[str]:
-    """What failed, in words."""
+def warnings(misfit: LackOfFit | None, interaction: Interaction | None, own: LackOfFit | None = None) -> list[str]:
+    """What failed, in words. own: what each level misses for itself, where levels were compared."""
     out = []
     if misfit is not None and misfit.p < FAILS:
         out.append(
             f"The law misses the cell means by {misfit.misfit_percent:.2g} % of loss beside a pure error of "
             f"{misfit.pure_error_percent:.2g} % (p = {misfit.p:.1g}): read its exponents as local slopes, not constants."
         )
+        if own is not None and own.p >= FAILS:
+            out.append(
+                f"It misses all levels alike (what each misses for itself: {probability(own.p)}), and that was taken out "
+                "before they were compared, so differences between exponents hold over this range of tokens."
+            )
     if interaction is not None and interaction.p < FAILS:
         out.append(f"The data term changes with model size (p = {interaction.p:.1g}): beta is an average over sizes.")
     return out
 
 
-def checks(misfit: LackOfFit | None, interaction: Interaction | None) -> tuple[Check, Check]:
-    """Whether the law has the right form, and one exponent for all sizes."""
+def checks(misfit: LackOfFit | None, interaction: Interaction | None, own: LackOfFit | None = None) -> tuple[Check, Check]:
+    """Whether the law has the right form, and one exponent for all sizes. own: what each level misses for itself."""
     fits, sizes, untested = "Does the law fit?", "One exponent for all sizes?", "could not be tested"
     first = Check(fits, untested, "Too few repeated runs to tell misfit from luck: add seeds.")
     if misfit is not None:
         beside = f"misses by {misfit.misfit_percent:.2f}% beside luck of {misfit.pure_error_percent:.2f}%"
         good = "No sign that the law has the wrong form."
-        meaning = good if misfit.p >= FAILS else "It does not: read exponents as local slopes."
+        alike = own is not None and own.p >= FAILS
+        alike = ", and it misses all levels alike, so that their differences hold" if alike else ""
+        meaning = good if misfit.p >= FAILS else f"It does not: read exponents as local slopes{alike}."
         first = Check(fits, f"{beside} ({probability(misfit.p)})", meaning)
     if interaction is None:
         return first, Check(sizes, untested, "It takes two or more model sizes and some runs to spare.")

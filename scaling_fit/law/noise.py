@@ -57,6 +57,7 @@ def estimate_noise(
     n_levels: int = 1,
     floor_per_cell: bool = False,
     measured: tuple[float, float] | None = None,
+    spent: int = 0,
 ) -> tuple[Noise, Array]:
     """REML on the law linearised at its fit, then a refit at the ratio found: the noise and the new theta.
 
@@ -64,6 +65,7 @@ def estimate_noise(
     n_levels: levels fitted, each of which spends up to three parameters on its trunks' means; floor_per_cell: every mean.
     With one trunk a cell and no trunk means left over, seed luck cannot be told from a shift, so it is assumed, not zero:
     `measured` is then the trunks' standard deviation of log loss and its degrees of freedom, from repeated runs elsewhere.
+    spent: degrees of freedom that went before, into what was taken out of the losses.
     """
     assert problem.trunks is not None
     trunks = problem.trunks
@@ -78,22 +80,22 @@ def estimate_noise(
         J_NP = problem.jacobian(theta_P)
         J_NP = J_NP / np.maximum(np.abs(J_NP).max(0), 1e-12)
         tried = RATIOS if branched and not assumed else np.array([ratio])
-        fits = reml(r_N, J_NP, trunks, tried)
+        fits = reml(r_N, J_NP, trunks, tried, spent)
         best = int(np.argmin([fit[0] for fit in fits]))
         ratio, (_, rss, rank) = float(tried[best]), fits[best]
         if assumed:
-            ratio = float(min(assumed_sd**2 / max(rss / max(n - rank, 1), 1e-12), RATIOS[-1]))
+            ratio = float(min(assumed_sd**2 / max(rss / max(n - rank - spent, 1), 1e-12), RATIOS[-1]))
         whitened = replace(problem, trunks=replace(trunks, ratio=ratio))
         fit = solve(whitened, theta_P[None], tolerance=1e-12)
         theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])
-    df = max(n - rank, 1)
+    df = max(n - rank - spent, 1)
     row = float(np.sqrt(rss / df))
     trunk_df = assumed_df if assumed else max(float(left), 1.0) if branched else float(df)
     row_df = max(float(df - left), 1.0) if branched and not assumed else float(df)
     return Noise(row, row * float(np.sqrt(ratio)), row_df, trunk_df, C, n / C, cells < C, assumed), theta_P
 
 
-def reml(r_N: Array, J_NP: Array, trunks: Trunks, ratios: Array) -> list[tuple[float, float, int]]:
+def reml(r_N: Array, J_NP: Array, trunks: Trunks, ratios: Array, spent: int = 0) -> list[tuple[float, float, int]]:
     """For every ratio of trunk to row variance: -2 restricted log likelihood (scale profiled), the residual sum of squares,
     and the rank of J. V^(-1) = I - k 11' within a trunk, so each ratio costs only [P, P] algebra."""
     sum_C, sum_CP = np.add.reduceat(r_N, trunks.starts_C), np.add.reduceat(J_NP, trunks.starts_C, axis=0)
@@ -106,7 +108,7 @@ def reml(r_N: Array, J_NP: Array, trunks: Trunks, ratios: Array) -> list[tuple[f
         along = U[:, keep].T @ (Jr_P - sum_CP.T @ (k_C * sum_C))
         rss = float(rr - k_C @ sum_C**2 - (along**2 / weights[keep]).sum())
         rank = int(keep.sum())
-        df = max(len(r_N) - rank, 1)
+        df = max(len(r_N) - rank - spent, 1)
         log_det = float(np.log1p(trunks.sizes_C * ratio).sum() + np.log(weights[keep]).sum())
         out.append((log_det + df * float(np.log(max(rss, 1e-300))), rss, rank))
     return out

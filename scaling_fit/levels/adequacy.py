@@ -3,7 +3,7 @@
 Shape suffixes: N points, P parameters.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import fdtrc
@@ -11,6 +11,7 @@ from scipy.special import fdtrc
 from scaling_fit.law.adequacy import FAILS, Interaction, LackOfFit, lack_of_fit, nested, warnings
 from scaling_fit.law.groups import grouped
 from scaling_fit.law.laws import LAWS
+from scaling_fit.law.solve import Solution, solve
 from scaling_fit.levels.compare import Cell, Comparison, cells
 
 Array = np.ndarray
@@ -30,9 +31,12 @@ class ResidualCell:
 
 @dataclass(frozen=True)
 class Adequacy:
-    """`adequate`: false where a test fails at 1 %, None where neither could be made; `warning` says what failed."""
+    """`adequate`: false where a test fails at 1 %, None where neither could be made; `warning` says what failed. `own`: the
+    same test of what each level misses for itself, once what all miss alike (`shared_percent` of loss a cell) is taken out."""
 
     lack_of_fit: LackOfFit | None
+    own: LackOfFit | None
+    shared_percent: float | None
     interaction: Interaction | None
     residual_map: tuple[ResidualCell, ...]
     adequate: bool | None
@@ -41,7 +45,7 @@ class Adequacy:
 
 def interaction(whole: Comparison) -> Interaction | None:
     """Does the data term depend on size? Three or more sizes: kappa per level (the cross law); fewer: B and beta per shape."""
-    laid, table = whole.grouped, whole.table
+    laid, table = whole.grouped, whole.runs
     if whole.by_shape and len(whole.shapes) > 1:
         law, test = laid.law, "B and beta per shape instead of per level"
         labels = cells(table)
@@ -51,7 +55,7 @@ def interaction(whole: Comparison) -> Interaction | None:
         return None
     free = dict.fromkeys(law.names, "free")
     wide = grouped(law, table, labels, free, baseline=laid.groups[0], ratio=whole.noise.ratio, pivot=laid.pivot)
-    found = nested(laid, whole.theta_P, whole.rss, wide)
+    found = nested(laid, whole.theta_P, 2.0 * float(_on_runs(whole).objective_R[0]), wide)
     if found is None:
         return None
     F, q, df, theta_RP = found
@@ -63,8 +67,8 @@ def interaction(whole: Comparison) -> Interaction | None:
 
 def residual_map(whole: Comparison) -> tuple[ResidualCell, ...]:
     """The mean residual of every (level, shape, D) cell."""
-    table, problem = whole.table, whole.grouped.problem
-    residual_N = np.log(problem.loss_N) - problem.predict(whole.theta_P[None])[0]
+    table, problem = whole.runs, whole.grouped.problem
+    residual_N = np.log(table.loss) - problem.predict(whole.theta_P[None])[0]
     sd = np.hypot(whole.noise.row, whole.noise.trunk)
     rows_of: dict[tuple[str, str, float], list[int]] = {}
     for row, cell in enumerate(zip(table.level, table.shape, table.D.tolist(), strict=True)):
@@ -79,7 +83,16 @@ def residual_map(whole: Comparison) -> tuple[ResidualCell, ...]:
 
 def adequacy(whole: Comparison) -> Adequacy:
     """All checks of the law's form."""
-    misfit, inter = lack_of_fit(whole.table, whole.grouped.problem, whole.theta_P), interaction(whole)
+    problem, own, shared = whole.grouped.problem, None, None
+    misfit, inter = lack_of_fit(whole.runs, replace(problem, loss_N=whole.runs.loss), whole.theta_P), interaction(whole)
+    if whole.shared is not None:
+        own = lack_of_fit(whole.table, problem, whole.theta_P, whole.shared.df)
+        shared = 100 * whole.shared.sd(whole.noise)
     tests = [test for test in (misfit, inter) if test is not None]
     adequate = all(test.p >= FAILS for test in tests) if tests else None
-    return Adequacy(misfit, inter, residual_map(whole), adequate, " ".join(warnings(misfit, inter)))
+    return Adequacy(misfit, own, shared, inter, residual_map(whole), adequate, " ".join(warnings(misfit, inter, own)))
+
+
+def _on_runs(whole: Comparison) -> Solution:
+    """The joint fit of the runs as they are, what the law misses of all levels included."""
+    return solve(replace(whole.grouped.problem, loss_N=whole.runs.loss), whole.theta_P[None], tolerance=1e-12)

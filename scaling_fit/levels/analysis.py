@@ -249,7 +249,7 @@ def _answer(
     base, budget = settings.baseline, fit.budget
     largest = max(one.N[1] for one in fit.levels.values()), max(one.D[1] for one in fit.levels.values())
     pinned = {level: one.identifiability for level, one in fit.levels.items()}
-    checks = (*form_checks(fit.adequacy.lack_of_fit, fit.adequacy.interaction), doubts.pinned_down(pinned))
+    checks = (*form_checks(fit.adequacy.lack_of_fit, fit.adequacy.interaction, fit.adequacy.own), doubts.pinned_down(pinned))
     control_checks, control_warnings = doubts_of(verdicts, settings)
     flags = [f"{level}: {flag}" for level, one in pinned.items() for flag in one.flags]
     warnings = [fit.adequacy.warning] if fit.adequacy.warning else []

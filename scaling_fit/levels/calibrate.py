@@ -93,7 +93,7 @@ class Calibration:
 def calibrate(whole: Comparison) -> Calibration:
     """Roll the origin over the compute of every level. Levels share the forms' weights, the rate and the bias."""
     cost = price(whole)
-    tables = {level: _thinned(whole.table.where(whole.table.level == level), cost) for level in whole.levels}
+    tables = {level: _thinned(whole.runs.where(whole.runs.level == level), cost) for level in whole.levels}
     forms = min((forms_for(table, whole.by_shape) for table in tables.values()), key=len)
     levels = {}
     for name, table in tables.items():

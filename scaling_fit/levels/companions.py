@@ -88,12 +88,12 @@ def simulated_tables(whole: Comparison, replicates: int, seed: int) -> Array:
     """Log losses as observed plus fresh noise, shape [R, N]: what another draw of luck could have shown."""
     assert whole.grouped.problem.trunks is not None
     noise = whole.noise.simulate(np.random.default_rng(seed), replicates, whole.grouped.problem.trunks)
-    return np.log(whole.table.loss)[None] + noise
+    return np.log(whole.runs.loss)[None] + noise
 
 
 def cell_means(whole: Comparison, level: str, shape: str, y_RN: Array) -> tuple[Array, Array]:
     """Token counts (ascending) and mean log loss over seeds, shapes [K], [R, K]."""
-    table = whole.table
+    table = whole.runs
     rows = np.flatnonzero((table.level == level) & (table.shape == shape))
     tokens = np.unique(table.D[rows])
     means = [y_RN[:, rows[table.D[rows] == D]].mean(1) for D in tokens]
@@ -117,7 +117,7 @@ def multiplier_curve(
     Flat over D: a prefactor. Sloped: the exponent (or the floor). Only losses inside the baseline's own range count. The
     slope, d ln m / d ln D pooled over shapes, has its interval and the p-value of being zero.
     """
-    y_RN = np.concatenate([np.log(whole.table.loss)[None], simulated_tables(whole, replicates, seed)])
+    y_RN = np.concatenate([np.log(whole.runs.loss)[None], simulated_tables(whole, replicates, seed)])
     points, slopes_x, slopes_y = [], [], []
     for shape, size in whole.shapes.items():
         D_base, base_RK = cell_means(whole, whole.baseline, shape, y_RN)

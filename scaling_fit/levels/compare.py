@@ -16,6 +16,7 @@ from scaling_fit.law.noise import Noise, estimate_noise
 from scaling_fit.law.objectives import huber
 from scaling_fit.law.robust import pseudo_observations
 from scaling_fit.law.solve import solve
+from scaling_fit.levels.shared_misfit import SharedMisfit, shared_misfit
 from scaling_fit.observations import Observations
 
 Array = np.ndarray
@@ -32,10 +33,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A joint fit, everything free. `table` holds the fitted rows, with pseudo-observations under a Huber objective; `theta_RP`
-    simulated replicates around `theta_P`; `wild` the table's rows of runs that lie far off the law."""
+    """A joint fit, everything free. `runs` holds the rows in problem order, with pseudo-observations under a Huber objective;
+    `table` the same without what the law misses of all levels alike (`shared`), which is what is fitted; `theta_RP` simulated
+    replicates around `theta_P`, for what differs between levels; `own_RP` with misses of that size among the luck, for what is
+    said of a level alone; `wild` the table's rows of runs that lie far off the law."""
 
+    runs: Observations
     table: Observations
+    shared: SharedMisfit | None
     baseline: str
     grouped: Grouped[Cell]
     theta_P: Array
@@ -43,6 +48,7 @@ class Comparison:
     rss: float
     df: float
     theta_RP: Array
+    own_RP: Array
     by_shape: bool
     why: str
     wild: Array
@@ -175,18 +181,27 @@ def compare(
         table = replace(table, loss=loss_N)
         laid, _, _ = lay_out(table, baseline, pivot=laid.pivot, law=law)
         start_P = robust.theta_P
-    ordered = table.where(laid.rows)
-    start = solve(laid.problem, start_P[None], tolerance=1e-12)
-    noise, theta_P = estimate_noise(laid.problem, start.theta_RP[0], cells(ordered), len(table.levels), by_shape, trunk_noise)
+    runs = table.where(laid.rows)
+    start_P = solve(laid.problem, start_P[None], tolerance=1e-12).theta_RP[0]
+    shared, spent = shared_misfit(laid, runs, start_P, baseline), 0
+    if shared is not None:
+        spent, loss_N = shared.df, table.loss.copy()
+        loss_N[laid.rows] = runs.loss * np.exp(-shared.miss_N)
+        table = replace(table, loss=loss_N)
+        laid, _, _ = lay_out(table, baseline, pivot=laid.pivot, law=law)
+    noise, theta_P = estimate_noise(laid.problem, start_P, cells(runs), len(table.levels), by_shape, trunk_noise, spent)
     laid, _, _ = lay_out(table, baseline, noise.ratio, laid.pivot, law)
     fit = solve(laid.problem, theta_P[None], tolerance=1e-13)
     theta_P, rss = fit.theta_RP[0], 2.0 * float(fit.objective_R[0])
     rng = np.random.default_rng(seed)
     assert laid.problem.trunks is not None
+    matched = table.where(laid.rows)
     target_RN = laid.problem.predict(theta_P[None]) + noise.simulate(rng, replicates, laid.problem.trunks)
-    theta_RP = _refitted(laid, ordered, theta_P, target_RN, noise.ratio)
-    df = max(len(table) - laid.problem.n_parameters, 1)
-    return Comparison(ordered, baseline, laid, theta_P, noise, rss, df, theta_RP, by_shape, why, wild)
+    theta_RP = own_RP = _refitted(laid, matched, theta_P, target_RN, noise.ratio)
+    if shared is not None:
+        own_RP = _refitted(laid, matched, theta_P, target_RN + shared.simulate(rng, replicates, noise), noise.ratio)
+    df = max(len(table) - laid.problem.n_parameters - spent, 1)
+    return Comparison(runs, matched, shared, baseline, laid, theta_P, noise, rss, df, theta_RP, own_RP, by_shape, why, wild)
 
 
 def _refitted(laid: Grouped[Cell], ordered: Observations, theta_P: Array, target_RN: Array, ratio: float) -> Array:

@@ -49,13 +49,13 @@ def predict(
     """What runs of a level would show. Inside the data: the joint law, its parameters' error and the noise of a run. Beyond:
     the average of forms, less the bias, with every part of the error that the calibration knows. shape: tested names [M]."""
     N, D = np.broadcast_arrays(np.asarray(N, float), np.asarray(D, float))
-    past = beyond(whole.table.where(whole.table.level == level), calibration.cost, N, D)
+    past = beyond(whole.runs.where(whole.runs.level == level), calibration.cost, N, D)
     theta_RP = np.concatenate([whole.theta_P[None], whole.theta_RP[:400]])
     joint_RM = np.empty((len(theta_RP), len(N)))
     for name in dict.fromkeys(shape.tolist()):
         here = shape == name
         joint_RM[:, here] = whole.log_loss(level, name, N[here], D[here], theta_RP)
-    noise = whole.noise.row**2 + whole.noise.trunk**2
+    noise = whole.noise.row**2 + whole.noise.trunk**2 + (whole.shared.sd(whole.noise) ** 2 if whole.shared else 0.0)
     x, inside = past.distance, np.exp(-past.distance / EDGE)
     # A few draws of an uncertain trunk noise are huge: the middle two thirds say how wide the draws are.
     mean, variance = joint_RM[0], (np.diff(np.quantile(joint_RM[1:], [0.1587, 0.8413], axis=0), axis=0)[0] / 2) ** 2 + noise

@@ -43,13 +43,15 @@ def influence(whole: Comparison) -> tuple[Influence, ...]:
     if whole.by_shape and len(whole.shapes) > 1:
         rungs += [(f"shape {shape}", table.shape != shape) for shape in whole.shapes]
     before, _ = _shifts(whole, table)
+    _, everything = _shifts(whole, whole.runs)
     for rung, kept in rungs:
         rest = table.where(kept)
         if not _enough(rest, whole):
             continue
-        shifts, rss = _shifts(whole, rest)
+        shifts, _ = _shifts(whole, rest)
+        _, rss = _shifts(whole, whole.runs.where(kept))  # a rung off the law is off it at all levels: as the runs are
         gone, df = len(table) - len(rest), len(rest) - whole.grouped.problem.n_parameters
-        p = float(fdtrc(gone, df, max(whole.rss - rss, 0.0) / gone / (rss / df))) if df > 0 and rss > 0 else 1.0
+        p = float(fdtrc(gone, df, max(everything - rss, 0.0) / gone / (rss / df))) if df > 0 and rss > 0 else 1.0
         for level, (delta, variance) in shifts.items():
             move, chance = delta - before[level][0], variance - before[level][1]
             z = move / chance**0.5 if chance > 1e-12 * variance else 0.0

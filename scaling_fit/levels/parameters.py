@@ -26,12 +26,12 @@ def hull(one: Interval, other: Interval) -> Interval:
     return Interval(one.value, min(one.low, other.low), max(one.high, other.high))
 
 
-def level_intervals(whole: Comparison, level: str, confidence: float) -> dict[str, Interval]:
+def level_intervals(whole: Comparison, level: str, confidence: float, *, alone: bool = True) -> dict[str, Interval]:
     """Intervals of a level's natural parameters by name (E or E[shape], A, B, alpha, beta).
 
     What the runs do not identify is open on both sides. Floors end at 0 where the likelihood does not exclude it; other open
     ends are infinite. A and B take the profile's ends through the regression of their logarithm on their exponent over the
-    replicates.
+    replicates. alone: what the law misses of all levels alike counts too; not so where levels are set beside each other.
     """
     table = whole.table.where(whole.table.level == level)
     law = whole.grouped.law
@@ -42,7 +42,10 @@ def level_intervals(whole: Comparison, level: str, confidence: float) -> dict[st
     theta_P = solve(laid.problem, start_P[None], tolerance=1e-13).theta_RP[0]
     lowest = float(table.loss.min())
     estimate = Estimate(laid.problem, theta_P, np.ones(len(theta_P), bool), whole.rss / whole.df, whole.df)
-    point, draws = whole.parameters(level, whole.theta_P[None]), whole.parameters(level, whole.theta_RP)
+    point, draws = (
+        whole.parameters(level, whole.theta_P[None]),
+        whole.parameters(level, whole.own_RP if alone else whole.theta_RP),
+    )
     floors = (
         {f"E[{shape}]": Part("value", whole.group(level, shape)) for shape in whole.shapes} if whole.by_shape else {"E": SHARED}
     )

@@ -325,7 +325,9 @@ def _null_p(
     )
     rss0, rss1 = 2.0 * fits.objective_R.reshape(2, -1)
     q = int(pair.masks[alternative].sum() - pair.masks[null].sum())
-    made = np.maximum(rss0 - rss1, 0.0) / q / ((rss1 + rest_R) / whole.df)
+    # no simulated table spends degrees of freedom on a miss that two levels share
+    df = max(whole.df, len(problem.loss_N) - len(theta))
+    made = np.maximum(rss0 - rss1, 0.0) / q / ((rss1 + rest_R) / df)
     return float((1 + (made >= F).sum()) / (n + 1))
 
 
@@ -333,9 +335,7 @@ def _simulated_noise(whole: Comparison, pair: _Pair, n: int, rng: np.random.Gene
     """Trunk and row noise from the estimated variances, themselves uncertain: the parametric bootstrap."""
     trunks = pair.grouped.problem.trunks
     assert trunks is not None
-    rest_df = (
-        len(whole.table) - len(pair.grouped.problem.loss_N) - (whole.grouped.problem.n_parameters - len(pair.theta["all"]))
-    )
+    rest_df = whole.df - (len(pair.grouped.problem.loss_N) - len(pair.theta["all"]))
     rest_R = whole.noise.row**2 * rng.chisquare(rest_df, n) if rest_df > 0 else 0.0
     return whole.noise.simulate(rng, n, trunks), rest_R
 
