@@ -149,16 +149,14 @@ def warnings(misfit: LackOfFit | None, interaction: Interaction | None, own: Lac
     return out
 
 
-def checks(misfit: LackOfFit | None, interaction: Interaction | None, own: LackOfFit | None = None) -> tuple[Check, Check]:
-    """Whether the law has the right form, and one exponent for all sizes. own: what each level misses for itself."""
+def checks(misfit: LackOfFit | None, interaction: Interaction | None) -> tuple[Check, Check]:
+    """Whether the law has the right form, and one exponent for all sizes."""
     fits, sizes, untested = "Does the law fit?", "One exponent for all sizes?", "could not be tested"
     first = Check(fits, untested, "Too few repeated runs to tell misfit from luck: add seeds.")
     if misfit is not None:
         beside = f"misses by {misfit.misfit_percent:.2f}% beside luck of {misfit.pure_error_percent:.2f}%"
         good = "No sign that the law has the wrong form."
-        alike = own is not None and own.p >= FAILS
-        alike = ", and it misses all levels alike, so that their differences hold" if alike else ""
-        meaning = good if misfit.p >= FAILS else f"It does not: read exponents as local slopes{alike}."
+        meaning = good if misfit.p >= FAILS else "It does not: read exponents as local slopes."
         first = Check(fits, f"{beside} ({probability(misfit.p)})", meaning)
     if interaction is None:
         return first, Check(sizes, untested, "It takes two or more model sizes and some runs to spare.")

@@ -13,6 +13,7 @@ from scaling_fit.law.groups import grouped
 from scaling_fit.law.laws import LAWS
 from scaling_fit.law.solve import Solution, solve
 from scaling_fit.levels.compare import Cell, Comparison, cells
+from scaling_fit.wording import Check, probability
 
 Array = np.ndarray
 
@@ -91,6 +92,19 @@ def adequacy(whole: Comparison) -> Adequacy:
     tests = [test for test in (misfit, inter) if test is not None]
     adequate = all(test.p >= FAILS for test in tests) if tests else None
     return Adequacy(misfit, own, shared, inter, residual_map(whole), adequate, " ".join(warnings(misfit, inter, own)))
+
+
+def collapse(found: Adequacy) -> Check | None:
+    """Whether the levels' curves fall on one another once each is laid over its own law; None where the law misses nothing that
+    levels share, so that there is nothing to collapse but luck."""
+    if found.own is None or found.shared_percent is None:
+        return None
+    off = f"the law misses all levels alike by {found.shared_percent:.2f}% a rung; what each misses for itself: "
+    good = "They do: recipe or shape bends them together, and their differences stand."
+    bad = "They do not: a rung is badly tuned for some level, and that counts as luck of its differences."
+    return Check(
+        "Do the levels' curves collapse onto one?", off + probability(found.own.p), good if found.own.p >= FAILS else bad
+    )
 
 
 def _on_runs(whole: Comparison) -> Solution:

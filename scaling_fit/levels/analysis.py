@@ -10,6 +10,7 @@ from scaling_fit.instrument.repeats import trunk_noise
 from scaling_fit.law.adequacy import checks as form_checks
 from scaling_fit.law.robust import WILD
 from scaling_fit.levels import doubts, draws
+from scaling_fit.levels.adequacy import collapse
 from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answer, not_shown
 from scaling_fit.levels.budget import R_STAR
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
@@ -249,7 +250,8 @@ def _answer(
     base, budget = settings.baseline, fit.budget
     largest = max(one.N[1] for one in fit.levels.values()), max(one.D[1] for one in fit.levels.values())
     pinned = {level: one.identifiability for level, one in fit.levels.items()}
-    checks = (*form_checks(fit.adequacy.lack_of_fit, fit.adequacy.interaction, fit.adequacy.own), doubts.pinned_down(pinned))
+    form = (*form_checks(fit.adequacy.lack_of_fit, fit.adequacy.interaction), collapse(fit.adequacy))
+    checks = (*(check for check in form if check is not None), doubts.pinned_down(pinned))
     control_checks, control_warnings = doubts_of(verdicts, settings)
     flags = [f"{level}: {flag}" for level, one in pinned.items() for flag in one.flags]
     warnings = [fit.adequacy.warning] if fit.adequacy.warning else []

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scaling_fit.levels.adequacy import adequacy
+from scaling_fit.levels.adequacy import adequacy, collapse
 from scaling_fit.levels.compare import Comparison, compare
 from scaling_fit.levels.design import Grid, table_of
 from scaling_fit.levels.parameters import level_intervals
@@ -57,6 +57,11 @@ def test_what_one_level_misses_for_itself_stays_in_the_error() -> None:
     assert "misses all levels alike" not in apart.warning
     assert own.noise.row > 1.15 * whole.noise.row
     assert apart.own is None or apart.own.p < 0.01
+    said = collapse(alike)
+    assert said is not None
+    assert said.meaning.startswith("They do:")
+    assert collapse(replace(alike, own=replace(alike.own, p=0.001))).meaning.startswith("They do not:")  # type: ignore[union-attr]
+    assert collapse(adequacy(fitted(bent(0, times=0.0)))) is None
 
 
 def test_without_a_bend_nothing_is_taken_out() -> None:

@@ -1,0 +1,118 @@
+"""Whose luck is a run's? Initial weights crossed with orders of the data, and an n-gram model that reads the same orders.
+
+    python benchmarks/training/luck.py POOL/*.jsonl.zst [--weights 6] [--orders 6] [--tokens 81920,235008] [--vocab 1024]
+
+Every initial weight reads every order, so the variance of ln loss parts into weights, orders and the rest (two-way analysis of
+variance without replication). A control variate that knows the order can take away the orders' share at most; the bigram
+model's loss after the same tokens, regressed on the orders' means, says what one does take.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from cheaper import Variant, read, tokenised
+from order import COOLDOWN, CPU, EOT, Corpus, rows
+
+from training import schedule
+from training.evaluate import Documents, Evaluator
+from training.model import Architecture
+from training.muon import Muon
+from training.order import Order, run_key
+from training.plan import Optimizer
+from training.recipe import recipe
+from training.step import Trainer, keep_freed_memory, resolve_precision
+from training.tokens import Batches
+
+CONTEXT, DISCOUNT = 256, 0.75  # of absolute discounting
+
+
+def losses(corpus: Corpus, windows: list[np.ndarray], weights: int, tokens: list[int], variant: Variant) -> np.ndarray:
+    """ln of held-out nats per token, float64[D, weights, orders]."""
+    architecture, rule = Architecture(variant.shape, corpus.vocab_size), recipe(variant.shape, variant.vocab, CONTEXT, tokens)
+    pairs = [(seed, order) for seed in range(weights) for order in range(len(windows))]
+    initial = torch.stack([architecture.initial(seed) for seed, _ in pairs])
+    batch, warmup = rule.batch_tokens // CONTEXT, rule.warmup_tokens // rule.batch_tokens
+    kind = Muon if variant.muon else Trainer
+    batches = Batches([windows[order] for _, order in pairs], batch, CPU)
+    trainer = kind(architecture, batches, initial, (rule.lr,) * len(pairs), Optimizer(), resolve_precision("auto", CPU))
+    text, start_Q = heldout(corpus)
+    numbers = np.arange(len(corpus.heldout))
+    documents = Documents(numbers, text, start_Q, np.diff(start_Q), {"heldout": numbers})
+    evaluator, found = Evaluator(documents, CONTEXT, EOT, len(pairs), CPU), []
+    for end in (d // rule.batch_tokens for d in tokens):
+        trainer.set_schedule(schedule.trunk(tokens[-1] // rule.batch_tokens, warmup))
+        while trainer.step < schedule.branch_start(end, COOLDOWN):
+            trainer.advance()
+        fork = trainer.snapshot()
+        trainer.set_schedule(schedule.branch(end, warmup, COOLDOWN))
+        while trainer.step < end:
+            trainer.advance()
+        found.append(np.log(evaluator.document_losses(trainer).sum(1) / start_Q[-1]).reshape(weights, -1))
+        trainer.restore(fork)
+    return np.array(found)
+
+
+def heldout(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+    texts = [text for _, text in corpus.heldout]
+    return np.concatenate(texts), np.concatenate([[0], np.cumsum([len(text) for text in texts])])
+
+
+def bigram(windows_WU: np.ndarray, corpus: Corpus) -> float:
+    """ln of the held-out nats per token of a bigram model with absolute discounting, that read these windows."""
+    V, (text, start_Q) = corpus.vocab_size, heldout(corpus)
+    counts = np.zeros((V, V))
+    np.add.at(counts, (windows_WU[:, :-1].ravel(), windows_WU[:, 1:].ravel()), 1.0)
+    unigram_V = (counts.sum(0) + 1) / (counts.sum() + V)
+    total_V, kinds_V = np.maximum(counts.sum(1), 1), (counts > 0).sum(1)
+    before = np.insert(text[:-1], 0, EOT)
+    before[start_Q[:-1]] = EOT
+    seen = np.maximum(counts[before, text] - DISCOUNT, 0) / total_V[before]
+    rest = np.where(counts.sum(1) > 0, DISCOUNT * kinds_V / total_V, 1.0)[before]
+    return float(np.log(-np.log(seen + rest * unigram_V[text]).mean()))
+
+
+def components(y_WO: np.ndarray) -> tuple[float, float, float]:
+    """Variances of weights, orders and the rest, by the mean squares of a two-way table."""
+    n_weights, n_orders = y_WO.shape
+    mean, weight_W, order_O = y_WO.mean(), y_WO.mean(1), y_WO.mean(0)
+    rest = float(((y_WO - weight_W[:, None] - order_O + mean) ** 2).sum() / ((n_weights - 1) * (n_orders - 1)))
+    return (
+        max(float(weight_W.var(ddof=1)) - rest / n_orders, 0.0),
+        max(float(order_O.var(ddof=1)) - rest / n_weights, 0.0),
+        rest,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pool", nargs="+", type=Path)
+    parser.add_argument("--weights", type=int, default=6)
+    parser.add_argument("--orders", type=int, default=6)
+    parser.add_argument("--tokens", default="81920,235008")
+    parser.add_argument("--variant", default="v1024+muon", help="a recipe as cheaper.py names it")
+    parser.add_argument("--every", type=int, default=16)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    tokens, variant = [int(d) for d in asked.tokens.split(",")], Variant.of(asked.variant)
+    corpus, _ = tokenised(read(asked.pool, asked.every, np.random.default_rng(0)), variant.vocab)
+    laid = rows(corpus, 2048)
+    windows = [
+        Order.of(laid, run_key(0, "nano", order), CONTEXT).windows(tokens[-1] // CONTEXT) for order in range(asked.orders)
+    ]
+    y_DWO = losses(corpus, windows, asked.weights, tokens, variant)
+    for D, y_WO in zip(tokens, y_DWO, strict=True):
+        weights, orders, rest = components(y_WO)
+        ngram_O = np.array([bigram(of_order[: D // CONTEXT], corpus) for of_order in windows])
+        share = orders / (weights + orders + rest)
+        correlation = np.corrcoef(ngram_O, y_WO.mean(0))[0, 1]
+        parts = " ".join(f"{100 * part**0.5:.2f}" for part in (weights, orders, rest))
+        print(f"D {D:,}: sd of weights, orders, the rest {parts} %; orders are {100 * share:.0f} % of the variance: ", end="")
+        print(f"knowing them cuts an error by {(1 - share) ** -0.5:.2f} at most; ", end="")
+        print(f"bigram sd {100 * ngram_O.std(ddof=1):.2f} %, correlated with orders at {correlation:+.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
