@@ -5,7 +5,8 @@
     We found two letters there.        We found two letter there.
 
 A third of the pairs each: a verb with its subject, past a noun of the other number; a demonstrative with its noun; a numeral
-with its noun. The two sentences differ in one word.
+with its noun. The two sentences differ in one word. Each pair is followed by its twin in the other number, with "are" right
+where "is" was: one who prefers a word whatever the sentence is right in one of the two.
 """
 
 from collections.abc import Iterator
@@ -32,36 +33,33 @@ ENDS = ("there", "yesterday", "again", "in the end", "at last", "this morning")
 def agreement(key: int, n_words: int, n_items: int) -> Iterator[Item]:
     """`n_items` different pairs, of some eight words whatever passages have; `key` is the stream of chance."""
     seen: set[str] = set()
-    for row in mix64(key, np.arange(8 * 4 * n_items)).reshape(-1, 8).tolist():
-        good, bad = (_subject_and_verb, _demonstrative, _numeral)[len(seen) % 3](row)
-        if good not in seen:
-            seen.add(good)
-            yield Item("pair", "", (good, bad))
-        if len(seen) == n_items:
-            return
+    rules = (_subject_and_verb, _demonstrative, _numeral)
+    for i, row in enumerate(mix64(key, np.arange(5 * 2 * n_items)).reshape(-1, 5).tolist()):
+        twins = [rules[i % len(rules)](row, plural) for plural in (0, 1)]
+        if seen.isdisjoint(good for good, _ in twins):
+            seen.update(good for good, _ in twins)
+            yield from (Item("pair", "", pair) for pair in twins)
 
 
 def _of(words: tuple, number: int):
     return words[number % len(words)]
 
 
-def _subject_and_verb(row: list[int]) -> tuple[str, str]:
-    plural = row[0] % 2
-    noun, other = _of(NOUNS, row[1])[plural], _of(NOUNS, row[2])[1 - plural]
-    verbs = (("is", "are"), ("was", "were"), ("seems", "seem"))[row[3] % 3]
-    start, end = f"The {noun} {_of(PLACES, row[4])} the {other}", f"{_of(ADJECTIVES, row[5])}."
+def _subject_and_verb(row: list[int], plural: int) -> tuple[str, str]:
+    noun, other = _of(NOUNS, row[0])[plural], _of(NOUNS, row[1])[1 - plural]
+    verbs = (("is", "are"), ("was", "were"), ("seems", "seem"))[row[2] % 3]
+    start, end = f"The {noun} {_of(PLACES, row[3])} the {other}", f"{_of(ADJECTIVES, row[4])}."
     return f"{start} {verbs[plural]} {end}", f"{start} {verbs[1 - plural]} {end}"
 
 
-def _demonstrative(row: list[int]) -> tuple[str, str]:
-    plural = row[0] % 2
-    words = (("This", "These"), ("That", "Those"))[row[2] % 2]
-    rest = f"{_of(NOUNS, row[1])[plural]} {('was', 'were')[plural]} {_of(ADJECTIVES, row[3])} {_of(ENDS, row[4])}."
+def _demonstrative(row: list[int], plural: int) -> tuple[str, str]:
+    words = (("This", "These"), ("That", "Those"))[row[1] % 2]
+    rest = f"{_of(NOUNS, row[0])[plural]} {('was', 'were')[plural]} {_of(ADJECTIVES, row[2])} {_of(ENDS, row[3])}."
     return f"{words[plural]} {rest}", f"{words[1 - plural]} {rest}"
 
 
-def _numeral(row: list[int]) -> tuple[str, str]:
-    noun, plural = _of(NOUNS, row[1]), row[0] % 2
-    start = f"We {_of(VERBS, row[2])} {_of(NUMERALS, row[3]) if plural else 'one'}"
-    end = f"{_of(ENDS, row[4])}."
+def _numeral(row: list[int], plural: int) -> tuple[str, str]:
+    noun = _of(NOUNS, row[0])
+    start = f"We {_of(VERBS, row[1])} {_of(NUMERALS, row[2]) if plural else 'one'}"
+    end = f"{_of(ENDS, row[3])}."
     return f"{start} {noun[plural]} {end}", f"{start} {noun[1 - plural]} {end}"

@@ -9,9 +9,11 @@ from curation.tasks.induction import induction
 from curation.tasks.items import Item
 from curation.tasks.last_word import last_word
 from curation.tasks.passages import Document
+from curation.tasks.word_order import word_order
 
 FROM_TEXT: dict[str, Callable[[Sequence[Document], int], Iterator[Item]]] = {
     "continuation": continuation,
+    "word_order": word_order,
     "last_word": last_word,
 }
 FROM_RULES: dict[str, Callable[[int, int, int], Iterator[Item]]] = {"induction": induction, "agreement": agreement}
@@ -24,4 +26,4 @@ def make(name: str, documents: Sequence[Document], n_words: int, key: int, n_ite
     """
     if name in FROM_TEXT:
         return list(islice(FROM_TEXT[name](documents, n_words), n_items))
-    return list(FROM_RULES[name](key, n_words, n_items))
+    return list(islice(FROM_RULES[name](key, n_words, n_items), n_items))

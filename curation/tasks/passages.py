@@ -4,7 +4,7 @@ A word here is a run of characters without white space, so that code keeps its p
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +32,13 @@ class Document:
     def windows(self, n_words: int) -> Iterator[int]:
         """The first word of each passage of `n_words` that follow one another, `WINDOWS` of them at most."""
         return iter(range(0, len(self.spans) - n_words + 1, n_words)[:WINDOWS])
+
+
+def passages(documents: Sequence[Document], n_words: int) -> Iterator[tuple[Document, int]]:
+    """Every passage of `n_words`: its document and its first word; a document's first before any document's second."""
+    starts = [(document, list(document.windows(n_words))) for document in documents]
+    for turn in range(WINDOWS):
+        yield from ((document, found[turn]) for document, found in starts if turn < len(found))
 
 
 def passage_words(context: int) -> int:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pipelines.study.section import FieldPath, Section
 
 MADE_ERROR = 0.035  # of a made task's accuracy: 205 items
-Made = Literal["continuation", "last_word", "induction", "agreement"]
+Made = Literal["word_order", "continuation", "last_word", "induction", "agreement"]
 
 
 class TaskSection(Section):

@@ -53,7 +53,7 @@ def candidates(context: Context, study: Study, pool: AnnotatedPool, base: Path) 
         "contents": contents, "seed": study.seed, "n_words": n_words,
     }  # fmt: skip
     step = Step(
-        "tasks/items", config, {"material": text} if text else {}, compute=collect,
+        "tasks/items", config, {"material": text} if text else {}, version=2, compute=collect,
         units=lambda: [(tasks, located, (context.workdir, text.files() if text else []), key, n_words)],
         summarize=lambda parts: parts[0]["tasks"], unit="tables",
     )  # fmt: skip

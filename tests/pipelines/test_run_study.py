@@ -124,7 +124,7 @@ def test_every_run_is_asked_every_task_at_every_d(quiet):
     assert table.join(heldout, on=[*key, "loss", "certificate"]).height == table.height
     accuracy = table.filter(pl.col("metric") == "accuracy")
     items = curated.tasks.summary["continuation"]["items"]
-    assert accuracy.select("eval_set", "chance", "n_items").unique().row(0) == ("continuation", 0.25, items)
+    assert accuracy.select("eval_set", "chance", "n_items").unique().row(0) == ("continuation", 0.5, items)
     assert (accuracy["value"] * items - (accuracy["value"] * items).round()).abs().max() < 1e-9
     scores = pl.DataFrame(workdir.read_table(trained.runs["runs/top-b-s0"].files("choices.parquet")[0]))
     right = pl.DataFrame(workdir.read_table(curated.tasks.files("choices.parquet")[0])).select("item", "choice", "right")

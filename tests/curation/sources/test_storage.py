@@ -21,6 +21,7 @@ from moto.server import ThreadedMotoServer
 
 from curation.sources import Record, Source, fingerprint, read, slices, storage
 from curation.sources.storage import BrokenFileError, Uncompressed, stored
+from curation.tasks import files
 
 CONTENT = b"".join(b"line %d of the content\n" % i for i in range(50_000))
 PACK = {"gzip": gzip.compress, "zstd": lambda data: pa.compress(data, "zstd", asbytes=True)}
@@ -115,6 +116,17 @@ def test_s3_directories_globs_and_files(s3: str) -> None:
     assert texts(source) == expected * 2
     assert texts(Source("s", "jsonl", (f"{s3}/web/*.jsonl",))) == expected
     assert texts(Source("s", "parquet", (f"{s3}/tables/c.parquet",))) == [f"row {i}" for i in range(1000)]
+
+
+def test_s3_items_of_tasks(s3: str) -> None:
+    places = files.locations(f"{s3}/web")
+    assert places == ["s3://pool/web/a.jsonl", "s3://pool/web/sub/b.jsonl.gz"]
+    asked = [found.item.choices for place in places for found in files.read(place, {"target": "text"}, " ")]
+    assert asked == [(json.loads(line)["text"],) for line in LINES] * 2
+    (table,) = files.locations(f"{s3}/tables/*.parquet")
+    assert [found.item.choices for found in files.read(table, {"target": "text"}, " ")] == [(f"row {i}",) for i in range(1000)]
+    with pytest.raises(FileNotFoundError, match=r"s3://pool/none\.jsonl: no file of items is there"):
+        files.locations(f"{s3}/none.jsonl")
 
 
 def test_s3_files_are_split_like_local_ones(s3: str, tmp_path: Path) -> None:
@@ -256,12 +268,15 @@ def test_hugging_face_data_sets() -> None:
             plan = slices(Source("h", "jsonl", ("hf://datasets/owner/name/" + path,), slice_megabytes=0.05))
             assert len(plan) > 1 and plan[0].parts[0].path == "a.jsonl" and plan[0].parts[0].stamp == "f00", plan
             print(*(record.text for piece in plan for record in read(piece)), sep="\\n")
+        from curation.tasks import files
+        (place,) = files.locations("hf://datasets/owner/name/data")
+        print(*(found.item.choices[0] for found in files.read(place, {"target": "text"}, " ")), sep="\\n")
     """
     environment = os.environ | {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_DISABLE_TELEMETRY": "1"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     server.shutdown()
     assert done.stderr == ""
-    assert done.stdout.splitlines() == [json.loads(line)["text"] for line in LINES] * 3
+    assert done.stdout.splitlines() == [json.loads(line)["text"] for line in LINES] * 4
 
 
 def test_an_unknown_protocol_is_an_error() -> None:

@@ -25,21 +25,43 @@ def numbered(name: str, domain: str, n_words: int) -> Document:
     )
 
 
-def test_continuations_are_the_passages_own_among_others_of_the_domain():
+def test_continuations_exchange_the_ends_of_two_passages_of_a_domain():
     documents = [numbered(name, "law" if name < "f" else "art", 40) for name in "abcdefghi"] + [numbered("z", "lone", 40)]
     made = make("continuation", documents, N, 5, 1000)
-    assert len(made) == 9 * 3  # 40 words are three passages of 12; the lone domain has no other text
+    assert len(made) == 18  # pairs of the 20 passages of law and the 16 of art; the lone domain has none
     assert make("continuation", documents, N, 5, 4) == made[:4]
-    assert {item.context[0] for item in made[:9]} == set("abcdefghi"), "each document once before any twice"
     for item in made:
-        letters = [choice.strip()[0] for choice in item.choices]
-        assert letters[item.answer] == item.context[0]
-        assert len(set(letters)) == 4
+        good, bad = ([re.findall(r"([a-z])(\d+)", text) for text in choice.split("\n\n")] for choice in item.choices)
+        for passage in good:
+            assert len({letter for letter, _ in passage}) == 1
+            first = int(passage[0][1])
+            assert [int(number) for _, number in passage] == list(range(first, first + 6))
+        assert [passage[:4] for passage in bad] == [passage[:4] for passage in good]
+        assert [passage[4:] for passage in bad] == [passage[4:] for passage in good[::-1]]
+        letters = [passage[0][0] for passage in good]
+        assert letters[0] != letters[1]
         assert len({letter < "f" for letter in letters}) == 1
-        last = int(re.findall(r"\d+", item.context)[-1])
-        assert [int(n) for n in re.findall(r"\d+", item.choices[item.answer])] == [last + 1, last + 2, last + 3]
-        assert all(len(choice.split()) == 3 for choice in item.choices)
-    assert 3 < np.bincount([item.answer for item in made], minlength=4).max() < 15  # no place is favoured
+        assert "z" not in letters
+        assert sorted(item.choices[0]) == sorted(item.choices[1]), "frequencies cancel"
+    begun = [re.findall(r"[a-z](?=0\b)", item.choices[0]) for item in made]
+    assert sum(len(firsts) for firsts in begun[:4]) == 8, "first passages first"
+
+
+def test_word_order_exchanges_two_neighbours_and_no_white_space():
+    documents = [numbered(name, "law", 40) for name in "abcdefghi"]
+    made = make("word_order", documents, 4 * N, 5, 1000)
+    assert len(made) == 9 * 3  # of 12 words
+    places = set()
+    for item in made:
+        good, bad = (choice.split() for choice in item.choices)
+        assert [int(word[1:]) for word in good] == list(range(int(good[0][1:]), int(good[0][1:]) + N))
+        at = next(i for i in range(N) if good[i] != bad[i])
+        assert bad == [*good[:at], good[at + 1], good[at], *good[at + 2 :]]
+        assert re.findall(r"\s+", item.choices[0]) == re.findall(r"\s+", item.choices[1])
+        places.add(at)
+    assert len(places) > 4
+    assert len(make("word_order", documents, 8, 5, 1000)[0].choices[0].split()) == 8
+    assert make("word_order", [Document(0, "law", "the " * 40)], N, 5, 10) == [], "alike words have no order"
 
 
 def test_last_words_were_read_before_and_not_near():
@@ -67,6 +89,9 @@ def test_induction_asks_for_what_followed_the_name(n_words, pairs):
         assert len(told) == pairs
         assert item.choices[item.answer] == told[item.context.split()[-1]]
         assert sorted(item.choices) == sorted(told.values())
+    lists = [made[i : i + pairs] for i in range(0, len(made) - pairs, pairs)]
+    assert all(len({one.choices for one in items}) == 1 for items in lists)
+    assert all([one.answer for one in items] == list(range(pairs)) for items in lists), "who prefers a word is at chance"
     assert make("induction", [], n_words, 6, 50) != made
 
 
@@ -74,13 +99,13 @@ def test_agreement_differs_in_one_word_by_number():
     made = make("agreement", [], N, 5, 300)
     assert len({item.choices for item in made}) == 300
     forms = dict(NOUNS) | {"is": "are", "was": "were", "seems": "seem", "This": "These", "That": "Those"}
-    singular = 0
+    changes = []
     for item in made:
         good, bad = (sentence.split() for sentence in item.choices)
         ((right, wrong),) = [pair for pair in zip(good, bad, strict=True) if pair[0] != pair[1]]
         assert forms.get(right) == wrong or forms.get(wrong) == right
-        singular += right in forms
-    assert 110 < singular < 190, "neither number is always right"
+        changes.append((right, wrong))
+    assert changes[1::2] == [(wrong, right) for right, wrong in changes[::2]], "neither word is right more often"
 
 
 def test_excerpts_begin_with_a_word_and_depend_on_the_key():
