@@ -65,9 +65,10 @@ def shared_misfit(laid: Grouped, ordered: Observations, theta_P: Array, baseline
     common_K = (runs_LK > 0).all(0)
     number_K = np.where(common_K, np.cumsum(common_K) - 1, -1)
     cell_N, runs_LK = number_K[cell_N], runs_LK[:, common_K]
-    first_K = [np.flatnonzero((cell_N == k) & (ordered.level == baseline))[0] for k in range(runs_LK.shape[1])]
-    if len(levels) < 2 or not first_K:
+    if len(levels) < 2 or not common_K.any():
         return None
+    mine = np.flatnonzero((ordered.level == baseline) & (cell_N >= 0))
+    first_K = mine[np.unique(cell_N[mine], return_index=True)[1]]
     U_KP, s_P, _ = np.linalg.svd(problem.jacobian(theta_P)[first_K], full_matrices=False)
     U_KP = U_KP[:, s_P > 1e-9 * s_P[0]]
     df = len(first_K) - U_KP.shape[1]
