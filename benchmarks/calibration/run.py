@@ -123,7 +123,34 @@ def read_halves(table: pl.DataFrame) -> list[str]:
         rows.append(f"| {base}, {level} | {interval(*loss)} | {interval(free.value, free.low, free.high)} | "
                     f"{interval(shared.value, shared.low, shared.high)} | {p:.3f} |")  # fmt: skip
     counts = covered.sum(0)
-    return [*rows, f"| hold zero (p: at least 0.05), of {PARTS // 2} | " + " | ".join(map(str, counts)) + " |"]
+    rows.append(f"| hold zero (p: at least 0.05), of {PARTS // 2} | " + " | ".join(map(str, counts)) + " |")
+    return [*rows, "", *read_groups(table)]
+
+
+def read_groups(table: pl.DataFrame, size: int = 6) -> list[str]:
+    """The same parts as studies of several levels: each group's first is the baseline of the others."""
+    rows = [
+        "| baseline | hold zero: loss, delta beta | any shift, p under 0.05 | smallest shift | missed alike, % |",
+        "|---|---|---|---|---|",
+    ]
+    for first in range(0, PARTS, size):
+        levels = [f"part{i:02}" for i in range(first, first + size)]
+        settings = Settings(baseline=levels[0], eval_set="heldout", replicates=400, test_replicates=200)
+        rest = table.filter(pl.col("level").is_in(levels), pl.col("eval_set") == "heldout")
+        one = analyse(rest, settings).sets["heldout"]
+        assert one.fit is not None, one.reason
+        gaps = [verdict.gap.mean for verdict in one.answer.verdicts.values()]
+        tests, smallest = (
+            one.fit.tests.values(),
+            [verdict.detectable_beta or np.inf for verdict in one.answer.verdicts.values()],
+        )
+        rows.append(
+            f"| {levels[0]} | {sum(gap.low <= 0 <= gap.high for gap in gaps)}, "
+            f"{sum(test.delta_beta.low <= 0 <= test.delta_beta.high for test in tests)} of {size - 1} | "
+            f"{sum(test.contrasts.any_shift.p < 0.05 for test in tests)} | {max(smallest):.3f} | "
+            f"{one.fit.adequacy.shared_percent or 0:.2f} |"
+        )
+    return rows
 
 
 def beta_of(table: pl.DataFrame, base: str, level: str, eval_set: str) -> float:
