@@ -1,10 +1,10 @@
-"""Whose luck is a run's? Initial weights crossed with orders of the data, and an n-gram model that reads the same orders.
+"""Whose luck is a run's? Initial weights crossed with orders of the data, and cheaper models that read the same orders.
 
     python benchmarks/training/luck.py POOL/*.jsonl.zst [--weights 6] [--orders 6] [--tokens 81920,235008] [--vocab 1024]
 
 Every initial weight reads every order, so the variance of ln loss parts into weights, orders and the rest (two-way analysis of
 variance without replication). A control variate that knows the order can take away the orders' share at most; the bigram
-model's loss after the same tokens, regressed on the orders' means, says what one does take.
+model's loss after the same tokens, and a small model's, correlated with the orders' means, say what one would take.
 """
 
 import argparse
@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=6)
     parser.add_argument("--tokens", default="81920,235008")
     parser.add_argument("--variant", default="v1024+muon", help="a recipe as cheaper.py names it")
+    parser.add_argument("--control", default="v1024+w16+muon", help="the small model; the vocabulary is the other's")
     parser.add_argument("--every", type=int, default=16)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -103,15 +104,16 @@ def main() -> None:
         Order.of(laid, run_key(0, "nano", order), CONTEXT).windows(tokens[-1] // CONTEXT) for order in range(asked.orders)
     ]
     y_DWO = losses(corpus, windows, asked.weights, tokens, variant)
-    for D, y_WO in zip(tokens, y_DWO, strict=True):
+    small_DO = losses(corpus, windows, 2, tokens, Variant.of(asked.control)).mean(1)
+    for D, y_WO, small_O in zip(tokens, y_DWO, small_DO, strict=True):
         weights, orders, rest = components(y_WO)
         ngram_O = np.array([bigram(of_order[: D // CONTEXT], corpus) for of_order in windows])
         share = orders / (weights + orders + rest)
-        correlation = np.corrcoef(ngram_O, y_WO.mean(0))[0, 1]
+        bigrams, smalls = (np.corrcoef(one_O, y_WO.mean(0))[0, 1] for one_O in (ngram_O, small_O))
         parts = " ".join(f"{100 * part**0.5:.2f}" for part in (weights, orders, rest))
         print(f"D {D:,}: sd of weights, orders, the rest {parts} %; orders are {100 * share:.0f} % of the variance: ", end="")
         print(f"knowing them cuts an error by {(1 - share) ** -0.5:.2f} at most; ", end="")
-        print(f"bigram sd {100 * ngram_O.std(ddof=1):.2f} %, correlated with orders at {correlation:+.2f}", flush=True)
+        print(f"correlation with the orders' means: bigrams {bigrams:+.2f}, {asked.control} {smalls:+.2f}", flush=True)
 
 
 if __name__ == "__main__":
