@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test test-all test-cluster check docs bench clean
+.PHONY: help install quickstart test test-all test-cluster check docs bench clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,8 +18,11 @@ $(VENV)/.test: pyproject.toml $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[test,docs]'
 	@touch $@
 
+install: $(VENV)/.base  ## Install Assay into .venv
+	@echo 'installed; `source $(VENV)/bin/activate` puts `assay` on the path'
+
 quickstart: $(VENV)/.base  ## Curate, train, fit and report on a small real corpus (no data to fetch)
-	$(BIN)/assay run configs/quickstart.yaml
+	$(BIN)/assay run configs/quickstart.yaml $(OPTIONS)
 
 test: $(VENV)/.test  ## Fast tests
 	$(BIN)/python -m pytest

@@ -67,8 +67,7 @@ class Deferred(TyperCommand):
 
     def make_context(self, info_name, args, parent=None, **extra):
         verb = VERBS["fit-table"] if self.verb.name == "fit" and names_a_table(args) else self.verb
-        name = info_name if verb is self.verb else verb.name
-        return command(verb).make_context(name, args, parent, **extra)
+        return command(verb).make_context(info_name, args, parent, **extra)
 
 
 class Verbs(TyperGroup):

@@ -22,6 +22,9 @@ class Fault:
         return {"name": self.name, "severity": self.severity, "message": self.message, "rows": list(self.rows[:50])}
 
 
+_LEAVE_OUT = "repair them, or leave them out with --where 'COLUMN>0'"
+
+
 def _list(rows: np.ndarray) -> str:
     return ", ".join(str(int(r)) for r in rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
 
@@ -37,10 +40,11 @@ def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
         values = getattr(table, column)
         bad = table.row[~np.isfinite(values)]
         if len(bad):
-            add("non-finite", "error", f"{column} is not a finite number in rows {_list(bad)}; drop or repair them", bad)
+            rows = ", ".join(map(str, bad.tolist()))
+            add("non-finite", "error", f"{column} is empty or no finite number in rows {rows}; {_LEAVE_OUT}", bad)
         low = table.row[np.isfinite(values) & (values <= 0)]
         if len(low):
-            add("non-positive", "error", f"{column} must be positive; rows {_list(low)} are not: drop or repair them", low)
+            add("non-positive", "error", f"{column} must be positive; rows {_list(low)} are not: {_LEAVE_OUT}", low)
     if faults:
         return tuple(faults)
     check_units(table, add)

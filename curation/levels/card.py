@@ -63,7 +63,9 @@ class CardFacts:
     """What the card says of the dataset.
 
     `sources` maps a source to its licence as the study declares it (None: not declared); `classifiers` maps a classifier to its
-    training facts; `command` makes the dataset again; `digests` are what the making can be checked against.
+    training facts; `command` makes the dataset again; `digests` are what the making can be checked against. `trains`: models
+    are trained on the levels, whose streams then are less than their documents. `unread`: records that could not be read, by
+    reason.
     """
 
     title: str
@@ -75,6 +77,8 @@ class CardFacts:
     heldout: str
     classifiers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    trains: bool = True
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 def rows(kept: pa.Table, ledger: pl.DataFrame, clusters: pl.Series) -> pa.Table:
@@ -145,11 +149,16 @@ def card(facts: CardFacts) -> str:
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",
         f"# {_text(facts.title)}",
-        "Curation levels of one pool of documents, made by Assay to measure what curation does to scaling laws. "
-        f"Each level is a config; a document has the same `id` in all of them.\n\n    {facts.command}",
-        "## Levels\n\nCounted from the files. Where a mixture has no room for all of a document, its text is here whole, and "
-        "`stream_tokens` says how much of it models are trained on.\n\n" + _levels(facts.levels),
-        *(_level(level) for level in facts.levels),
+        "Curation levels of one pool of documents, made by Assay"
+        + facts.trains * " to measure what curation does to scaling laws"
+        + ". Each level is a config; a document has the same `id` in all of them. `study.yaml` beside this card declares "
+        f"sources, signals and levels.\n\n    {facts.command}",
+        "## Levels\n\nCounted from the files."
+        + facts.trains
+        * " Where a mixture has no room for all of a document, its text is here whole, and `stream_tokens` says "
+        "how much of it models are trained on." + f"\n\n{_levels(facts.levels, facts.trains)}",
+        *(_level(level, facts.trains) for level in facts.levels),
+        *_unread(facts.unread),
         "## Held out\n\n" + _text(facts.heldout),
         "## Sources and licences\n\n"
         + _table(["source", "licence"], [(name, licence or "not declared") for name, licence in sorted(facts.sources.items())]),
@@ -170,7 +179,12 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")
 
 
-def _levels(levels: Iterable[LevelFacts]) -> str:
+def _unread(reasons: Mapping[str, int]) -> list[str]:
+    lines = [(reason, f"{n:,}") for reason, n in reasons.items()]
+    return ["## Not read\n\nRecords that are no text, in no level.\n\n" + _table(["reason", "records"], lines)] if lines else []
+
+
+def _levels(levels: Iterable[LevelFacts], trains: bool) -> str:
     lines = []
     for level in levels:
         pool = sum(int(row["tokens"]) for row in level.funnel if row["reason"] == IN)
@@ -178,22 +192,23 @@ def _levels(levels: Iterable[LevelFacts]) -> str:
         counts = (f"{level.rows[what]:,}" for what in ("documents", "bytes", "tokens"))
         lines.append((level.name, *counts, share, f"{level.rows['stream_tokens']:,}"))
     head = ["level", "documents", "bytes of text", "tokens", "of the pool's tokens", "tokens in the training stream"]
-    return _table(head, lines)
+    return _table(head, lines) if trains else _table(head[:-1], [line[:-1] for line in lines])
 
 
-def _level(level: LevelFacts) -> str:
+def _level(level: LevelFacts, trains: bool) -> str:
     declared = yaml.safe_dump(dict(level.declaration), sort_keys=False, allow_unicode=True).strip()
     counts = [(row["reason"], *(f"{int(row[what]):,}" for what in ("documents", "bytes", "tokens"))) for row in level.funnel]
     parts = [
         f"### {_text(level.name)}",
         "    " + declared.replace("\n", "\n    "),
-        "From the pool to the training stream:\n\n" + _table(["", "documents", "bytes", "tokens"], counts),
+        f"From the pool to the {'training stream' if trains else 'level'}:\n\n"
+        + _table(["", "documents", "bytes", "tokens"], counts),
     ]
     if level.thresholds:
         thresholds = [(row["rule"], row["what"], row["group"] or "all", f"{row['value']:.6g}") for row in level.thresholds]
         parts.append("Thresholds found in this pool:\n\n" + _table(["rule", "what", "domain", "value"], thresholds))
     if level.quality:
-        parts.append("Quality of the stream:\n\n" + _table(["axis", "value", "error", "unit"], level.quality))
+        parts.append(f"Quality{' of the stream' * trains}:\n\n" + _table(["axis", "value", "error", "unit"], level.quality))
     if level.mixture:
         parts.append(f"Mixture: {_text(level.mixture)}.")
     if level.note:

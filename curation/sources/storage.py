@@ -32,6 +32,10 @@ PIECE = 16384  # bytes asked of a decompressor at a time: a request that meets d
 FREE_EXPANSION = 64_000_000  # bytes that any file may expand to, however small it is
 
 
+EXTRAS = {"s3fs": "assay[remote]", "aiohttp": "assay[remote]", "huggingface_hub": "assay[huggingface]"}
+"""What to install for a package that a protocol needs, where that is an extra of Assay."""
+
+
 class BrokenFileError(Exception):
     """The bytes of a file are not what its name says: truncated, damaged or a decompression bomb."""
 
@@ -64,6 +68,25 @@ def listing(pattern: str) -> tuple[str, list[FileInfo]] | None:
 
 def is_remote(location: str) -> bool:
     return "://" in location
+
+
+def require_protocol(location: str) -> None:
+    """Errors: ValueError where `location` is a URL whose protocol nobody knows, or needs a package that is not installed."""
+    if is_remote(location):
+        try:
+            fsspec.get_filesystem_class(location.partition("://")[0])
+        except (ImportError, ValueError) as error:
+            raise ValueError(f"{location}: {uninstalled(error) or error}") from None
+
+
+def uninstalled(error: Exception) -> str | None:
+    """What is not installed, and the command that does it, of an error that fsspec raises for a protocol or `_options` for its
+    package; None for any other error."""
+    cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
+    package = (cause.name or "").partition(".")[0] if isinstance(cause, ImportError) else ""
+    if package in EXTRAS or (package and cause is not error):
+        return f"the package {package} is not installed: pip install '{EXTRAS.get(package, package)}'"
+    return None
 
 
 class Stored(io.RawIOBase):
@@ -182,10 +205,8 @@ def _filesystem(location: str) -> tuple[Any, str]:
     protocol = location.partition("://")[0] if is_remote(location) else "file"
     try:
         return fsspec.url_to_fs(location, **_options(protocol))
-    except ImportError as error:
-        raise ValueError(f"{location}: {error} (Assay's extra `remote` has s3:// and http(s)://)") from error
-    except ValueError as error:
-        raise ValueError(f"{location}: {error}") from error
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"{location}: {uninstalled(error) or error}") from error
 
 
 def _options(protocol: str) -> dict[str, object]:

@@ -73,7 +73,7 @@ class Executor(Protocol):
 
 
 class InProcess:
-    """One unit after another in this process: for debugging and as the reference that Ray is compared with."""
+    """One unit after another in this process: without Ray's start and memory, and the reference that Ray is compared with."""
 
     joined = False
 
@@ -141,10 +141,30 @@ class OnRay:
                     # "local", or Ray would join whatever cluster happens to run on this machine. Documents do not travel
                     # through the object store, so it can be small.
                     quiet |= {"include_dashboard": False, "object_store_memory": 256 * 2**20}
-                    ray.init(address="local", num_cpus=self.workers, **quiet)
+                    self._start_here(lambda: ray.init(address="local", num_cpus=self.workers, **quiet))
                 signal.signal(signal.SIGTERM, stopping)  # Ray's own handler prints a stack and aborts
                 self._started = True
         return self._ray
+
+    def _start_here(self, start: Callable[[], object]) -> None:
+        """Start Ray on this machine; a node that is late (Ray raises a bare Exception after 30 s) is tried once more.
+
+        Errors: ValueError where that is late too."""
+        for again in (True, False):
+            try:
+                start()
+                return
+            except (ValueError, OSError):
+                raise
+            except Exception as error:
+                self._ray.shutdown()
+                load, cores, said = os.getloadavg()[0], os.cpu_count(), str(error).strip().partition(".")[0]
+                if not again:
+                    raise ValueError(
+                        f"Ray did not start on this machine ({said}; load {load:.0f} on {cores} cores); run the same command "
+                        "again when less is running here, or with --executor in-process, which needs no Ray"
+                    ) from error
+                self.say(f"Ray did not start in time (load {load:.0f} on {cores} cores): once more")
 
     def map(
         self,

@@ -119,7 +119,7 @@ class Progress:
                 out.write(line.encode() + b"\n")
             return
         self._lines.append(line)
-        if kind in ("opened", "failed") or time.monotonic() - self._put >= EVENTS_SECONDS:
+        if kind in ("opened", "failed", "stopped") or time.monotonic() - self._put >= EVENTS_SECONDS:
             self.put_events()
 
     def put_events(self) -> None:

@@ -1,11 +1,13 @@
 """The levels as a folder that `datasets.load_dataset` reads and the Hub shows: a config per level, a card, Parquet files."""
 
 import json
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+import yaml
 
 from curation.levels import card, edits
 from curation.levels.card import CardFacts, LevelFacts
@@ -19,23 +21,30 @@ from pipelines.outcomes.lineage import provenance
 from pipelines.outcomes.looking import ledger_files
 from pipelines.signals import classifiers
 from pipelines.signals.shards import Shard, shards
-from pipelines.study.study import Study
+from pipelines.study.study import Study, StudyError
 
 DOCUMENT = ["uid", "text", "source", "domain", "url", "date", "meta"]
+DECLARATION = "study.yaml"  # what was declared, with every --set
 LISTING = "files.json"  # the folder's data files: name, bytes, digest (xxh3, 128 bits)
 COUNTS = ("documents", "bytes", "tokens", "stream_tokens")
 
 
-def dataset(context: Context, study: Study, curated: Curated, command: str, lineage: bool = False) -> Manifest:
-    """The folder, with `lineage` a provenance.json in it.
+def dataset(
+    context: Context, study: Study, curated: Curated, command: str, lineage: bool = False, only: Sequence[str] = ()
+) -> Manifest:
+    """The folder of all levels, or of `only` some; with `lineage` a provenance.json in it.
 
     A level's file `i` holds what the level keeps of pool shard `i`; where it keeps nothing there is no file.
     """
 
+    if unknown := [name for name in only if name not in study.levels]:
+        raise StudyError(f"{unknown[0]!r} is not a level of this study (levels: {', '.join(study.levels)})")
+    chosen = [name for name in study.levels if not only or name in only]
+
     def files() -> list[Unit]:
         pool_shards = shards(context.workdir, curated.pool.documents, curated.pool.signals)
         units = []
-        for name in study.levels:
+        for name in chosen:
             after = [edit for ancestor in study.lineage(name) for edit in study.levels[ancestor].edit]
             names = [card.file_name(name, i, len(pool_shards)) for i in range(len(pool_shards))]
             ledgers = ledger_files(curated, name)
@@ -45,15 +54,17 @@ def dataset(context: Context, study: Study, curated: Curated, command: str, line
     def write_card(workdir: Workdir, folder: Manifest) -> None:
         sums = [{key: record[key] for key in ("name", "bytes", "digest")} for record in folder.records()]
         workdir.update(f"{folder.step.path}/{LISTING}", (json.dumps(sums, indent=1) + "\n").encode())
+        declared = yaml.safe_dump(study.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
+        workdir.update(f"{folder.step.path}/{DECLARATION}", declared.encode())
         workdir.update(f"{folder.step.path}/README.md", card.card(_facts(study, curated, folder, command)).encode())
         if lineage:
-            titles = {made.step.path: f"level {name}, document by document" for name, made in curated.ledgers.items()}
+            titles = {curated.ledgers[name].step.path: f"level {name}, document by document" for name in chosen}
             document = provenance([folder], titles | {folder.step.path: f"dataset {study.name}"}, version("assay"))
             workdir.update(f"{folder.step.path}/provenance.json", json.dumps(document, indent=1, ensure_ascii=False).encode())
 
     step = Step(
-        "dataset", {"default": list(study.levels)[-1], "title": study.name},
-        {f"ledgers/{name}": made for name, made in curated.ledgers.items()} | {"pool": curated.pool.documents}, version=3,
+        "dataset", {"default": chosen[-1], "title": study.name},
+        {f"ledgers/{name}": curated.ledgers[name] for name in chosen} | {"pool": curated.pool.documents}, version=3,
         compute=write_rows, units=files, unit="files", publish=write_card,
     )  # fmt: skip
     return run_step(context, step)
@@ -77,17 +88,18 @@ def write_rows(out: Output, shard: Shard, ledger: str, after: list[str], name: s
 
 def counts(study: Study, folder: Manifest) -> dict[str, dict[str, int]]:
     """Rows, bytes, tokens and tokens in the stream of every level's files, counted when they were written."""
-    n = len(folder.parts) // len(study.levels)
+    names = [name for name in study.levels if f"ledgers/{name}" in folder.step.inputs]
+    n = len(folder.parts) // len(names)
     return {
         name: {what: sum(part[what] for part in folder.parts[i * n : (i + 1) * n]) for what in COUNTS}
-        for i, name in enumerate(study.levels)
+        for i, name in enumerate(names)
     }
 
 
 def _facts(study: Study, curated: Curated, folder: Manifest, command: str) -> CardFacts:
     evaluation, written = study.evaluation, counts(study, folder)
     scorers = {name: _classifier(study, curated, name) for name in study.classifiers}
-    levels = [_level(study, curated, name, written[name]) for name in study.levels]
+    levels = [_level(study, curated, name, rows) for name, rows in written.items()]
     return CardFacts(
         title=study.name,
         levels=levels,
@@ -102,8 +114,9 @@ def _facts(study: Study, curated: Curated, folder: Manifest, command: str) -> Ca
         )
         + "documents of references and what duplicates them.",
         classifiers=scorers,
-        digests={"pool": curated.pool.documents.digest}
-        | {f"level {name}": made.digest for name, made in curated.levels.items()},
+        digests={"pool": curated.pool.documents.digest} | {f"level {name}": curated.levels[name].digest for name in written},
+        trains=study.trains,
+        unread=curated.pool.documents.summary["reasons"],
     )
 
 

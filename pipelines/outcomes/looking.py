@@ -1,12 +1,18 @@
 """Looking into a curated study: one document's life, samples at a rule's threshold, two levels compared."""
 
+import json
 from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from re import fullmatch
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from curation.levels import explain
-from curation.levels.level import DUPLICATES, Level
+from curation.levels.level import DUPLICATE_REASONS, DUPLICATES, Level
 from pipelines.duplicates.evidence import evidence_files, pairs_with
 from pipelines.engine.run import Context
 from pipelines.engine.workdir import JsonObject
@@ -18,6 +24,10 @@ from pipelines.signals.shards import Shard, known_columns, shards
 from pipelines.study.study import Study, StudyError
 
 EXCERPT = 400
+REMOVED = pa.schema(
+    {"id": pa.string(), "doc_id": pa.uint64(), "source": pa.string(), "domain": pa.string(), "url": pa.string()}
+    | {"reason": pa.string(), "value": pa.string(), "failed": pa.list_(pa.string()), "text": pa.large_string()}
+)  # fmt: skip
 MOST_PAIRS = 20  # of a document's tested pairs, the most similar first
 
 
@@ -34,13 +44,34 @@ def ledger_files(curated: Curated, name: str) -> list[str]:
     return [path for path in curated.ledgers[name].files(".parquet") if "/exchange/" not in path]
 
 
+def found(context: Context, curated: Curated, name: str) -> int:
+    """The number of the document that goes by `name`: its `doc_id`, the `id` of the export (16 hex digits), its url, or any
+    text that its record has as a field, such as its own id. Raises StudyError where none does, or several."""
+    if name.isdecimal() and len(name) < 16:
+        return int(name)
+    numbers: list[int] = []
+    for shard in shards(context.workdir, curated.pool.documents, {}):
+        if fullmatch("[0-9a-f]{16}", name):
+            uids = shard.frame(["doc_id", "uid"])
+            numbers += uids.filter(pl.col("uid") == pl.lit(int(name, 16), pl.UInt64))["doc_id"].to_list()
+        else:
+            told = pl.DataFrame(context.workdir.read_table(shard.pool, ["doc_id", "url", "meta"]))
+            field = pl.col("meta").str.contains(json.dumps(name, ensure_ascii=False), literal=True)
+            numbers += told.filter((pl.col("url") == name) | field)["doc_id"].to_list()
+    if len(numbers) == 1:
+        return numbers[0]
+    what = "the number that ledgers and `assay inspect` show, the `id` of the export, a url, or an id of the source's own"
+    some = f"{len(numbers):,} documents have it: {', '.join(map(str, numbers[:5]))}" if numbers else "no document has it"
+    raise StudyError(f"document {name!r}: {some}; give {what}")
+
+
 def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonObject:
     """One document through all levels: what it is, what duplicates it, and what every rule of every level saw in it."""
     number, row = doc_id >> 32, doc_id & 0xFFFFFFFF
     name = f"shard-{number:08d}.parquet"
     seen = [s for s in shards(context.workdir, curated.pool.documents, curated.pool.signals) if s.pool.endswith(name)]
     if not seen:
-        raise StudyError(f"document {doc_id}: the pool has no shard {number}; take a doc_id from a ledger or `assay inspect`")
+        raise StudyError(f"document {doc_id}: the pool has no shard {number}; take its number from a ledger or `assay inspect`")
     shard = seen[0]
     ids = shard.frame(["doc_id", "uid"])
     if row >= len(ids):
@@ -51,6 +82,7 @@ def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonO
         row, named=True
     )
     cluster = {name.partition(".")[2]: value for name, value in cluster.items()}
+    cluster["cluster"] = f"{cluster['cluster']:016x}"  # as in the export
     uid = int(ids["uid"][row])
     tested = pairs_with(context.workdir, evidence_files(curated.pool.signals["duplicates"]), uid).slice(0, MOST_PAIRS)
     others = [pair["uid_a"] if pair["uid_b"] == uid else pair["uid_b"] for pair in tested.to_pylist()]
@@ -66,13 +98,16 @@ def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonO
         level = level_of(context, study, curated, level_name)
         frame = shard.frame(columns_of(level))[row]
         fate = pl.DataFrame(context.workdir.read_table(ledger_files(curated, level_name)[shard.index])).row(row, named=True)
-        verdicts = explain.explain(level, frame, thresholds(context, curated.pool, level))
+        verdicts = [
+            replace(verdict, value=cluster["cluster"]) if verdict.rule in DUPLICATE_REASONS else verdict
+            for verdict in explain.explain(level, frame, thresholds(context, curated.pool, level))
+        ]
         levels[level_name] = {
             "kept": fate["keep"], "reason": fate["reason"], "tokens": fate["tokens"], "rules": [vars(v) for v in verdicts],
         }  # fmt: skip
     courses = _courses(context, study, curated, doc_id, levels)
-    found = {"doc_id": doc_id, "uid": f"{uid:016x}", **document, **cluster, **kept, "pairs": pairs, "levels": levels}
-    return found | {"courses": courses}
+    told = {"doc_id": doc_id, "uid": f"{uid:016x}", **document, **cluster, **kept, "pairs": pairs, "levels": levels}
+    return told | {"courses": courses}
 
 
 def _courses(context: Context, study: Study, curated: Curated, doc_id: int, levels: JsonObject) -> JsonObject:
@@ -101,11 +136,11 @@ def _courses(context: Context, study: Study, curated: Curated, doc_id: int, leve
 def places(context: Context, curated: Curated, uids: Collection[int]) -> dict[int, int]:
     """uid -> doc_id of those of the documents that are in the pool (others are in an earlier one)."""
     wanted = pl.Series(sorted(uids), dtype=pl.UInt64)
-    found: dict[int, int] = {}
+    at: dict[int, int] = {}
     for shard in shards(context.workdir, curated.pool.documents, {}):
         rows = shard.frame(["uid", "doc_id"]).filter(pl.col("uid").is_in(wanted.implode()))
-        found |= dict(zip(rows["uid"].to_list(), rows["doc_id"].to_list(), strict=True))
-    return found
+        at |= dict(zip(rows["uid"].to_list(), rows["doc_id"].to_list(), strict=True))
+    return at
 
 
 def pairs_at_threshold(context: Context, study: Study, curated: Curated, samples: int) -> Iterator[JsonObject]:
@@ -133,7 +168,7 @@ def at_threshold(context: Context, study: Study, curated: Curated, name: str, ru
     which the evidence was kept give pairs.
     """
     level = level_of(context, study, curated, name)
-    found = thresholds(context, curated.pool, level)
+    limits = thresholds(context, curated.pool, level)
     chosen = [(index, r.reason) for index, r in enumerate(level.rules) if rule in r.reason]
     if rule and not chosen:
         raise StudyError(
@@ -147,7 +182,7 @@ def at_threshold(context: Context, study: Study, curated: Curated, name: str, ru
         near: list[tuple[float, Shard, int]] = []
         for shard in seen:
             frame = shard.frame(columns_of(level))
-            margin = explain.margins(level, frame, found, index)
+            margin = explain.margins(level, frame, limits, index)
             if margin is None:
                 margin = _dropped(context, curated, name, shard, reason)
             near += [(margin[int(row)], shard, int(row)) for row in explain.nearest(margin, samples)]
@@ -155,6 +190,25 @@ def at_threshold(context: Context, study: Study, curated: Curated, name: str, ru
         passed = sorted((item for item in near if item[0] >= 0), key=lambda item: (item[0], item[1].index, item[2]))[:samples]
         for margin, shard, row in [*reversed(failed), *passed]:
             yield {"rule": reason, "passes": margin >= 0, "margin": margin, **_excerpt(shard, row)}
+
+
+def write_removed(context: Context, study: Study, curated: Curated, name: str, path: Path) -> int:
+    """Write the documents that level `name` drops, a row each with its text, to a Parquet file; returns how many. `id` is that
+    of the export, `doc_id` that of ledgers; `reason` and `value` are the first rule that fails and what it saw."""
+    level_of(context, study, curated, name)
+    n_removed = 0
+    with pq.ParquetWriter(path, REMOVED, compression="zstd") as writer:
+        for shard in shards(context.workdir, curated.pool.documents, curated.pool.signals):
+            ledger = pl.DataFrame(context.workdir.read_table(ledger_files(curated, name)[shard.index]))
+            gone = ledger.filter(~pl.col("keep")).select("doc_id", pl.col("reason").cast(pl.String), "value", "failed")
+            texts = shard.text(~ledger["keep"], ["uid", "source", "domain", "url", "text"])
+            columns = {name: texts[name] for name in ("source", "domain", "url", "text")}
+            ids = [f"{uid:016x}" for uid in texts["uid"].to_pylist()]
+            columns |= {"id": ids, "failed": gone["failed"].cast(pl.List(pl.String)).to_arrow()}
+            columns |= {name: gone[name].to_arrow() for name in ("doc_id", "reason", "value")}
+            writer.write_table(pa.table({field: columns[field] for field in REMOVED.names}).cast(REMOVED))
+            n_removed += len(ids)
+    return n_removed
 
 
 def _dropped(context: Context, curated: Curated, name: str, shard: Shard, reason: str) -> pl.Series:

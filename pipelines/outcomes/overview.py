@@ -1,7 +1,7 @@
 """What the terminal shows after curation: where the pool went."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from rich.markup import escape
 from rich.table import Table
@@ -11,6 +11,7 @@ from pipelines.engine.run import Context
 from pipelines.engine.workdir import JsonObject
 from pipelines.levels.curated import Curated
 from pipelines.report.summaries import UNITS, since_parent
+from pipelines.study.curation import FileSource
 from pipelines.study.study import Study
 
 MOST = 0.5  # of a source's documents without a field that the study names: worth a caution
@@ -53,17 +54,41 @@ def funnel(context: Context, study: Study, curated: Curated, study_file: str) ->
         if reasons:
             files = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
             context.progress.say(f"source {name}: {sum(reasons.values())} files are not read: {files}")
+    declared = {source.name: source.fields for source in study.sources if isinstance(source, FileSource)}
     for name, shares in curated.pool.documents.summary["lacking"].items():
         for key in (key for key, share in shares.items() if share > MOST):
-            lack = f"source {name}: {shares[key]:.0%} of its documents have no {key}; is `fields.{key}` right?"
+            parts = [part for part in curated.pool.documents.parts if part["source"] == name and part["others"]]
+            there = f"; others of their fields are {', '.join(parts[0]['others'])}" if parts else ""
+            path = declared[name][key]
+            lack = f"source {name}: {shares[key]:.0%} of its documents have no {path!r}, which `fields.{key}` names{there}"
             context.progress.say(f"[yellow]caution[/] {escape(lack)}")
     if renamed := curated.pool.documents.summary["renamed"]:
         context.progress.say(f"{renamed} documents have control characters in their domain: they are spaces now")
     malformed = sum(source["malformed"] for source in curated.pool.documents.summary["sources"].values())
     if malformed:
-        context.progress.say(
-            f"{malformed} malformed records in quarantine: {curated.pool.documents.step.path}/quarantine-*.jsonl"
-        )
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in curated.pool.documents.summary["reasons"].items())
+        place = context.workdir.full(f"{curated.pool.documents.step.path}/quarantine-*.jsonl")
+        context.progress.say(escape(f"{malformed:,} malformed records in quarantine ({reasons}): {place}"))
+    for line in _changes(context, curated):
+        context.progress.say(escape(line))
+
+
+def _changes(context: Context, curated: Curated) -> Iterator[str]:
+    """Of every level that this run made anew, what it kept before: `filtered: 4,345 -> 4,598 documents (was 5558708e6a1b)`."""
+    made: dict[str, list[str]] = {}  # by step, its ids in the order in which they were first made
+    for event in context.progress.told():
+        if event["event"] == "finished":
+            made.setdefault(event["step"], []).append(event["id"])
+    again = {name: one for name, one in curated.ledgers.items() if made.get(f"ledgers/{name}")}
+    for name, ledgers in again.items():
+        before = [one for one in made[ledgers.step.name] if one != ledgers.step.id]
+        if not before or ledgers.step.name in context.progress.cached_steps:
+            continue
+        path = f"{ledgers.step.name}/{before[-1]}/manifest.json"
+        if context.workdir.exists(path):
+            funnels = context.workdir.read_json(path)["summary"]["funnel"], ledgers.summary["funnel"]
+            was, now = (funnel[-1]["documents"] for funnel in funnels)
+            yield f"{name}: {was:,} -> {now:,} documents (was {before[-1]})"
 
 
 def task_items(counts: JsonObject) -> str:

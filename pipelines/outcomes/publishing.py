@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from curation.sources.storage import require_protocol
 from pipelines.engine.step import Manifest
 from pipelines.engine.workdir import JsonObject, Workdir
-from pipelines.outcomes.dataset import LISTING
+from pipelines.outcomes.dataset import DECLARATION, LISTING
 from pipelines.study.study import StudyError
 
 if TYPE_CHECKING:
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
 HUB = "hf://datasets/"
 DATA_FILE = re.compile(r"data/[^/]+/train-\d{5}-of-\d{5}\.parquet")
-LAST = ("provenance.json", LISTING, "README.md")
+LAST = ("provenance.json", DECLARATION, LISTING, "README.md")
+
+
+def require_place(to: str) -> None:
+    """Errors: StudyError or ValueError where nothing can be brought to `to`: an address that is none, or a missing package."""
+    require_protocol(to)
+    if to.startswith("hf://"):
+        _repository(to)
 
 
 def publish(workdir: Workdir, folder: Manifest, to: str, private: bool = False) -> JsonObject:
@@ -55,13 +63,9 @@ def _listing(workdir: Workdir, path: str) -> dict[str, str]:
 
 def _to_hub(workdir: Workdir, base: str, names: list[str], to: str, private: bool) -> JsonObject:
     """One commit on the main branch; files that the Hub has already are not sent again (its protocol compares hashes)."""
-    repository = to.removeprefix(HUB).strip("/")
-    if not to.startswith(HUB) or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-        raise StudyError(f"--to {to!r}: name a dataset of the Hub as {HUB}OWNER/NAME")
-    try:
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-    except ImportError:
-        raise StudyError(f"--to {to}: needs huggingface_hub: pip install 'assay[huggingface]'") from None
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    repository = _repository(to)
     api = HfApi()
     api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
     there = api.list_repo_files(repository, repo_type="dataset")
@@ -73,6 +77,14 @@ def _to_hub(workdir: Workdir, base: str, names: list[str], to: str, private: boo
         ]
         api.create_commit(repository, operations, commit_message=f"assay export {base}", repo_type="dataset")
     return {"place": f"{api.endpoint}/datasets/{repository}", "sent": len(names), "unchanged": 0, "removed": len(gone)}
+
+
+def _repository(to: str) -> str:
+    """OWNER/NAME of an address of the Hub."""
+    repository = to.removeprefix(HUB).strip("/")
+    if not to.startswith(HUB) or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise StudyError(f"--to {to!r}: name a dataset of the Hub as {HUB}OWNER/NAME")
+    return repository
 
 
 @contextmanager

@@ -13,7 +13,12 @@ def rows(record: JsonObject) -> Iterator[tuple[str, str, str, str]]:
     for name in axes.in_order(record["axes"]):
         measured = record["axes"][name]
         error = {None: "not known", 0: ""}.get(measured["error"], f"± {measured['error'] or 0:.2g}")
-        yield name, f"{measured['value']:.4g}", error, axes.described(name).unit
+        yield name, four_digits(measured["value"]), error, axes.described(name).unit
+
+
+def four_digits(value: float) -> str:
+    """0.0312, 14.25, 89,420: no exponent for a count."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def of_level(record: JsonObject) -> Table:

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -13,6 +14,7 @@ import typer
 from pipelines.verbs.options import AsJson
 from pipelines.verbs.terminal import print_json
 
+SLOW = {"Ray and work directory": "Ray starts, which takes some seconds, and a minute where much else is running"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -43,22 +45,23 @@ def doctor(
         ("Ray and work directory", lambda: _nodes(workdir, address)),
         ("browser (tests only)", _browser),
     ]
-    findings: list[Finding] = []
-    for name, check in checks:
-        try:
-            findings.append({"check": name, "ok": True, "found": check()})
-        except Exception as error:
-            findings.append({"check": name, "ok": False, "found": f"{type(error).__name__}: {error}"})
-    if as_json:
-        print_json(findings)
-    else:
-        from rich.console import Console
+    from rich.console import Console
 
-        console = Console(highlight=False, soft_wrap=True)
-        for finding in findings:
+    console, findings = Console(highlight=False, soft_wrap=True), list[Finding]()
+    for name, check in checks:
+        if name in SLOW:
+            typer.echo(f"checking {name}: {SLOW[name]}", err=True)
+        try:
+            finding = Finding(check=name, ok=True, found=check())
+        except Exception as error:
+            finding = Finding(check=name, ok=False, found=f"{type(error).__name__}: {error}")
+        findings.append(finding)
+        if not as_json:
             mark = "[green]ok     [/]" if finding["ok"] else "[red]missing[/]"
             console.print(f"{mark} {finding['check']:<24}", end="")
             console.print(finding["found"], markup=False)
+    if as_json:
+        print_json(findings)
     raise typer.Exit(0 if all(finding["ok"] for finding in findings) else 1)
 
 
@@ -117,12 +120,17 @@ def _nodes(workdir: str, address: str) -> str:
     from pipelines.engine.trust import nodes_seeing
     from pipelines.engine.workdir import Workdir
 
-    place = Workdir(workdir if "://" in workdir else str(Path(workdir).absolute()))
+    folder = None if "://" in workdir else Path(workdir).absolute()
+    new = folder is not None and not folder.exists()
+    place = Workdir(str(folder or workdir))
     executor = OnRay(address or None)
     try:
         nodes = nodes_seeing(place, executor)
     finally:
         executor.close()
+        if folder and new:
+            with suppress(OSError):  # something is in it, or it was never made
+                folder.rmdir()
     if blind := [node for node, sees in nodes.items() if not sees]:
         raise RuntimeError(f"nodes {', '.join(blind)} do not see {workdir}; use shared storage or an object store")
-    return f"{len(nodes)} node(s), all see {workdir}"
+    return f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}, {'all see' if len(nodes) > 1 else 'which sees'} {workdir}"

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines import run_study
@@ -27,6 +28,7 @@ range from 0.01 to 0.25 (docs/log.md)."""
 def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
     """Levels, runs, tokens, FLOPs, what of it all is cached, and a sample of each source gone through the whole way; nothing is
     written. Raises StudyError for what would stop the study later."""
+    context.progress.say("trying a sample of each source: read, measured, judged by every level")
     sampled, dropped = rehearse(study, base)
     reading = context.only_reading("assay run" if study.trains else "assay curate")
     missing, sets = "", {}
@@ -108,8 +110,10 @@ def show(console: Console, found: JsonObject) -> None:
         size = f"{one['documents']} documents of {one['mean_bytes'] / 1e3:,.1f} KB, of {one['stored_megabytes']:,.1f} MB stored"
         bad = f"; {one['malformed']} records cannot be read: {one['reason']}" if one["malformed"] else ""
         console.print(f"sample of {one['source']}: {size}{bad}", markup=False, soft_wrap=True)
-        if one["lacking"]:
-            console.print(f"[yellow]caution[/] none of them has {', '.join(one['lacking'])}: are the source's `fields` right?")
+        for key, path in one["lacking"].items():
+            there = f"; they have {', '.join(one['fields'])}" if one["fields"] else ""
+            lack = f"none of them has the field {path!r} that `fields.{key}` of {one['source']} names{there}"
+            console.print(f"[yellow]caution[/] {escape(lack)}", soft_wrap=True)
     for one in found["sample_drops"]:
         if one["failed"]:
             share = f"{one['failed']} of the {one['documents']} fail its rules, {one['by_rule']} of them {one['rule']}"

@@ -23,6 +23,7 @@ def export(
     lineage: Annotated[
         bool, typer.Option("--lineage", help="Write where it all comes from, as W3C PROV: provenance.json.")
     ] = False,
+    level: Annotated[list[str], typer.Option("--level", metavar="NAME", help="Only this level; may be repeated.")] = [],
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -37,14 +38,15 @@ def export(
         from pipelines.outcomes import publishing
         from pipelines.outcomes.dataset import counts, dataset
 
+        publishing.require_place(to)  # said before the levels are written
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
         command = f"assay {'run' if study.trains else 'curate'} {study_file}"
-        made = dataset(context, study, curated, command, lineage)
+        made = dataset(context, study, curated, command, lineage, level)
         folder, rows = context.workdir.full(made.step.path), counts(study, made)
         published = publishing.publish(context.workdir, made, to, private) if to else None
     place = published["place"] if published else folder
     if as_json:
-        print_json({"folder": folder, "configs": list(study.levels), "rows": rows, "published": published})
+        print_json({"folder": folder, "configs": list(rows), "rows": rows, "published": published})
         return
     typer.echo(place)
     if quiet:
@@ -58,4 +60,4 @@ def export(
     if published:
         typer.echo(f"{published['sent']} files sent, {published['unchanged']} there, {published['removed']} removed", err=True)
     else:
-        typer.echo(f"datasets.load_dataset({folder!r}, {list(study.levels)[-1]!r}) reads it", err=True)
+        typer.echo(f"datasets.load_dataset({folder!r}, {list(rows)[-1]!r}) reads it", err=True)

@@ -83,7 +83,7 @@ def fit_table(
         options = TableOptions(columns, parameters, eval_set, where, ignore, tokens_per_step, checkpoints)
         data = read_table(table, options)
         if check:
-            list_faults(data, as_json)
+            list_faults(data, as_json, baseline)
         scores = read_scores(tasks, table, data, options)
         if len(data.levels) > 1 and fixed:
             raise ValueError(f"--fix holds a parameter of one law; choose one of {len(data.levels)} levels with --where")
@@ -94,7 +94,9 @@ def fit_table(
                 baseline, eval_set, law=law, objective=objective, replicates=max(replicates, 2), confidence=confidence,
                 margin=margin, seed=seed,
             )  # fmt: skip
-            result = scaling_fit.analyse(data, settings, noise=noise, quality=read_quality(quality, table, options))
+            axes = read_quality(quality, table, options)
+            _told(f"fitting {len(data.levels)} levels in {len(data)} rows, with {settings.replicates:,} replicates")
+            result = scaling_fit.analyse(data, settings, noise=noise, quality=axes, say=_told)
             result = scaling_fit.with_tasks(result, scores)
             text = scaling_fit.summary(result)
         else:
@@ -109,6 +111,10 @@ def fit_table(
         if out is not None:
             page = _write(table, data, result, out)
             typer.secho(f"wrote {page}, with fit.json, report.json, report.md and figures/ beside it", fg="green", err=True)
+
+
+def _told(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _write(table: Path, data: "Observations", result: "Fit | Result", out: Path) -> Path:

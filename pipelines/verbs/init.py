@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 from collections import Counter
 from dataclasses import replace
-from glob import glob
+from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,14 +78,16 @@ def init(
             raise ValueError(f"{path} is there already; choose another --out or remove it")
         kinds = [_kind(place) for place in source]
         sources = [
-            {"kind": kind, "name": f"source{number or ''}", "path": _from_file(place, path)}
-            for number, (place, (kind, _)) in enumerate(zip(source, kinds, strict=True))
+            {"kind": kind, "name": called, "path": _from_file(place, path)}
+            for place, called, (kind, _) in zip(source, _names(source), kinds, strict=True)
         ]
-        listed = ""
+        listed, doubts = "", []
         for place, one in zip(source, sources, strict=True):
             listed += f"  - kind: {one['kind']}\n    name: {one['name']}\n    path: {json.dumps(one['path'])}\n"
-            if (field := _text_field(place, one["kind"])) != "text":
-                listed += f"    fields: {{ text: {field} }}\n"
+            field, doubt = _text_field(place, one["kind"])
+            listed += f"    fields: {{ text: {field} }}\n" if field != "text" else ""
+            doubts += [f"{place}: its text is not under a usual name ({doubt}); say which field it is: "
+                       f"fields: {{ text: ... }}, in {path}"] if doubt else []  # fmt: skip
         what = "Your own text, curated." if curate else "A study of your own text."
         verb = "curate" if curate else "run"
         given = {"name": name, "sources": listed, "what": what, "verb": verb, "minutes": minutes}
@@ -101,6 +104,8 @@ def init(
         if others:
             files = ", ".join(f"{n} {other}" for other, n in others.items())
             typer.echo(f"{place}: its {kind} files are read, and not {files}; add a source for those")
+    for doubt in doubts:
+        typer.echo(doubt)
     then = f", `assay {verb} {path}` and `assay export {path}`" if curate else ""
     typer.echo(f"wrote {path}; look it over, then `assay {verb} {path} --dry-run`{then}")
 
@@ -126,21 +131,39 @@ def _bytes(place: str) -> float:
 TEXT_FIELDS = ("text", "content", "body", "raw_content", "document", "article", "markdown")  # by how common they are
 
 
-def _text_field(place: str, kind: str) -> str:
-    """The field of the first record that looks like its text; "text" where none does or there is no record yet."""
+def _names(places: list[str]) -> list[str]:
+    """A name for each source, after its folder or file: the last part of the path that is no pattern, without suffixes. The
+    name is the domain of its documents and part of their identity."""
+    names: list[str] = []
+    for place in places:
+        parts = [part for part in place.partition("://")[2].split("/") or [] if part] if "://" in place else Path(place).parts
+        plain = [part.partition(".")[0] for part in parts if not has_magic(part)]
+        words = [re.sub(r"[^A-Za-z0-9_-]+", "-", part).strip("-") for part in plain]
+        name = next((word for word in reversed(words) if word), "source")
+        name = name if name[0].isalpha() else f"source-{name}"
+        n = sum(other == name or other.rpartition("-")[0] == name for other in names)
+        names.append(f"{name}-{n + 1}" if n else name)
+    return names
+
+
+def _text_field(place: str, kind: str) -> tuple[str, str]:
+    """The field of the first record that looks like its text, or "text" and why none does; "text" and nothing where there is
+    no record yet."""
     from curation.sources import Fields, Malformed, Source, read, slices
 
     if kind not in ("jsonl", "parquet") or "://" in place:  # what lies elsewhere is not fetched for a guess
-        return "text"
-    where = str(Path(place).absolute())
+        return "text", ""
+    where, doubt = str(Path(place).absolute()), ""
     for name in TEXT_FIELDS:
         try:
             first = next(read(slices(Source("first", kind, (where,), Fields(text=name)))[0]), None)
-        except (ValueError, OSError):  # a column that is not there; or no file, which the study itself will say
+        except (ValueError, OSError) as error:  # a column that is not there; or no file, which the study itself will say
+            doubt = doubt or (str(error) if "it has" in str(error) else "")
             continue
         if first is not None and not isinstance(first, Malformed):
-            return name
-    return "text"
+            return name, ""
+        doubt = doubt or (first.reason if first is not None else "")
+    return "text", doubt
 
 
 def _from_file(place: str, study_file: Path) -> str:
@@ -151,15 +174,15 @@ def _from_file(place: str, study_file: Path) -> str:
 
 
 def _kind(place: str) -> tuple[str, dict[str, int]]:
-    """The kind of a source, by the name of a file or by what a folder holds most of, in bytes; and how many of
-    the folder's files are of each other kind. Raises ValueError for none."""
+    """The kind of a source, by the name of a file or by what a folder or pattern holds most of, in bytes; and how many of
+    its files are of each other kind. Raises ValueError for none."""
     from curation.sources import storage
     from curation.sources.source import SUFFIXES
 
     kinds = {suffix: kind for kind, suffixes in SUFFIXES.items() for suffix in suffixes}
     is_folder = "://" not in place and Path(place).is_dir()
-    found = storage.listing(place) if is_folder else None
-    infos: list[dict[str, Any]] = found[1] if found else [{"name": place}]
+    found = storage.listing(place) if is_folder or (has_magic(place) and "://" not in place) else None
+    infos: list[dict[str, Any]] = found[1] if found and found[1] else [{"name": place}]
     n_bytes, n_files = Counter[str](), Counter[str]()
     for info in infos:
         kind = kinds.get(storage.stored(info["name"])[0])

@@ -75,7 +75,8 @@ def ladder(
     console.print(f"warm-up {count(rows[0].warmup_tokens)} tokens; the largest stack takes {largest / 1e6:,.0f} MB")
     slots = max(1, (os.cpu_count() or 1) // study.ladder.threads)
     in_all, time = sum(row.flops for row in rows), duration(sum(row.seconds for row in rows) / slots)
-    console.print(f"in all {in_all:.2e} FLOPs: about {time} on {slots} slots of {study.ladder.threads} thread(s)")
+    threads = f"{study.ladder.threads} thread{'s' * (study.ladder.threads > 1)}"
+    console.print(f"in all {in_all:.2e} FLOPs: about {time} on {slots} slots of {threads}")
 
 
 def costs(study: "Study", seconds: float) -> list[ShapeCost]:

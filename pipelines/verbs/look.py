@@ -1,5 +1,6 @@
 """`assay inspect`, `explain`, `diff`: what curation did, level by level and document by document. They only read."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,10 @@ def inspect(
     level: Annotated[str, typer.Argument(metavar="LEVEL", help="A level of the study (default: the quality of all).")] = "",
     rule: Annotated[str, typer.Option(help="Only rules with this in their text (default: all).")] = "",
     samples: Annotated[int, typer.Option("-n", "--samples", min=1, help="Documents on each side of a threshold.")] = 2,
+    removed: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all documents that the level drops to a Parquet file."),
+    ] = None,
     as_json: AsJson = False,
     overrides: Set = [],
     workdir: WorkdirOption = "",
@@ -36,16 +41,27 @@ def inspect(
     with opened(study_file, overrides, workdir, writes=False) as (context, study, base):
         from pipelines import run_study
         from pipelines.outcomes import looking, quality_table
+        from pipelines.study.study import StudyError
+
+        if removed is not None and not level:
+            raise StudyError(f"--removed {removed}: say of which level (levels: {', '.join(study.levels)})")
 
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
         records = {name: made.summary for name, made in curated.quality.levels.items()}
         sets = curated.judge.summary["sets"] if curated.judge else []
-        documents = list(looking.at_threshold(context, study, curated, level, rule, samples)) if level else []
+        ledger = context.workdir.full(curated.ledgers[level].step.path) if level in curated.ledgers else ""
+        n_removed = looking.write_removed(context, study, curated, level, removed) if removed else 0
+        documents = list(looking.at_threshold(context, study, curated, level, rule, samples)) if level and not removed else []
+    if removed:
+        typer.echo(f"wrote {removed}: {n_removed:,} documents that {level} drops, first failing rule in `reason`")
+        return
     if as_json:
         print_json(documents if level else {"levels": records, "evaluation_sets": sets})
         return
     console, last = Console(highlight=False), ""
     console.print(quality_table.of_level(records[level]) if level else quality_table.of_all(records))
+    if level:
+        console.print(f"ledger: {ledger}/shard-*.parquet", markup=False, soft_wrap=True)
     if sets and not level:
         console.print("", quality_table.of_sets(sets))
     for row in documents:
@@ -54,7 +70,7 @@ def inspect(
             console.print(f"\n[bold]{escape(last)}[/]")
         mark = "[green]passes[/]" if row["passes"] else "[red]fails [/]"
         place = f"document {row['doc_id']} ({escape(row['domain'])})" if "doc_id" in row else "a document of an earlier pool"
-        console.print(f"  {mark} by {abs(row['margin']):.4g}  {place}")
+        console.print(f"  {mark} by {quality_table.four_digits(abs(row['margin']))}  {place}")
         console.print(f"         {_one_line(row.get('text', ''))}", markup=False, style="dim")
         if other := row.get("other"):
             console.print(f"         and document {other['doc_id']} ({escape(other['domain'])})")
@@ -63,7 +79,13 @@ def inspect(
 
 def explain(
     study_file: StudyFile,
-    doc_id: Annotated[int, typer.Argument(metavar="DOC_ID", help="A document's number, as in ledgers and `assay inspect`.")],
+    document: Annotated[
+        str,
+        typer.Argument(
+            metavar="DOC",
+            help="Its number (ledgers, `assay inspect`), its `id` in the export, its url, or an id of the source's own.",
+        ),
+    ],
     as_json: AsJson = False,
     overrides: Set = [],
     workdir: WorkdirOption = "",
@@ -73,20 +95,21 @@ def explain(
     Every rule, the value that it saw, its limit, and where the document was dropped. Of courses: how much of it the longest run
     at the first shape and seed reads.
 
-    Example: `assay explain configs/quickstart.yaml 12`
+    Example: `assay explain configs/quickstart.yaml 12`, or `... 5558708e6a1b0c4d`, or `... https://example.org/a`
     """
     with opened(study_file, overrides, workdir, writes=False) as (context, study, base):
         from pipelines import run_study
         from pipelines.outcomes import looking
 
         curated = run_study.curate(context.only_reading("assay curate"), study, base)
-        life = looking.life(context, study, curated, doc_id)
+        life = looking.life(context, study, curated, looking.found(context, curated, document))
     if as_json:
         print_json(life)
         return
     console = Console(highlight=False)
     alone = "no copy" if life["cluster_size"] == 1 else f"one of {life['cluster_size']} in cluster {life['cluster']}"
-    console.print(f"document {doc_id} of {life['source']} ({life['domain']}), {alone}", markup=False)
+    console.print(f"document {life['doc_id']} of {life['source']} ({life['domain']}), {alone}", markup=False)
+    console.print(f"id {life['uid']}" + (f", {life['url']}" if life["url"] else ""), markup=False, soft_wrap=True)
     console.print(_one_line(life["text"]), markup=False, style="dim")
     if not life["survivor"]:
         stays = life["kept_doc_id"]
@@ -96,16 +119,16 @@ def explain(
         other = f"document {pair['doc_id']}" if pair["doc_id"] is not None else f"{pair['uid']} of an earlier pool"
         console.print(f"  tested against {other}: {mark}, Jaccard {pair['jaccard']:.3f}, containment {pair['containment']:.3f}")
     table = Table(box=None, header_style="bold")
-    for column in ("level", "rule", "value", "limit", ""):
+    for column in ("level", "rule", "value", ""):
         table.add_column(column, overflow="fold")
     shown: set[str] = set()
     for name, level in life["levels"].items():
         fate = f"[green]kept[/], {level['tokens']:,} tokens" if level["kept"] else f"[red]dropped[/]: {escape(level['reason'])}"
         table.add_row(f"[bold]{escape(name)}[/]", fate)
-        for rule in level["rules"]:
+        for rule in sorted(level["rules"], key=lambda rule: rule["holds"]):
             if rule["rule"] not in shown:  # a level repeats its parent's rules
                 mark = "[green]holds[/]" if rule["holds"] else "[red]fails[/]"
-                table.add_row("", escape(rule["rule"]), _short(rule["value"]), _short(rule["limit"]), mark)
+                table.add_row("", escape(rule["rule"]), _seen(rule), mark)
         shown |= {rule["rule"] for rule in level["rules"]}
     console.print(table)
     for name, phases in life["courses"].items():
@@ -157,10 +180,18 @@ def diff(
 
 def _short(value: str | None) -> str:
     """A number to four digits, anything else as it is."""
+    from pipelines.outcomes.quality_table import four_digits
+
     try:
-        return f"{float(value or ''):.4g}" if "." in (value or "") else value or ""
+        return four_digits(float(value or "")) if "." in (value or "") else value or ""
     except ValueError:
         return escape(value or "")
+
+
+def _seen(rule: "JsonObject") -> str:
+    """What a rule saw, with its limit where the rule's words do not have it."""
+    seen, limit = _short(rule["value"]), _short(rule["limit"])
+    return seen if not limit or rule["limit"] in rule["rule"] else f"{seen} (limit {limit})"
 
 
 def _one_line(text: str, limit: int = 160) -> str:

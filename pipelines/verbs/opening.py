@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from re import fullmatch
 from socket import gethostname
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ def opened(
     the work directory to itself."""
     from rich.console import Console
 
+    from curation.sources.storage import require_protocol
     from pipelines.engine.executor import open_executor
     from pipelines.engine.lock import locked
     from pipelines.engine.progress import Progress
@@ -30,10 +32,12 @@ def opened(
     from pipelines.engine.workdir import Workdir
     from pipelines.study.study import StudyError, load
 
-    with plain_errors():
+    with plain_errors(resumes=writes):
         study = load(study_file, overrides)
         if executor not in ("ray", "in-process"):
             raise StudyError(f"--executor {executor!r}: use `ray` or `in-process`")
+        for url in [workdir, *(_urls(study.model_dump()) if writes else ())]:
+            require_protocol(url)
         place = Workdir(workdir or f"work/{study.name}")
         if place.is_local:
             place = Workdir(str(Path(place.full("")).resolve()))
@@ -47,8 +51,20 @@ def opened(
             except (Exception, KeyboardInterrupt) as error:
                 if writes:
                     with suppress(OSError):  # a full disk has no room for this either
-                        progress.event("failed", error=str(error) or type(error).__name__)
+                        if isinstance(error, KeyboardInterrupt):
+                            progress.event("stopped")
+                        else:
+                            progress.event("failed", error=str(error) or type(error).__name__)
                 raise
             if writes and not place.is_local:
                 progress.event("closed")
                 progress.put_events()
+
+
+def _urls(value: object) -> "Iterator[str]":
+    """Every URL that a study names, wherever it stands."""
+    if isinstance(value, str):
+        yield from [value] if fullmatch(r"\w+://\S+", value) else []
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _urls(part)

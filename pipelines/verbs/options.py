@@ -12,7 +12,7 @@ Address = Annotated[
     str, typer.Option(help="A running Ray cluster (`auto`, `ray://host:10001`). Default: RAY_ADDRESS, else a local Ray.")
 ]
 Workers = Annotated[int | None, typer.Option(help="CPU slots of the local Ray (default: all cores).", min=1)]
-ExecutorOption = Annotated[str, typer.Option("--executor", help="`ray`, or `in-process` for debugging.")]
+ExecutorOption = Annotated[str, typer.Option("--executor", help="`ray`, or `in-process`: one part after another, without Ray.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Try a sample of each source, print the plan (runs, FLOPs, what is cached) and stop.")
 ]

@@ -51,6 +51,8 @@ class Best(Expected):
     budget: float
     at_edge: bool
     """The best size is the largest or smallest that was tried."""
+    epochs: float | None
+    """D over the level's unique tokens, where those are known."""
 
 
 def plan(
@@ -86,8 +88,9 @@ def plan(
     with plain_errors():
         from scaling_fit import Settings
         from scaling_fit.levels.analysis import prepare
-        from scaling_fit.levels.budget import budget_report
+        from scaling_fit.levels.budget import BEYOND, spent, unique_tokens
         from scaling_fit.levels.calibrate import calibrate
+        from scaling_fit.wording import listed
 
         points, pools = [point for text in at for point in points_of(text)], assignments(unique, "--unique", "LEVEL=TOKENS")
         data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore, tokens_per_step, checkpoints))
@@ -95,12 +98,15 @@ def plan(
         prepared = prepare(data, Settings(baseline, name, confidence=confidence))
         for fault in prepared.faults:
             typer.secho(f"{fault.severity}: {fault.name}: {fault.message}", fg="yellow", err=True)
+        replicates = prepared.settings.replicates
+        typer.echo(f"fitting {listed(list(data.levels))} on {name}, with {replicates:,} replicates: a minute or more", err=True)
         comparison = prepared.joint_fit(name)
-        calibration = calibrate(comparison)
-        frontier = budget_report(comparison, calibration, confidence)
-        best = best_runs(comparison, calibration, budget or frontier["observed_budget"][1:], pools, confidence)
+        calibration, pools = calibrate(comparison), unique_tokens(comparison) | pools
+        low, high = spent(comparison, calibration)
+        best = best_runs(comparison, calibration, budget or [high], pools, confidence)
         forecasts = forecast(comparison, calibration, points, confidence)
-        crossings = frontier["finite" if "finite" in frontier else "endless"]["crossings"]
+        span = min([low, *budget]), max([high * BEYOND, *budget])
+        crossings = crossings_of(comparison, calibration, span, pools, confidence)
         source = calibration.cost.source
     if as_json:
         rows = {"plan": [row.to_dict() for row in best], "forecast": [row.to_dict() for row in forecasts]}
@@ -109,11 +115,14 @@ def plan(
     typer.echo(f"FLOPs from {source}; {'tested shapes only' if comparison.by_shape else 'sizes continuous'}.\n")
     typer.echo("| budget | level | N | D | loss of a run | interval | beyond the data |\n|---|---|---|---|---|---|---|")
     for row in best:
-        _print_row(f"{row.budget:.3g}", row)
+        edge = ", the end of the sizes that were tried" if row.at_edge else ""
+        epochs = f" ({row.epochs:.2g} epochs)" if row.epochs and row.epochs > 1 else ""
+        _print_row(f"{row.budget:.3g}", row, edge, epochs)
     for row in forecasts:
         _print_row("at N, D", row)
     for level, crossing in crossings.items():
-        text = f"no crossing with {comparison.baseline} in range"
+        some = f" ({crossing['share']:.0%} of the replicates cross)" if crossing["share"] else ""
+        text = f"no sure crossing with {comparison.baseline} between {span[0]:.3g} and {span[1]:.3g} FLOPs{some}"
         if crossing["at"]:
             interval = _interval(crossing["low"], crossing["high"])
             text = f"crosses {comparison.baseline} at {crossing['at']:.3g} FLOPs {interval}, {crossing['after']} ahead beyond"
@@ -141,12 +150,12 @@ def points_of(text: str) -> list[tuple[float, float]]:
     return points
 
 
-def _print_row(place: str, row: Expected) -> None:
+def _print_row(place: str, row: Expected, edge: str = "", epochs: str = "") -> None:
     from scaling_fit.intervals import show
     from scaling_fit.wording import count
 
     loss = f"{show(row.loss.value)} | {_interval(row.loss.low, row.loss.high)}"
-    typer.echo(f"| {place} | {row.level} | {count(row.N)} | {count(row.D)} | {loss} | {row.beyond.words()} |")
+    typer.echo(f"| {place} | {row.level} | {count(row.N)}{edge} | {count(row.D)}{epochs} | {loss} | {row.beyond.words()} |")
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -158,20 +167,37 @@ def _interval(low: float | None, high: float | None) -> str:
 def best_runs(
     comparison: "Comparison", calibration: "Calibration", budgets: list[float], pools: dict[str, float], confidence: float
 ) -> list[Best]:
-    """One row per budget and level. `pools`: the unique tokens of the levels that have an end."""
+    """One row per budget and level. `pools`: the unique tokens of every level."""
     import numpy as np
 
     from scaling_fit.levels.budget import plan as plan_budgets
 
-    unique = {level: pools.get(level, np.inf) for level in comparison.levels} if pools else None
-    result = plan_budgets(comparison, calibration, np.array(budgets), unique=unique, confidence=confidence)
+    result = plan_budgets(comparison, calibration, np.array(budgets), unique=pools, confidence=confidence)
     rows = []
     for c, C in enumerate(budgets):
         for level, run in result.run.items():
             size, tokens = float(result.size[level][0, c]), float(result.tokens[level][0, c])
             at_edge = bool(result.edge[level][0, c]) and not comparison.by_shape
-            rows.append(Best(level, size, tokens, run.interval(c), run.beyond.rows()[c], C, at_edge))
+            epochs = tokens / pools[level] if np.isfinite(pools[level]) else None
+            rows.append(Best(level, size, tokens, run.interval(c), run.beyond.rows()[c], C, at_edge, epochs))
     return rows
+
+
+def crossings_of(
+    comparison: "Comparison", calibration: "Calibration", span: tuple[float, float], pools: dict[str, float], confidence: float
+) -> dict[str, dict]:
+    """By level, where its best run and the baseline's change places over budgets of `span` (`budget.crossing`)."""
+    import numpy as np
+
+    from scaling_fit.levels.budget import crossing
+    from scaling_fit.levels.budget import plan as plan_budgets
+
+    budgets_C = np.geomspace(*span, 41)
+    loss = plan_budgets(comparison, calibration, budgets_C, unique=pools, confidence=confidence).loss
+    return {
+        level: crossing(loss[level] - loss[comparison.baseline], np.log(budgets_C), confidence)
+        for level in comparison.levels[1:]
+    }
 
 
 def forecast(

@@ -5,6 +5,7 @@ column that does not exist, a classifier's or survivor's column, an edit that ne
 little of how much a level keeps, and nothing of duplicates; what it drops by rule is a first hint.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -19,7 +20,7 @@ from curation.duplicates.paragraphs import CUTS
 from curation.levels import edits
 from curation.levels.expression import parse
 from curation.levels.level import Level
-from curation.sources import plan, readers
+from curation.sources import fields, plan, readers
 from curation.sources.source import Slice
 from pipelines.duplicates.duplicates import SIGNAL, Duplicates
 from pipelines.engine.step import Manifest, Step
@@ -47,7 +48,7 @@ EXTRA = {  # columns of signals that are found over the whole pool
 @dataclass(frozen=True)
 class Sampled:
     """What the first records of a source gave: documents, their mean bytes, records that cannot be read and why, the stored
-    size of the source's files, and the mapped fields that none of the documents has."""
+    size of the source's files, the mapped fields that no document has, by key, and the other `fields` of the first."""
 
     source: str
     documents: int
@@ -55,7 +56,8 @@ class Sampled:
     malformed: int
     reason: str
     stored_megabytes: float
-    lacking: list[str]
+    lacking: dict[str, str]
+    fields: list[str]
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,18 @@ def _sample(study: Study, declared: object, base: Path) -> tuple[Sampled, pa.Tab
     chosen = [parts[i * len(parts) // min(FILES, len(parts))] for i in range(min(FILES, len(parts)))]
     each = -(-RECORDS // len(chosen))
     records = (record for part in chosen for record in islice(readers.read(Slice(source, 0, (part,))), each))
-    shard = next(ingest.shards(records, source, 0, BYTES))
+    shard = next(ingest.shards(islice(records, RECORDS), source, 0, BYTES))
     table, bad = shard.documents, shard.quarantine
     if not table.num_rows:
         why = f"{bad.num_rows} malformed: {bad['reason'][0].as_py()}" if bad.num_rows else "they are empty"
         raise StudyError(f"source {source.name!r}: none of its first records gives a document ({why}){pool.hint(why)}")
-    named = set(declared.fields) - {"text"} if isinstance(declared, FileSource) else set()
-    lacking = [key for key, n in shard.lacking.items() if key in named and n == table.num_rows]
+    named = declared.fields if isinstance(declared, FileSource) else {}
+    lacking = {key: named[key] for key, n in shard.lacking.items() if key in named and n == table.num_rows}
+    meta = table["meta"][0].as_py()
+    others = fields.names(json.loads(meta)) if meta else []
     reason = bad["reason"][0].as_py() if bad.num_rows else ""
     stored, mean = sum(piece.stored_bytes for piece in slices) / 1e6, table["text"].nbytes / table.num_rows
-    return Sampled(source.name, table.num_rows, mean, bad.num_rows, reason, stored, lacking), table
+    return Sampled(source.name, table.num_rows, mean, bad.num_rows, reason, stored, lacking, others), table
 
 
 def _measured(study: Study, documents: pa.Table, base: Path) -> pl.DataFrame:

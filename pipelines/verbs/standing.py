@@ -19,7 +19,8 @@ LAST_EVENTS = 200_000  # bytes of events.jsonl that are read
 
 def standing(context: Context, study: Study, base: Path) -> JsonObject:
     """`stages` (stage, steps there, steps in all, bytes), `held_by` (host, pid, since) and `now` (step, done, total, unit, left
-    in seconds) of a run at work, `failed` (time, error) where that came last, `missing`: the first step that is not there."""
+    in seconds) of a run at work, `failed` (time, error) or `stopped` (time) where that came last,
+    `missing`: the first step that is not there."""
     reading = context.only_reading("assay run" if study.trains else "assay curate")
     missing, runs = "", (0, 0)
     try:
@@ -66,13 +67,14 @@ def standing(context: Context, study: Study, base: Path) -> JsonObject:
         "study": study.name, "workdir": context.workdir.root, "bytes": sum(sizes.values()), "held_by": held, "stages": stages,
         "now": {key: progress.get(key) for key in ("step", "done", "total", "unit", "left")} if at_work and progress else None,
         "failed": {key: last[0][key] for key in ("time", "error")} if last and last[0]["event"] == "failed" else None,
+        "stopped": {"time": last[0]["time"]} if last and last[0]["event"] == "stopped" else None,
         "missing": missing or None,
     }  # fmt: skip
 
 
 def _at_work(last: Sequence[JsonObject]) -> dict[str, str] | None:
     """Who is at work on an object store, by the events alone, the newest first: who opened it last and has not closed it."""
-    ends = next((event for event in last if event["event"] in ("opened", "closed", "failed")), None)
+    ends = next((event for event in last if event["event"] in ("opened", "closed", "failed", "stopped")), None)
     if ends is None or ends["event"] != "opened":
         return None
     return {"host": ends["host"], "pid": ends["pid"], "since": ends["time"], "heard": last[0]["time"]}

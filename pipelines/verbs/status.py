@@ -47,4 +47,6 @@ def status(study_file: StudyFile, overrides: Set = [], workdir: WorkdirOption = 
         console.print(f"now: {now['step']}{amount}{left}", markup=False, soft_wrap=True)
     if failed := found["failed"]:
         console.print(f"[red]failed[/] at {failed['time']}: {escape(failed['error'])}", soft_wrap=True)
+    if stopped := found["stopped"]:
+        console.print(f"[yellow]stopped[/] at {stopped['time']}; run it again to go on", soft_wrap=True)
     typer.echo(f"next: {found['missing']}" if found["missing"] else "all of it is there")

@@ -77,7 +77,9 @@ def curate(
         if as_json:
             funnels = {name: ledgers.summary["funnel"] for name, ledgers in curated.ledgers.items()}
             levels = {name: manifest.summary for name, manifest in curated.levels.items()}
-            print_json({"sources": curated.pool.documents.summary["sources"], "levels": levels, "funnels": funnels})
+            places = {name: context.workdir.full(ledgers.step.path) for name, ledgers in curated.ledgers.items()}
+            sources = curated.pool.documents.summary["sources"]
+            print_json({"sources": sources, "levels": levels, "funnels": funnels, "ledgers": places})
 
 
 def _plan(context: "Context", study: "Study", base: Path, as_json: bool) -> None:

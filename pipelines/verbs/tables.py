@@ -81,15 +81,25 @@ def assignments(pairs: list[str], option: str, form: str) -> dict[str, float]:
     return numbers
 
 
-def list_faults(data: "Observations", as_json: bool) -> None:
-    """What is wrong with the design of a table of runs. Exit code 1 when no law can be fitted to it, else 0."""
+def list_faults(data: "Observations", as_json: bool, baseline: str = "") -> None:
+    """What is wrong with a table of runs and its design. Exit code 1 when no law can be fitted to it, else 0. Raises ValueError
+    for a baseline that is not there."""
     from scaling_fit import check
+    from scaling_fit.strays import strays
 
+    if baseline and baseline not in data.levels:
+        raise ValueError(f"--baseline {baseline!r} is not in the table; it has {', '.join(data.levels)}")
     faults = check(data)
+    faults = (*faults, *(() if any(fault.severity == "error" for fault in faults) else strays(data)))
     if as_json:
         print_json([{"severity": fault.severity, "name": fault.name, "message": fault.message} for fault in faults])
     else:
         for fault in faults:
             typer.echo(f"{fault.severity}: {fault.name}: {fault.message}")
-        typer.echo(f"{len(faults)} fault(s) in {len(data)} rows")
+        errors = sum(fault.severity == "error" for fault in faults)
+        typer.echo(f"{_number(errors, 'error')} and {_number(len(faults) - errors, 'warning')} in {_number(len(data), 'row')}")
     raise typer.Exit(1 if any(fault.severity == "error" for fault in faults) else 0)
+
+
+def _number(n: int, what: str) -> str:
+    return f"{n or 'no'} {what}{'' if n == 1 else 's'}"

@@ -14,16 +14,22 @@ from rich.markup import escape
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """A mistake of the user's becomes one clear line and exit code 2; Ctrl-C, and a scheduler's SIGTERM, say how to go on
-    and exit with 130."""
+def plain_errors(resumes: bool = False) -> Iterator[None]:
+    """A mistake of the user's becomes one clear line and exit code 2; Ctrl-C, and a scheduler's SIGTERM, exit with 130 and,
+    where the command `resumes`, say how to go on."""
     console = Console(stderr=True, highlight=False)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        console.print("[yellow]stopped[/]: finished parts are kept; run the same command again to go on")
+        console.print("[yellow]stopped[/]" + resumes * ": finished parts are kept; run the same command again to go on")
         raise typer.Exit(130) from None
+    except ImportError as error:
+        from curation.sources.storage import uninstalled
+
+        if (said := uninstalled(error)) is None or os.environ.get("ASSAY_TRACEBACK"):
+            raise
+        _tell(console, said)
     except (ValueError, OSError) as error:
         if os.environ.get("ASSAY_TRACEBACK"):
             raise

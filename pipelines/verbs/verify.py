@@ -43,5 +43,6 @@ def verify(
             console.print(problem, style="red", markup=False)
         if made_from:
             console.print(f"made from them: {', '.join(made_from)}", markup=False)
-        console.print(f"{len(steps)} steps, {len(listed):,} files, {size / 1e6:,.1f} MB: {len(problems) or 'no'} problem(s)")
+        wrong = f"{len(problems) or 'no'} problem{'s' * (len(problems) != 1)}"
+        console.print(f"{len(steps)} steps, {len(listed):,} files, {size / 1e6:,.1f} MB: {wrong}")
     raise typer.Exit(1 if problems else 0)

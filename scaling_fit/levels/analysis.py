@@ -1,6 +1,6 @@
 """One call from a table of runs to everything a report needs: `analyse("runs.csv", Settings(baseline="raw"))`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,14 +68,15 @@ class Prepared:
 
 
 def analyse(
-    table: object, settings: Settings = DEFAULTS, *, noise: object = None, quality: Axes | None = None, r_star: float = R_STAR
-) -> Result:
+    table: object, settings: Settings = DEFAULTS, *, noise: object = None, quality: Axes | None = None, r_star: float = R_STAR,
+    say: Callable[[str], None] = lambda text: None,
+) -> Result:  # fmt: skip
     """Compare every level with the baseline on every evaluation set.
 
     table: anything `observations` reads. noise: a table of repeated runs (`assay noise`); where the table itself repeats no
     trunk, the trunks' noise is taken from it, set by set. quality: the measured quality of the levels, against which their laws
     are set (`scaling_fit.levels.quality`). r_star: repeats after which a token is worth 1/e of a fresh one, for plans of a
-    finite pool (default: the published constant).
+    finite pool (default: the published constant). say: told which evaluation set is at hand; each takes seconds to minutes.
     Errors: ValueError naming rows for data that no fit can use (see `check`), or a setting that names what is not there.
     """
     prepared = prepare(table, settings, quality)
@@ -84,7 +85,8 @@ def analyse(
     fits: dict[str, SetFit] = {}
     verdicts: dict[str, dict[str, Verdict]] = {}
     runs, reasons, wild, drawn, orders = {}, {}, {}, {}, {}
-    for name in settings.eval_sets:
+    for number, name in enumerate(settings.eval_sets, 1):
+        say(f"evaluation set {number} of {len(settings.eval_sets)}: {name}")
         try:
             if name in prepared.closed:
                 raise ValueError(prepared.closed[name])

@@ -18,6 +18,7 @@ from scaling_fit.levels.decision import decide, order
 from scaling_fit.levels.forecast import Forecast, predict
 
 Array = np.ndarray
+BEYOND = 100  # times the dearest run: as far as frontiers and crossings are sought
 R_STAR = 15.387756  # Muennighoff et al. 2023, table of fitted constants: repeats after which data is worth 1/e
 
 
@@ -52,13 +53,17 @@ def plan(
 ) -> Plan:
     """Minimise the joint law's loss over size at every budget, and forecast the run.
 
-    Sizes: a grid reaching 4x below and 64x above those tested where the law has a size term, otherwise the tested shapes.
+    Sizes: a grid reaching 4x below and 64x above those tested, and at the largest budget up to one token a parameter and to
+    one epoch of the smallest pool, where the law has a size term; otherwise the tested shapes.
     unique: tokens each level has (None: endless)."""
     shapes = whole.shapes
     if whole.by_shape or "alpha" not in whole.grouped.law.names:
         names, sizes_S = np.array(list(shapes), dtype=object), np.array(list(shapes.values()))
     else:
-        sizes_S = np.geomspace(min(shapes.values()) / 4, max(shapes.values()) * 64, 161)
+        low, high = min(shapes.values()) / 4, max(shapes.values()) * 64
+        pool = min((unique or {}).values(), default=np.inf)
+        far = max(high, float(np.sqrt(budgets_C.max() / 6)), float(budgets_C.max() / 6 / pool))
+        sizes_S = np.geomspace(low, far, 1 + round(160 * np.log(far / low) / np.log(high / low)))
         names = np.full(len(sizes_S), next(iter(shapes)), dtype=object)
     theta_RP = np.concatenate([whole.theta_P[None], whole.theta_RP[:replicates]])
     D_SC = budgets_C[None] / calibration.cost.per_token(sizes_S)[:, None]
@@ -114,6 +119,23 @@ def crossing(difference_RC: np.ndarray, log_x_C: Array, confidence: float = 0.95
     return out
 
 
+def spent(whole: Comparison, calibration: Calibration) -> tuple[float, float]:
+    """Training FLOPs of the cheapest and of the dearest run of the table."""
+    each = whole.table.D * calibration.cost.per_token(whole.table.N)
+    return float(each.min()), float(each.max())
+
+
+def unique_tokens(whole: Comparison) -> dict[str, float]:
+    """What the table says of each level's pool; infinite where it says nothing."""
+    table = whole.table
+    return {
+        level: float(np.nanmax(np.where(table.level == level, table.unique, np.nan)))
+        if np.isfinite(table.unique[table.level == level]).any()
+        else np.inf
+        for level in whole.levels
+    }
+
+
 def budget_report(
     whole: Comparison,
     calibration: Calibration,
@@ -125,16 +147,10 @@ def budget_report(
     """Everything a decision needs: frontier per level, crossings against the baseline, endless and finite pool. A budget is
     decided (`scaling_fit.levels.decision`) between the baseline and `contenders` (default: any level): `winner`, and the
     contenders `tied` with it. reach: what the luck of documents adds to differences of log loss, by pair of levels."""
-    table, cost = whole.table, calibration.cost
-    spent = table.D * cost.per_token(table.N)
-    low, high = float(spent.min()), float(spent.max())
-    budgets_C = np.geomspace(low, high * 100, 41)
-    unique = {
-        level: float(np.nanmax(np.where(table.level == level, table.unique, np.nan)))
-        if np.isfinite(table.unique[table.level == level]).any()
-        else np.inf
-        for level in whole.levels
-    }
+    cost = calibration.cost
+    low, high = spent(whole, calibration)
+    budgets_C = np.geomspace(low, high * BEYOND, 41)
+    unique = unique_tokens(whole)
     pools: dict[str, dict[str, float] | None] = {"endless": None}
     if any(np.isfinite(u) for u in unique.values()):
         pools["finite"] = unique

@@ -18,6 +18,8 @@ def luck(noise: Noise, measured_apart: bool) -> Check:
     if noise.rows_per_trunk <= 1:
         answer = f"{100 * noise.row:.2f}% per run (from the fit's own residuals; no two runs share a trunk)"
     meaning = "Two runs that differ only in their seed differ by about this much of their loss. All intervals contain it."
+    if noise.rows_per_trunk <= 1 and not noise.trunk_replicates:
+        meaning = "No run was repeated: this is what the law leaves over of a run, luck or not. All intervals contain it."
     return Check("Luck", answer, meaning)
 
 

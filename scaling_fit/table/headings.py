@@ -41,7 +41,7 @@ GUESSES: dict[str, tuple[str, ...]] = {
         "flops", "trainingflop", "trainingflops", "trainflops", "totalflops", "totalflos", "flop", "compute", "trainingcompute",
         "c",
     ),
-    "level": ("level", "dataset", "datasetname", "corpus", "data", "group", "curation", "mix", "namelevel"),
+    "level": ("level", "dataset", "datasetname", "dataname", "corpus", "data", "group", "curation", "mix", "namelevel"),
     "shape": ("shape", "model", "architecture", "modelname"),
     "seed": ("seed", "replicate", "randomseed", "nameseed"),
     "trunk": ("trunk", "runname", "mlflowrunname", "run", "runid"),
@@ -52,6 +52,7 @@ GUESSES: dict[str, tuple[str, ...]] = {
     "repeated": ("repeated",),
 }  # fmt: skip
 COUNTS = ("N", "D", "flops", "unique")
+LAST_PART = ("N", "D", "seed", "unique")  # what a column is called behind its last dot says as well: `model.num_params`
 NUMBERS = ("loss", "loss_se", "step", *COUNTS)
 TRACKERS = re.compile(r"^(config|summary|params|metrics|tags|hparams)[./]", re.IGNORECASE)
 POWERS = {"k": 3, "thousand": 3, "m": 6, "million": 6, "b": 9, "bn": 9, "g": 9, "billion": 9, "t": 12, "trillion": 12,
@@ -124,13 +125,16 @@ def match(columns: Mapping[str, Sequence[object]], named: Mapping[str, str]) -> 
         if column not in columns:
             raise ValueError(f"-c {name}={column} (--column): no column {column!r} in the table; it has {', '.join(columns)}")
     headings = {one.key: one for one in map(heading, reversed(list(columns))) if not all(map(is_missing, columns[one.name]))}
+    lasts = {heading(one.name.rpartition(".")[2]).key: one for one in headings.values() if "." in one.name}
     taken = set(named.values())
     matched = {name: heading(column) for name, column in named.items()}
     for name, guesses in GUESSES.items():
         if name in matched or (name == "step" and "D" in matched):
             continue
-        for guess in guesses:
-            one = headings.get(guess)
+        of_names = [guess for guess in guesses if guess.startswith("name")]  # parts of a run's name come last
+        ours = [guess for guess in guesses if guess not in of_names]
+        last = [lasts.get(guess) for guess in ours if name in LAST_PART]
+        for one in [*map(headings.get, ours), *last, *map(headings.get, of_names)]:
             if one and one.name not in taken and (name not in NUMBERS or is_numeric(columns[one.name])):
                 matched[name] = one
                 taken.add(one.name)

@@ -46,12 +46,18 @@ def numbers(columns: Mapping[str, Sequence[object]], rows: Sequence[int], semico
         if name in plain and point == ".":
             continue
         plain[name] = np.array([number(cell, point) for cell in cells], dtype=float)
-        for value, cell, row in zip(plain[name].tolist(), cells, rows, strict=True):
-            if value != value and not is_missing(cell):
-                raise ValueError(
-                    f"row {row}, column {name!r}: {cell!r} is not a number; write one such as 1.3e9, 1.3B or N/A, "
-                    f"leave the row out with --where or the column with --ignore"
-                )
+        wrong = {
+            row: cell
+            for value, cell, row in zip(plain[name].tolist(), cells, rows, strict=True)
+            if value != value and not is_missing(cell)
+        }
+        if wrong:
+            others = f" (and so rows {', '.join(map(str, [*wrong][1:]))})" if len(wrong) > 1 else ""
+            row, cell = next(iter(wrong.items()))
+            raise ValueError(
+                f"row {row}, column {name!r}: {cell!r} is not a number{others}; write one such as 1.3e9, 1.3B or N/A, "
+                f"leave the rows out with --where or the column with --ignore"
+            )
     return plain
 
 

@@ -63,6 +63,15 @@ def test_the_hubs_library_reads_the_card():
     assert len(read.data.configs) == 2
 
 
+def test_the_card_of_a_data_set_speaks_of_no_training_and_counts_what_was_not_read():
+    told = card(replace(FACTS, trains=False, unread={"a NUL byte: not text": 1200}))
+    assert not [word for word in ("scaling law", "stream", "trained") if word in told.split("---\n", 2)[2]]
+    assert "| a NUL byte: not text | 1,200 |" in told
+    assert "| best 10% | 6 | 310 | 760 | 76.0% |\n" in told
+    assert "scaling laws" in card(FACTS)
+    assert "Not read" not in card(FACTS)
+
+
 def test_the_body_says_what_was_done():
     body = card(FACTS).split("---\n", 2)[2]
     assert "| best 10% | 6 | 310 | 760 | 76.0% | 750 |" in body

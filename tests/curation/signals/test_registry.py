@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -106,3 +107,11 @@ def test_contents_of_the_named_files_identify_the_values(tmp_path):
     assert contents(SIGNALS["language"], SIGNALS["language"].params) == {}
     with pytest.raises(FileNotFoundError, match=r"missing\.txt"):
         contents(SIGNALS["word_list"], {"path": str(tmp_path / "missing.txt")})
+
+
+@pytest.mark.parametrize("name", ["gopher_quality_spaced", "gopher_repetition"])
+def test_the_manual_lists_the_conditions_of_a_set_to_copy(name):
+    manual = (Path(__file__).parents[3] / "docs" / "reference" / "levels.md").read_text("utf-8")
+    listed = manual.partition(f"keep: # {name}\n")[2].partition("```")[0].split("\n")
+    columns = {word for word in RULES[name].split() if "." in word and not word[0].isdigit()}
+    assert [line.removeprefix("  - ") for line in listed if line] == [c.text for c in conjuncts(parse(RULES[name], columns))]

@@ -61,6 +61,29 @@ def test_what_no_node_can_run_is_refused_at_once(on_ray):
             list(on_ray.map(square, [(1,)], needed))
 
 
+@pytest.mark.parametrize("late", [1, 2])
+def test_a_ray_that_starts_late_is_tried_once_more(late, monkeypatch):
+    import ray
+
+    said: list[str] = []
+    starts: list[int] = []
+
+    def init(**options):
+        starts.append(1)
+        if len(starts) <= late:
+            raise Exception("The current node timed out during startup. This could happen because some of the raylet failed.")
+
+    for name, fake in (("init", init), ("is_initialized", lambda: False), ("shutdown", lambda: None)):
+        monkeypatch.setattr(ray, name, fake)
+    executor = OnRay(workers=1, say=said.append)
+    if late == 1:
+        executor._start()
+    else:
+        with pytest.raises(ValueError, match=r"timed out during startup; load \d+ on \d+ cores\).*--executor in-process"):
+            executor._start()
+    assert (len(starts), said[1].startswith("Ray did not start in time")) == (2, True)
+
+
 def slow(seconds: float) -> float:
     time.sleep(seconds)
     return seconds

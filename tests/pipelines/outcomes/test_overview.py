@@ -8,7 +8,9 @@ from rich.console import Console
 from curation.levels.ledger import IN, KEPT
 from pipelines.engine.progress import Progress
 from pipelines.engine.run import Context
+from pipelines.engine.workdir import Workdir
 from pipelines.outcomes import overview
+from pipelines.study.curation import FileSource
 
 FUNNELS = {
     "raw": {IN: 100, "held out": 10, KEPT: 90},
@@ -25,7 +27,8 @@ def rows(name: str) -> list[dict[str, Any]]:
 def test_what_the_parent_drops_alike_is_one_row() -> None:
     console = Console(record=True, width=100)
     extends = {"raw": None, "dedup": "raw", "top": "dedup", "again": "top"}
-    study: Any = SimpleNamespace(levels={name: SimpleNamespace(extends=parent, keep=[]) for name, parent in extends.items()})
+    levels = {name: SimpleNamespace(extends=parent, keep=[]) for name, parent in extends.items()}
+    study: Any = SimpleNamespace(levels=levels, sources=[])
     pool = SimpleNamespace(
         documents=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": {}, "renamed": 0})
     )
@@ -72,26 +75,33 @@ def test_the_rule_that_drops_most_is_named_and_over_a_fifth_is_a_caution() -> No
     extends = {"raw": None, "some": "raw", "hard": "some"}
     levels = {name: SimpleNamespace(extends=parent, keep=["x"]) for name, parent in extends.items()}
     lacking = {"web": {"url": 0.7, "date": 0.2}}
-    summary = {"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": lacking, "renamed": 3}
+    summary = {"sources": {"pool": {"malformed": 1203}}, "unread": {}, "lacking": lacking, "renamed": 3}
+    summary |= {"reasons": {"a NUL byte: not text": 1200, "no text": 3}}
+    pool = SimpleNamespace(
+        summary=summary, parts=[{"source": "web", "others": ["href", "id"]}], step=SimpleNamespace(path="pool/0a")
+    )
     ledgers = {
         name: SimpleNamespace(
             summary={"funnel": [{"reason": r, "documents": n, "bytes": n, "tokens": n} for r, n in funnel.items()]}
         )
         for name, funnel in funnels.items()
     }
-    curated: Any = SimpleNamespace(
-        ledgers=ledgers, pool=SimpleNamespace(documents=SimpleNamespace(summary=summary)), tasks=None
-    )
-    context: Any = Context(SimpleNamespace(), SimpleNamespace(), Progress(None, console))  # pyright: ignore[reportArgumentType]
-    study: Any = SimpleNamespace(levels=levels)
+    curated: Any = SimpleNamespace(ledgers=ledgers, pool=SimpleNamespace(documents=pool), tasks=None)
+    context: Any = Context(Workdir("/made"), SimpleNamespace(), Progress(None, console))  # pyright: ignore[reportArgumentType]
+    web = FileSource(kind="jsonl", name="web", path="a.jsonl", fields={"url": "link"})
+    study: Any = SimpleNamespace(levels=levels, sources=[web])
     overview.funnel(context, study, curated, "s.yaml")
     told = [
-        line.strip() for line in console.export_text().splitlines() if "level" in line or "source" in line or "domain" in line
+        line.strip()
+        for line in console.export_text().splitlines()
+        if any(word in line for word in ("level", "source", "domain", "quarantine"))
     ][1:]
     assert told == [
         "level some: not (a.c in [1]) drops most, 6 documents, 13% of those that reach it",
         "caution level hard: q.x < 2 drops most, 9 documents, 22% of those that reach it; look at what it drops: "
         "`assay inspect s.yaml hard --rule 'q.x'`",
-        "caution source web: 70% of its documents have no url; is `fields.url` right?",
+        "caution source web: 70% of its documents have no 'link', which `fields.url` names; others of their fields are "
+        "href, id",
         "3 documents have control characters in their domain: they are spaces now",
+        "1,203 malformed records in quarantine (1,200 a NUL byte: not text, 3 no text): /made/pool/0a/quarantine-*.jsonl",
     ]

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.engine.workdir import Workdir
+from pipelines.study.study import load
 from tests.pipelines.conftest import STUDY, write_study
 
 DECLARED = {key: STUDY[key] for key in ("name", "sources", "pool", "signals", "levels", "tokenizer")} | {
@@ -52,6 +53,19 @@ def rows(files: list[Path]) -> dict[str, int]:
         "bytes": sum(len(text.encode()) for table in tables for text in table["text"].to_pylist()),
         "tokens": sum(n for table in tables for n in table["n_tokens"].to_pylist()),
     }
+
+
+def test_one_level_alone_with_the_declaration_beside_the_card(folder: Path):
+    made = json.loads(assay("export", *study(folder, "--level", "clean", "--json")).stdout)
+    out = Path(made["folder"])
+    assert (made["configs"], [path.name for path in (out / "data").iterdir()]) == (["clean"], ["clean"])
+    assert rows(sorted((out / "data" / "clean").iterdir())).items() <= made["rows"]["clean"].items()
+    assert load(out / "study.yaml") == load(folder / "study.yaml")
+    card = (out / "README.md").read_text("utf-8")
+    assert "config_name: clean" in card
+    assert not [word for word in ("### dedup", "scaling law", "training stream") if word in card]
+    said = assay("export", *study(folder, "--level", "none"), code=2).stderr
+    assert "'none' is not a level of this study (levels: raw, dedup, clean)" in " ".join(said.split())
 
 
 def test_without_a_ladder_nothing_is_held_out_or_lacks_room(folder: Path):
@@ -94,7 +108,7 @@ def check_sent_again(folder: Path, to: str, target: Workdir):
         assert target.read_bytes(name) == Path(answer["folder"], name).read_bytes()
     assert answer["published"]["sent"] > len(names)
     again = publish(folder, to)["published"]
-    assert (again["sent"], again["unchanged"], again["removed"]) == (2, len(names), 0)
+    assert (again["sent"], again["unchanged"], again["removed"]) == (3, len(names), 0)
     target.write_bytes("data/notes.txt", b"somebody else's")
     listing = target.read_json("files.json")
     target.write_bytes("data/raw/train-00007-of-00099.parquet", b"of an earlier export")

@@ -17,7 +17,7 @@ def test_doctor_finds_this_machine_able(tmp_path):
     findings = {finding["check"]: finding for finding in json.loads(result.output)}
     assert result.exit_code == 0
     assert all(finding["ok"] for finding in findings.values())
-    assert "1 node(s)" in findings["Ray and work directory"]["found"]
+    assert "1 node, which sees" in findings["Ray and work directory"]["found"]
 
 
 class TwoNodes:
@@ -52,7 +52,7 @@ def test_doctor_asks_every_node_of_a_running_cluster(tmp_path):
         cluster.shutdown()
     findings = {finding["check"]: finding for finding in json.loads(result.stdout)}
     assert findings["Ray and work directory"]["ok"], findings
-    assert "2 node(s), all see" in findings["Ray and work directory"]["found"]
+    assert "2 nodes, all see" in findings["Ray and work directory"]["found"]
 
 
 def test_a_machine_without_a_browser_is_well(monkeypatch):

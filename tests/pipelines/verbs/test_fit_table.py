@@ -59,7 +59,9 @@ def test_scores_of_tasks_are_read_beside_losses(assay, tables: Path, tmp_path: P
 
 
 def test_check_lists_faults_without_fitting(assay, tables: Path, tmp_path: Path) -> None:
-    assert "0 fault(s) in 36 rows" in assay("fit-table", tables / "one.csv", "--check").output
+    assert "no errors and no warnings in 36 rows" in assay("fit-table", tables / "one.csv", "--check").output
+    said = assay("fit", tables / "two.csv", "--check", "--baseline", "unknown", code=2).stderr
+    assert "--baseline 'unknown' is not in the table; it has raw, dedup" in said
     bad = pl.read_csv(tables / "one.csv").with_columns(loss=pl.when(pl.col("D") > 1e10).then(-1.0).otherwise("loss"))
     bad.write_csv(tmp_path / "bad.csv")
     assert "error: non-positive: loss must be positive" in assay("fit", tmp_path / "bad.csv", "--check", code=1).output

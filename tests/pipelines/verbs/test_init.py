@@ -28,7 +28,7 @@ def test_init_writes_a_study_that_loads_and_names_each_source(tmp_path, monkeypa
     result = runner.invoke(app, ["init", "--source", "data/*.jsonl.zst", "--source", "notes", "--name", "mine"])
     assert result.exit_code == 0, result.output
     study = load(tmp_path / "mine.yaml")
-    assert [(source.kind, source.name) for source in study.sources] == [("jsonl", "source"), ("text", "source1")]
+    assert [(source.kind, source.name) for source in study.sources] == [("jsonl", "data"), ("text", "notes")]
 
 
 def test_init_for_curation_alone_has_no_ladder_and_holds_nothing_out(tmp_path, monkeypatch):
@@ -50,6 +50,25 @@ def test_init_finds_the_text_under_its_usual_names(tmp_path, monkeypatch):
     words = ["init", "--source", "a.jsonl", "--source", "b.jsonl", "--source", "none/*.jsonl", "--name", "x", "--curate"]
     assert runner.invoke(app, words).exit_code == 0
     assert [source.fields for source in load(tmp_path / "x.yaml").sources] == [{"text": "content"}, {}, {}]
+
+
+def test_init_says_which_fields_there_are_where_none_is_the_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jsonl").write_text('{"uuid": 1, "prose": "words"}\n')
+    said = runner.invoke(app, ["init", "--source", "a.jsonl", "--name", "x", "--curate"]).output
+    assert "a.jsonl: its text is not under a usual name (no field 'text'; it has prose, uuid)" in said
+
+
+def test_init_names_sources_after_folders_and_files_and_reads_what_a_pattern_matches(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "crawl").mkdir()
+    for name in ("a.jsonl", "b.jsonl.gz"):
+        (tmp_path / "crawl" / name).write_text("{}\n")
+    places = ["crawl/*", "other/crawl/*.jsonl", "*.jsonl", "s3://bucket/2024/books/*.jsonl", "2020.jsonl", "my notes.txt"]
+    runner.invoke(app, ["init", *(word for place in places for word in ("--source", place)), "--name", "x", "--curate"])
+    found = [(source.kind, source.name) for source in load(tmp_path / "x.yaml").sources]
+    names = ["crawl", "crawl-2", "source", "books", "source-2020", "my-notes"]
+    assert found == [(kind, name) for kind, name in zip(["jsonl"] * 5 + ["text"], names, strict=True)]
 
 
 def test_init_takes_the_kind_that_a_folder_holds_most_of(tmp_path, monkeypatch):
@@ -77,7 +96,7 @@ def test_init_answers_in_json(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = runner.invoke(app, ["init", "--source", "a.jsonl", "--json"])
     assert json.loads(result.stdout) == {
-        "study": "study.yaml", "sources": [{"kind": "jsonl", "name": "source", "path": "a.jsonl"}]
+        "study": "study.yaml", "sources": [{"kind": "jsonl", "name": "a", "path": "a.jsonl"}]
     }  # fmt: skip
 
 

@@ -34,3 +34,20 @@ def test_points_are_given_by_number_or_by_table(tmp_path: Path) -> None:
         points_of(str(tmp_path / "wrong.csv"))
     with pytest.raises(ValueError, match="write N,D as two numbers"):
         points_of("1e9")
+
+
+def test_budgets_far_beyond_the_table_are_searched_whole_and_levels_change_places_where_it_says(assay, tables: Path) -> None:
+    words = ("plan", tables / "two.csv", "--budget", 1e19, "--budget", 1e26, "--unique", "dedup=1e9")
+    body = json.loads(assay(*words, "--json").stdout)
+    rows = {(row["level"], row["budget"]): row for row in body["plan"]}
+    assert not any(row["at_edge"] for row in rows.values())
+    assert rows["raw", 1e26]["N"] > 64 * 3.2e8, "as far as the search once went"
+    dedup = rows["dedup", 1e26]
+    assert (rows["raw", 1e26]["epochs"], dedup["epochs"]) == (None, dedup["D"] / 1e9)
+    crossing = body["crossings"]["dedup"]
+    ahead = [min(("raw", "dedup"), key=lambda level: rows[level, C]["loss"]["value"]) for C in (1e19, 1e26)]
+    assert ahead == ["dedup", "raw"]
+    assert 1e19 < crossing["at"] < 1e26
+    told = assay(*words)
+    assert "epochs)" in told.stdout
+    assert "fitting raw and dedup on" in told.stderr

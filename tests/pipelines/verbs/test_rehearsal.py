@@ -26,7 +26,7 @@ def test_a_sample_goes_through_and_nothing_is_written(folder: Path, verb: str):
     before = sorted(folder.rglob("*"))
     planned = dry_run(folder, verb=verb)
     (sampled,) = planned["sample"]
-    assert (sampled["source"], sampled["malformed"], sampled["lacking"]) == ("small", 0, [])
+    assert (sampled["source"], sampled["malformed"], sampled["lacking"]) == ("small", 0, {})
     assert 150 < sampled["documents"] <= 200, "of both files"
     clean = {row["level"]: row for row in planned["sample_drops"]}["clean"]
     assert 0 < clean["by_rule"] <= clean["failed"] < sampled["documents"]
@@ -53,7 +53,7 @@ def test_people_see_the_sample(folder: Path):
         folder, "sources=[{kind: jsonl, name: small, path: corpus/*.jsonl, fields: {date: meta.when}}]", as_json=False
     )
     assert "sample of small: 200 documents" in told
-    assert "caution none of them has date: are the source's `fields` right?" in told
+    assert "caution none of them has the field 'meta.when' that `fields.date` of small names; they have domain, url" in told
 
 
 def test_without_a_ladder_there_is_no_table_of_runs(folder: Path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -84,6 +85,29 @@ def test_the_last_error_is_kept(folder: Path, assay):
     assert "no document with tokens is left" in found["failed"]["error"]
     assay("curate", *study(folder), "--executor", "in-process")
     assert json.loads(assay("status", *study(folder), "--json").stdout)["failed"] is None
+
+
+def test_a_moved_threshold_says_what_it_changed(folder: Path, assay):
+    moved = ["--set", "levels.clean.keep=[gopher_quality.n_words >= 100]"]
+    told = " ".join(assay("curate", *study(folder), "--executor", "in-process", *moved).stderr.split())
+    (before, now, was), _ = re.findall(r"(?:clean|top): ([\d,]+) -> ([\d,]+) documents \(was ([0-9a-f]{12})\)", told)
+    assert int(now) < int(before)
+    assert (folder / "work" / "ledgers" / "clean" / was).is_dir()
+    assert "raw: " not in told, "what is as it was has no line"
+    again = assay("curate", *study(folder), "--executor", "in-process", *moved).stderr
+    assert " -> " not in again
+
+
+def test_a_run_that_was_stopped_has_not_failed(folder: Path, assay, monkeypatch):
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.run_study.curate", stopped)
+        assay("curate", *study(folder), "--executor", "in-process", code=130)
+    found = json.loads(assay("status", *study(folder), "--json").stdout)
+    assert (found["failed"], list(found["stopped"])) == (None, ["time"])
+    assert f"stopped at {found['stopped']['time']}; run it again to go on" in assay("status", *study(folder)).stdout
 
 
 def test_a_damaged_file_is_said_with_its_step_and_how_to_remake_it(folder: Path, assay):

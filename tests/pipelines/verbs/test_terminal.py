@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from pipelines.verbs.terminal import system_fault
 
 
@@ -42,6 +44,30 @@ def test_a_file_in_the_place_of_the_work_directory(study_folder, tmp_path):
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
     assert b"there is a file where a folder is needed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [
+        (["curate", "study.yaml", "-w", "s3://bucket/x"], "s3fs", "assay[remote]"),
+        (["status", "study.yaml", "-w", "s3://bucket/x"], "s3fs", "assay[remote]"),
+        (["curate", "study.yaml", "-w", "work", "--set", "sources=[{kind: jsonl, name: a, path: hf://datasets/a/b/c.jsonl}]"],
+         "huggingface_hub", "assay[huggingface]"),
+        (["export", "study.yaml", "-w", "work", "--to", "s3://bucket/x"], "s3fs", "assay[remote]"),
+        (["export", "study.yaml", "-w", "work", "--to", "hf://datasets/a/b"], "huggingface_hub", "assay[huggingface]"),
+        (["curate", "study.yaml", "-w", "gs://bucket/x"], "gcsfs", "gcsfs"),
+    ],
+)  # fmt: skip
+def test_a_url_without_its_package_is_a_line_before_any_work(study_folder, monkeypatch, words, package, extra):
+    monkeypatch.chdir(study_folder)
+    for protocol in ("s3", "hf", "gs"):  # as if no other test had used it
+        monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, protocol, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    done = CliRunner().invoke(app, [*words, *([] if words[0] == "status" else ["--executor", "in-process"])])
+    assert done.exit_code == 2, done.output
+    assert f"the package {package} is not installed: pip install '{extra}'\n" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(Path("work").glob("pool/*"))
 
 
 def test_a_terminal_of_another_encoding(study_folder, tmp_path):

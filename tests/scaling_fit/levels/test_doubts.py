@@ -38,6 +38,9 @@ def test_luck_says_where_it_is_from(found: Result) -> None:
     assert "repeated apart" in doubts.luck(unmeasured, True).answer
     alone = doubts.luck(replace(noise, rows_per_trunk=1.0), False).answer
     assert alone.endswith("% per run (from the fit's own residuals; no two runs share a trunk)")
+    once = doubts.luck(replace(noise, rows_per_trunk=1.0, trunk_replicates=False), False)
+    assert once.meaning.startswith("No run was repeated: this is what the law leaves over")
+    assert "differ only in their seed" in doubts.luck(noise, False).meaning
 
 
 def test_a_random_part_that_differs_from_the_baseline_is_a_warning(found: Result) -> None:

@@ -41,6 +41,8 @@ def columns(names: list[str], **cells) -> dict:
                   "trunk": "tags.mlflow.runName"}),
         (LM_EVAL, {"loss": "word_perplexity,none", "N": "model_num_parameters", "D": "tokens_seen", "shape": "model_name",
                    "eval_set": "task"}),
+        (["model.num_params", "data.tokens", "loss", "data.name", "name:size", "name:tokens", "name:level"],
+         {"N": "model.num_params", "D": "data.tokens", "level": "data.name", "loss": "loss"}),
         (["model size", "dataset size", "loss"], {"N": "model size", "D": "dataset size", "loss": "loss"}),
     ],
 )  # fmt: skip
