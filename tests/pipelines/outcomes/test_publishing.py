@@ -240,7 +240,7 @@ def test_to_the_hub(folder: Path, hub: type[Hub]):
     here = {
         str(path.relative_to(answer["folder"])): path.read_bytes()
         for path in Path(answer["folder"]).rglob("*")
-        if path.suffix in (".parquet", ".md") or path.name == "files.json"
+        if path.suffix in (".parquet", ".md") or path.name in ("files.json", "study.yaml")
     }
     assert hub.files == here | {"notes.txt": b"somebody else's"}
     sent = len(hub.objects)
