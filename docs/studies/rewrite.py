@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from curation.quality.axes import for_law
 from pipelines.outcomes.fit import analysed, courses, settings
 from pipelines.report import facts, page
 from pipelines.study.study import load
@@ -33,6 +34,8 @@ def main() -> None:
         wanted = settings(study)
         wanted = replace(wanted, replicates=asked.replicates or wanted.replicates)
         table, measured = pq.read_table(folder / "observations.parquet"), read_axes(folder / "quality.csv")
+        axes = for_law(measured.values, study.report.quality.axis)
+        measured = replace(measured, values={name: measured.values[name] for name in axes})
         body["fit"], reading = analysed(table, wanted, courses(study), measured)
         body["courses"] = reading and encode(reading)
         made = facts.of(body)

@@ -8,7 +8,6 @@ from pipelines.report import law_tables
 from pipelines.report.chart import Chart
 from pipelines.report.facts import Facts
 from pipelines.report.frames import Rows, limits
-from scaling_fit.courses.effect import Effects
 from scaling_fit.courses.reading import Reading
 from scaling_fit.intervals import finite
 from scaling_fit.wording import eval_words
@@ -24,21 +23,15 @@ def courses(facts: Facts) -> list[Chart]:
 
 
 def effect_rows(reading: Reading, sets: list[str]) -> Rows:
-    """One row per course, evaluation set and D; a repeated course stands against its own level, where that was run as long."""
-    own: list[tuple[str, Effects]] = [(one.course.name, found) for one in reading.courses for found in one.effects]
-    own += [
-        (name, found)
-        for one in reading.repetition
-        for name, others in one.against.items()
-        for found in others
-        if found.against == one.level
-    ]
+    """One row per course, evaluation set and D; a repeated course stands against its level read fresh."""
     return [
         {
-            "eval_set": found.eval_set, "course": name, "pair": f"{name} against {found.against}", "D": at.D,
+            "eval_set": found.eval_set, "course": one.course.name, "pair": f"{one.course.name} against {found.against}",
+            "D": at.D,
             "percent": at.percent.value, "low": finite(at.percent.low), "high": finite(at.percent.high), "pairs": at.pairs,
         }
-        for name, found in own
+        for one in reading.courses
+        for found in one.effects
         for at in found.at
         if found.eval_set in sets
     ]  # fmt: skip
@@ -48,23 +41,23 @@ def _effects(facts: Facts, reading: Reading) -> list[Chart]:
     rows = effect_rows(reading, law_tables.eval_sets(facts.fit))
     if not rows:
         return []
-    names = list(dict.fromkeys(row["pair"] for row in rows))
-    low, high = limits([*(row["percent"] for row in rows), 0.0], [row[end] for row in rows for end in ("low", "high")])
-    y = alt.Y("percent:Q", scale=draw.scale([low, high]), axis=draw.signed_axis("loss against the level (%)", 1))
+    y = alt.Y(
+        "percent:Q", scale=alt.Scale(zero=True, nice=True, padding=8), axis=draw.signed_axis("loss against the level (%)", 1)
+    )
     said = draw.tips("pair", "D|,.0f", "percent|+.2f", "low|+.2f", "high|+.2f", "pairs:Q||pairs")
     panels = []
-    for name in names:
+    for name in dict.fromkeys(row["pair"] for row in rows):
         table = draw.table("course_effects", f"{draw.CHOSEN} && datum.pair == {name!r}")
         own = [row for row in rows if row["pair"] == name]
-        marks = draw.interval_dots(table, y, said, (f"{low}", f"{high}"), x=draw.tokens_axis(own), color=alt.value(MARKS[0]))
+        marks = draw.interval_dots(table, y, said, x=draw.tokens_axis(own), color=alt.value(MARKS[0]))
         panels.append(draw.panel(draw.guide(0.0, y) + marks, 190, title=name))
     return [
         Chart(
             id="course_effects",
             title="What each course does to the loss",
             says="Every dot is a course's loss minus that of the level it is compared with, at the same shape, seed and "
-            "tokens; below the dashed line the course is better. The bar is the interval over shapes and seeds, open where "
-            "there is one run alone.",
+            "tokens; below the dashed line the course is better. The bar is the interval over shapes and seeds, and left "
+            "out where there is one run alone. Each panel has a scale of its own.",
             alt=" ".join(one.answer for one in reading.courses),
             panels=panels,
             tables={"course_effects": rows},
@@ -77,8 +70,8 @@ def _annealing(facts: Facts, reading: Reading) -> list[Chart]:
     sets = law_tables.eval_sets(facts.fit)
     rows: Rows = [
         {
-            "eval_set": point.eval_set, "label": f"{one.trunk} → {point.level}", "annealed": point.annealed, "full": point.full,
-            "primary": point.eval_set == one.eval_set,
+            "eval_set": point.eval_set, "trunk": one.trunk, "level": point.level,
+            "annealed": point.annealed, "full": point.full,
         }
         for one in reading.annealing
         for point in one.points
@@ -91,27 +84,25 @@ def _annealing(facts: Facts, reading: Reading) -> list[Chart]:
         "annealed:Q", title="difference by a cooldown (%)", scale=draw.scale(axis["annealed"]), axis=alt.Axis(tickCount=5)
     )
     y = alt.Y("full:Q", title="difference by whole runs (%)", scale=draw.scale(axis["full"]), axis=alt.Axis(tickCount=5))
-    said = draw.tips("label", "annealed|+.2f", "full|+.2f")
-    every = draw.table("annealing").mark_point(size=45, opacity=0.35, filled=True, color="var(--soft)", clip=True)
-    chosen = draw.table("annealing", draw.CHOSEN)
-    marks = chosen.mark_point(size=110, filled=True, color="var(--accent)", opacity=1, clip=True)
-    named = chosen.mark_text(align="left", dx=9, dy=-8, fontWeight=600, color="var(--ink)")
-    view = alt.layer(
-        draw.guide(0.0, x), draw.guide(0.0, y), every.encode(x=x, y=y, tooltip=said), marks.encode(x=x, y=y, tooltip=said),
-        named.encode(x=x, y=y, text="label:N"),
-    )  # fmt: skip
+    said = draw.tips("trunk", "level", "eval_set", "annealed|+.2f", "full|+.2f")
+    names = draw.level_names(facts)
+    looks = {"x": x, "y": y, "color": draw.level_colours(names), "shape": draw.level_marks(names)}
+    every = draw.dots(draw.table("annealing"), said, size=40, opacity=0.3, **looks)
+    marks = draw.dots(draw.table("annealing", draw.CHOSEN), said, size=130, **looks)
+    view = alt.layer(draw.guide(0.0, x), draw.guide(0.0, y), every, marks)
     return [
         Chart(
             id="annealing",
             title="Does a cooldown predict the whole run?",
             says="Each mark is a level: how far its loss lies from the trunk's by a cooldown alone, and by runs that read "
             "nothing else. Where marks rise from lower left to upper right, the cheap way ranks levels as the expensive one "
-            "does; grey marks are the other evaluation sets.",
+            "does; pale marks are the other evaluation sets.",
             alt=" ".join(one.answer for one in reading.annealing),
             panels=[draw.panel(view, 300)],
             tables={"annealing": rows},
             params=[draw.selector(facts.fit)],
             min_width=360,
+            legend=True,
         )
     ]
 
@@ -134,12 +125,16 @@ def _frontiers(facts: Facts, reading: Reading) -> list[Chart]:
     ]  # fmt: skip
     panels = []
     for one in reading.continual:
-        name, free = f"{one.new} after {one.old}", alt.Scale(zero=True, nice=True, padding=12)
+        name, free = f"{one.new} after {one.old}", alt.Scale(zero=False, nice=True, padding=20)
         own = draw.table("frontier", f"{draw.CHOSEN} && datum.frontier == {name!r}")
         if not one.gained:
             continue
-        x = alt.X("gain:Q", scale=free, axis=draw.signed_axis(f"loss on {eval_words(one.gained[0])} (%)", 0))
-        y = alt.Y("change:Q", scale=free, axis=draw.signed_axis("loss on the chosen set (%)", 0))
+        x = alt.X("gain:Q", scale=free, axis=draw.signed_axis(f"loss on {eval_words(one.gained[0])} (%)", 1))
+        y = alt.Y(
+            "change:Q",
+            scale=alt.Scale(zero=True, nice=True, padding=12),
+            axis=draw.signed_axis("loss on the chosen set (%)", 0),
+        )
         said = draw.tips("course", "replay|.0%", "gain|+.1f", "change|+.1f", "low|+.1f", "high|+.1f")
         marks = draw.interval_dots(own, y, said, x=x, color=alt.value(MARKS[0]))
         path = draw.line(own, x=x, y=y, order=alt.Order("replay:Q"), color=alt.value(MARKS[3]))

@@ -69,6 +69,9 @@ class Frontier:
     laws: tuple[ChangeLaw, ...]
     answer: str
 
+    def law(self, eval_set: str) -> ChangeLaw | None:
+        return next((law for law in self.laws if law.eval_set == eval_set), None)
+
 
 def frontiers(
     data: Observations, courses: Sequence[Course], eval_sets: Sequence[str], confidence: float

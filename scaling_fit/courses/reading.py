@@ -21,12 +21,13 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class LawMoved:
-    """The course's law beside that of the level it is compared with: what moved in a few words, the finding, what it means; all
-    "" and a `reason` where no law could be fitted."""
+    """The course's law beside that of the level it is compared with: what moved in a few words, the finding, what it means, and
+    how the law fails these runs ("": it does not); all "" and a `reason` where no law could be fitted."""
 
     badge: str
     finding: str
     reading: str
+    caution: str
     reason: str
 
 
@@ -92,12 +93,11 @@ def read(table: object, courses: Sequence[Course], settings: Settings) -> Readin
     laws = _laws(data, courses, settings)
     read_courses = []
     for course in courses:
-        if not course.against:
-            continue
-        measured = [effects(data, course.name, course.against, eval_set, settings.confidence) for eval_set in sets]
+        other = course.against or course.last  # what is repeated stands beside its level read fresh
+        measured = [effects(data, course.name, other, eval_set, settings.confidence) for eval_set in sets]
         found = tuple(one for one in measured if one is not None)
         if found:
-            law = laws[course.name]
+            law = laws.get(course.name, LawMoved("", "", "", "", "laws of repetition stand apart"))
             read_courses.append(CourseReading(course, found, law, _answer(course, found[0], law)))
     of_fit = FitSettings(replicates=settings.replicates, confidence=settings.confidence, seed=settings.seed)
     return Reading(
@@ -121,22 +121,30 @@ def _laws(data: Observations, courses: Sequence[Course], settings: Settings) -> 
             settings, baseline=baseline, eval_sets=(settings.eval_set,), roles={}, random_parts=(), draws=(), same_floor=()
         )  # fmt: skip
         try:
-            one = analyse(fresh, asked).sets[settings.eval_set]
+            result = analyse(fresh, asked)
+            one, caution = result.sets[settings.eval_set], result.fits[settings.eval_set].adequacy.warning
             reason = one.reason
-        except ValueError as error:
-            one, reason = None, str(error)
+        except (ValueError, KeyError) as error:
+            one, caution, reason = None, "", str(error)
         for name in own:
             told = one.answer.words.get(name) if one is not None and not one.reason else None
-            found[name] = LawMoved(told.badge, told.finding, told.reading, "") if told else LawMoved("", "", "", reason)
+            words = (told.badge, told.finding, told.reading, caution, "") if told else ("", "", "", "", reason)
+            found[name] = LawMoved(*words)
     return found
 
 
 def _answer(course: Course, effects: Effects, law: LawMoved) -> str:
-    """The difference at the longest D, and what of the law moved."""
+    """The difference at the longest D, how it grows, and what of the law moved."""
     last = effects.longest
     sure = "" if last.percent.low > 0 or last.percent.high < 0 else ", which may be chance"
     first = (
         f"At {count(last.D)} tokens {course.name} differs from {course.against} by {interval(last.percent, '%+.2f')} % of loss "
         f"on {eval_words(effects.eval_set)}{sure}."
     )
-    return f"{first} {law.finding}" if law.finding else f"{first} No law was fitted: {law.reason}."
+    grows = effects.per_tenfold
+    if grows.low > 0 or grows.high < 0:
+        first += f" Ten times the tokens add {interval(grows, '%+.2f')} %."
+    told = law.finding or f"No law was fitted: {law.reason}."
+    if law.caution:
+        told += " The law misses these runs by more than their noise: read what moved as local slopes."
+    return f"{first} {told}"

@@ -20,12 +20,13 @@ def found(planted) -> Reading:
 
 
 def test_every_kind_of_course_has_its_answer(found):
-    assert [one.course.name for one in found.courses] == ["rising", "on-good", "add"]
+    assert [one.course.name for one in found.courses] == ["rising", "on-good", "again", "add"]
     rising = found.courses[0]
     assert [one.eval_set for one in rising.effects] == ["heldout", "domain:code"]
     assert rising.effects[0].longest.percent.low < 5 < rising.effects[0].longest.percent.high
     assert rising.law.badge
     assert not rising.law.reason
+    assert bool(rising.law.caution) == ("read what moved as local slopes" in rising.answer)
     assert len(found.sentences) == 4
     assert found.sentences[1].startswith("At 16M tokens rising differs from plain by +5.")
 
