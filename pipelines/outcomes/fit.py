@@ -99,7 +99,7 @@ def fit(
         return Tables(observations.files(FILE)[0], quality.files(TABLE)[0], noise.files(".parquet") if noise else [], scores)
 
     step = Step(
-        "fit", config, inputs, version=8, compute=analyse_table,
+        "fit", config, inputs, version=9, compute=analyse_table,
         units=lambda: [(context.workdir, tables(), asked, chosen, declared)],
         summarize=lambda parts: {"verdict": parts[0]["verdict"]},
         unit="fits",

@@ -146,5 +146,5 @@ def _answer(course: Course, effects: Effects, law: LawMoved) -> str:
         first += f" Ten times the tokens add {interval(grows, '%+.2f')} %."
     told = law.finding or f"No law was fitted: {law.reason}."
     if law.caution:
-        told += " The law misses these runs by more than their noise: read what moved as local slopes."
+        told += " The law misses these runs by more than their noise: what moved is said of these tokens alone."
     return f"{first} {told}"

@@ -26,7 +26,7 @@ def test_every_kind_of_course_has_its_answer(found):
     assert rising.effects[0].longest.percent.low < 5 < rising.effects[0].longest.percent.high
     assert rising.law.badge
     assert not rising.law.reason
-    assert bool(rising.law.caution) == ("read what moved as local slopes" in rising.answer)
+    assert bool(rising.law.caution) == ("what moved is said of these tokens alone" in rising.answer)
     assert len(found.sentences) == 4
     assert found.sentences[1].startswith("At 16M tokens rising differs from plain by +5.")
 
