@@ -4,10 +4,13 @@ pool -> signals -> duplicates -> withheld -> classifiers -> tokeniser -> tokens 
      -> levels -> quality                                                                                (curate)
      -> checks -> runs -> observations -> their tasks                                                    (train)
      -> fit                                                                                              (fit)
+
+What trains and fits is imported where it is asked for: torch and scipy take seconds, and looking needs neither.
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.duplicates import repetition
 from pipelines.duplicates.duplicates import Duplicates, find_duplicates
@@ -17,14 +20,15 @@ from pipelines.engine.step import Manifest
 from pipelines.levels import evaluation, judge, quality, streams, withheld
 from pipelines.levels.curated import Curated
 from pipelines.levels.selections import AnnotatedPool, select_levels
-from pipelines.outcomes import fit
-from pipelines.runs import checks, courses, observations, tasks, train
-from pipelines.runs.trained import Trained
+from pipelines.runs import courses
 from pipelines.runs.training_plan import TrainingData
 from pipelines.signals import classifiers, pool, signals, tokens
 from pipelines.signals.search_rounds import run_searched
 from pipelines.study.study import Study, StudyError
 from pipelines.tasks import choices
+
+if TYPE_CHECKING:
+    from pipelines.runs.trained import Trained
 
 
 def curate(context: Context, study: Study, base: Path) -> Curated:
@@ -70,8 +74,11 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     return Curated(annotated, selections, ledgers, levels, held_out, judged, asked, own, measured, orders)
 
 
-def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
+def train_levels(context: Context, study: Study, curated: Curated) -> "Trained":
     """The declared checks, the ladder on every level, and its observation table."""
+    from pipelines.runs import checks, observations, tasks, train
+    from pipelines.runs.trained import Trained
+
     data = TrainingData.of(curated)
     assert curated.judge is not None, "what is trained is judged on something"
     pooled = [observations.POOL_WEIGHED] if observations.pool_shares(curated.judge.summary["sets"]) else []
@@ -85,5 +92,7 @@ def train_levels(context: Context, study: Study, curated: Curated) -> Trained:
     return Trained(checked, train.cells(study, data), runs, observed, asked)
 
 
-def fit_observations(context: Context, study: Study, curated: Curated, trained: Trained) -> Manifest:
+def fit_observations(context: Context, study: Study, curated: Curated, trained: "Trained") -> Manifest:
+    from pipelines.outcomes import fit
+
     return fit.fit(context, study, trained.observations, trained.checks.noise, curated.quality.table, trained.tasks)

@@ -18,8 +18,6 @@ from pipelines.engine.run import Context
 from pipelines.engine.workdir import JsonObject
 from pipelines.levels.curated import Curated
 from pipelines.levels.selections import FRAME, build, columns_of, thresholds
-from pipelines.runs.course_ledgers import course_ledger
-from pipelines.runs.training_plan import TrainingData
 from pipelines.signals.shards import Shard, known_columns, shards
 from pipelines.study.study import Study, StudyError
 
@@ -113,6 +111,11 @@ def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonO
 def _courses(context: Context, study: Study, curated: Curated, doc_id: int, levels: JsonObject) -> JsonObject:
     """Each phase of each course: whether its level keeps the document, where that stands by what the phase is sorted by, and
     the tokens of it that the phase reads, and how often, in the longest run at the first shape and seed."""
+    if not study.courses:
+        return {}
+    from pipelines.runs.course_ledgers import course_ledger  # with torch, which takes seconds
+    from pipelines.runs.training_plan import TrainingData
+
     phases = {name: course.read(study.schedule.cooldown) for name, course in study.courses.items()}
     kept = [name for name in phases if any(levels[phase.level]["kept"] for phase in phases[name])]
     read: dict[tuple[str, int], tuple[int, float]] = {}

@@ -48,7 +48,7 @@ EXTRA = {  # columns of signals that are found over the whole pool
 @dataclass(frozen=True)
 class Sampled:
     """What the first records of a source gave: documents, their mean bytes, records that cannot be read and why, the stored
-    size of the source's files, the mapped fields that no document has, by key, and the other `fields` of the first."""
+    size of the source's files, the mapped fields that no document has, by key, and the `fields` there are beside the text."""
 
     source: str
     documents: int
@@ -106,7 +106,8 @@ def _sample(study: Study, declared: object, base: Path) -> tuple[Sampled, pa.Tab
     named = declared.fields if isinstance(declared, FileSource) else {}
     lacking = {key: named[key] for key, n in shard.lacking.items() if key in named and n == table.num_rows}
     meta = table["meta"][0].as_py()
-    others = fields.names(json.loads(meta)) if meta else []
+    others = [getattr(source.fields, key) for key, n in shard.lacking.items() if n < table.num_rows]
+    others += fields.names(json.loads(meta)) if meta else []
     reason = bad["reason"][0].as_py() if bad.num_rows else ""
     stored, mean = sum(piece.stored_bytes for piece in slices) / 1e6, table["text"].nbytes / table.num_rows
     return Sampled(source.name, table.num_rows, mean, bad.num_rows, reason, stored, lacking, others), table

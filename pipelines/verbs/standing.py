@@ -9,8 +9,6 @@ from pipelines.engine.progress import events
 from pipelines.engine.run import Context, StepMissingError
 from pipelines.engine.step import read_manifest
 from pipelines.engine.workdir import JsonObject
-from pipelines.runs import train
-from pipelines.runs.training_plan import TrainingData
 from pipelines.study.study import Study
 
 LEVELS = ("selections", "edited", "copies", "counts", "ledgers", "levels")  # folders of the steps that make levels
@@ -26,6 +24,9 @@ def standing(context: Context, study: Study, base: Path) -> JsonObject:
     try:
         curated = run_study.curate(reading, study, base)
         if study.trains:
+            from pipelines.runs import train
+            from pipelines.runs.training_plan import TrainingData
+
             cells = train.cells(study, TrainingData.of(curated))
             runs = sum(read_manifest(context.workdir, cell.step) is not None for cell in cells), len(cells)
             trained = run_study.train_levels(reading, study, curated)

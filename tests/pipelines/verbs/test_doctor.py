@@ -36,7 +36,7 @@ class TwoNodes:
 def test_doctor_names_the_nodes_that_do_not_see_the_work_directory(tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.engine.executor.OnRay", TwoNodes)
     with pytest.raises(RuntimeError, match=r"nodes 10\.0\.0\.2 do not see"):
-        doctor._nodes(str(tmp_path), "auto")
+        doctor._nodes(str(tmp_path / "work"), "auto")
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 

@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -96,3 +98,11 @@ def test_the_removed_documents_are_those_of_the_ledger_with_text(folder: Path, t
 def test_the_ledger_of_the_study_as_it_stands_is_named(folder: Path):
     ledgers = json.loads((folder / "curated.json").read_text())["ledgers"]["clean"]
     assert f"ledger: {ledgers}/shard-*.parquet" in call(folder, "inspect", "clean").stdout
+
+
+def test_looking_at_what_was_curated_waits_for_no_torch_and_no_ray(folder: Path):
+    words = ["explain", str(folder / "study.yaml"), "7", "-w", str(folder / "work"), "--json"]
+    heavy = "[name for name in ('torch', 'ray', 'altair', 'scipy.stats') if name in sys.modules]"
+    code = f"import sys; from pipelines.cli import app; app({words!r}, standalone_mode=False); print({heavy})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

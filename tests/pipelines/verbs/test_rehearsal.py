@@ -53,7 +53,7 @@ def test_people_see_the_sample(folder: Path):
         folder, "sources=[{kind: jsonl, name: small, path: corpus/*.jsonl, fields: {date: meta.when}}]", as_json=False
     )
     assert "sample of small: 200 documents" in told
-    assert "caution none of them has the field 'meta.when' that `fields.date` of small names; they have domain, url" in told
+    assert "caution none of them has the field 'meta.when' that `fields.date` of small names; they have url, domain" in told
 
 
 def test_without_a_ladder_there_is_no_table_of_runs(folder: Path):
