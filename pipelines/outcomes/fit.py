@@ -99,7 +99,7 @@ def fit(
         return Tables(observations.files(FILE)[0], quality.files(TABLE)[0], noise.files(".parquet") if noise else [], scores)
 
     step = Step(
-        "fit", config, inputs, version=9, compute=analyse_table,
+        "fit", config, inputs, version=10, compute=analyse_table,
         units=lambda: [(context.workdir, tables(), asked, chosen, declared)],
         summarize=lambda parts: {"verdict": parts[0]["verdict"]},
         unit="fits",
@@ -126,6 +126,7 @@ def analysed(
     asked = replace(asked, eval_sets=shared)
     reading = read_courses(everything, declared, asked) if declared else None
     r_star = reading and reading.r_star(asked.baseline)
+    measured = replace(measured, titles={name: axes.worded(name) for name in measured.values})
     return analyse(table, asked, noise=repeated, quality=measured, r_star=r_star or R_STAR), reading
 
 

@@ -38,8 +38,9 @@ class Chart:
 
     @property
     def levels(self) -> set[str]:
-        """Those it has marks of."""
-        return {row["level"] for rows in self.tables.values() for row in rows if "level" in row}
+        """Those it has marks of: in the first table that has any, since the others are frames and curves of several charts."""
+        named = ({row["level"] for row in rows if "level" in row} for rows in self.tables.values())
+        return next(filter(None, named), set())
 
     @property
     def data(self) -> str:

@@ -89,7 +89,7 @@ def clusters(facts: Facts) -> list[Chart]:
     rows: Rows = [
         {
             **row,
-            "copies": f"{row['low']:g}" if row["high"] - row["low"] == 1 else f"{row['low']:g} to {row['high'] - 1:g}",
+            "copies": f"{row['low']:g}" if row["high"] - row["low"] == 1 else f"{row['low']:g}-{row['high'] - 1:g}",
             "share": row["documents"] / total,
         }
         for row in facts.clusters

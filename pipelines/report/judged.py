@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipelines.report.facts import Facts, JudgedSet
-from scaling_fit.wording import count
+from scaling_fit.wording import count, listed
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ def said(facts: Facts) -> str:
         return ""
     most = max(domains, key=lambda one: abs((one["pool_share"] or 0) - (one["weight"] or 0)))
     weighed = "; judged on held-out text weighed as the pool, it counts as there" if "heldout-pool" in facts.fit.sets else ""
+    outside = [_domain(one) for one in domains if one["pool_share"] == 0]
+    beside = f" ({listed(outside)} {'are' if len(outside) > 1 else 'is'} in no level)" if outside else ""
     return (
-        f"All held-out text is the mean over the tokens of {len(domains)} domains, of which each gives about as many: "
+        f"All held-out text is the mean over the tokens of {len(domains)} domains{beside}, of which each gives about as many: "
         f"{_domain(most)} is {_share(most['pool_share'])} of the pool and {_share(most['weight'])} of the verdict{weighed}."
     )
 

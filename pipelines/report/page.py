@@ -17,6 +17,7 @@ from pipelines.report import (
     law_charts,
     law_tables,
     markdown,
+    mixture,
     paired_charts,
     palette,
     plan_charts,
@@ -141,14 +142,15 @@ def words(facts: Facts) -> JsonObject:
     """What the page says beside its charts: the verdict, tests and checks per evaluation set, and the cost."""
     sets, fits, answer = law_tables.eval_sets(facts.fit), facts.fit.fits, facts.fit.answer
     order = [level["name"] for level in facts.levels]
-    headlines = [(name, facts.fit.sets[name].answer.choice, facts.fit.sets[name].answer.moved) for name in sets]
+    answers = {name: facts.fit.sets[name].answer for name in sets}
+    headlines = [(name, one.choice, one.moved, one.not_shown) for name, one in answers.items()]
     return {
-        "headlines": headlines or [("", answer.choice, answer.moved)],
+        "headlines": headlines or [("", answer.choice, answer.moved, answer.not_shown)],
         "settings": facts.fit.settings,
         "cost": _cost(facts),
         "known": {name: _known(facts.fit.sets[name].answer) for name in sets},
         "courses": list(facts.courses.sentences) if facts.courses else [],
-        "not_shown": answer.not_shown,
+        "mixture": [(name, mixture.said(facts, name)) for name in sets],
         "settles": settles(facts),
         "documents": [(name, by_document.said(facts, name)) for name in sets],
         "judge": {"rows": judged.rows(facts), "sizes": judged.size_of(facts), "said": judged.said(facts)},
@@ -164,7 +166,7 @@ def words(facts: Facts) -> JsonObject:
         "law": fits[sets[0]].law if sets else None,
         "mixed": any((row["reason"] or "").startswith("mixture:") for row in facts.funnel),
         "not_tested": trust.not_tested(facts),
-        "warnings": trust.warnings(facts, sets[0]) if sets else [],
+        "warnings": [(name, trust.warnings(facts, name)) for name in sets],
         "answers": [(name, verdict.rows(facts.fit, name, order)) for name in sets],
         "tests": [(name, verdict.tests(facts, name)) for name in sets],
         "checks": [(name, trust.checks(facts, name)) for name in sets],

@@ -9,6 +9,9 @@ from pipelines.report.facts import Facts
 from pipelines.report.frames import by_set, frame
 from scaling_fit.wording import count
 
+WHISKERS = 30.0
+"""Nine documents in ten are shown, however far they lie beside the middle half."""
+
 
 def seed_differences(facts: Facts) -> Chart:
     """Every run against the baseline's run of the same seed, a panel for each shape."""
@@ -57,7 +60,7 @@ def document_differences(facts: Facts) -> list[Chart]:
     if not rows:
         return []
     at = {"y": draw.names("level", levels), "color": draw.level_colours(levels)}
-    ranges = by_set(law_tables.eval_sets(facts.fit), rows, "p25", ("p5", "p95"), null=0.0, reach=4.0)
+    ranges = by_set(law_tables.eval_sets(facts.fit), rows, "p25", ("p5", "p95"), null=0.0, reach=WHISKERS)
     shown, domain = frame("frame_documents", ranges)
     axis = draw.signed_axis(f"loss minus {facts.baseline}'s (nats/token)", grid=True)
     x = alt.X("p5:Q", scale=draw.scale(domain), axis=axis)

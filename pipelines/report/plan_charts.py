@@ -6,6 +6,7 @@ from pipelines.report import grammar as draw
 from pipelines.report import law_tables
 from pipelines.report.chart import Chart
 from pipelines.report.frames import log_ticks
+from scaling_fit.levels.planned import FAR
 from scaling_fit.result import Result
 
 POOLS = {"finite": "the tokens there are", "endless": "endless text of each level"}
@@ -32,10 +33,11 @@ def planner(result: Result, levels: list[str]) -> Chart:
     placed = [level for level in levels if any(row["level"] == level and row["place"] for row in rows)]
     rungs = alt.Y("level:N", sort=placed, title=None, axis=alt.Axis(grid=False), scale=alt.Scale(domain=placed))
     named = {"x": x, "y": rungs, "color": colour, "tooltip": draw.tips("level", "flops|.2e", "place")}
+    pale = alt.condition("datum.beyond", alt.value(0.4), alt.value(1.0))
     marks = [
-        base.transform_filter(f"datum.place === {place!r}")
-        .mark_point(shape="square", filled=place == "best", size=70, strokeWidth=1.5, opacity=1)
-        .encode(**named)
+        base.transform_filter(f"datum.place === {place!r} && datum.flops <= {FAR * high}")
+        .mark_point(shape="square", filled=place == "best", size=70, strokeWidth=1.5)
+        .encode(**named, opacity=pale)
         for place in ("best", "tie")
     ]
     return Chart(
@@ -43,7 +45,8 @@ def planner(result: Result, levels: list[str]) -> Chart:
         title="Which level at which budget",
         says="The best loss that a training budget buys on each level, where a smaller level runs out of fresh text sooner; "
         f"the shaded part was tested. Below stands what to train on: another level than {result.baseline} only where it is "
-        "shown to be better, and hollow what ties with it.",
+        "shown to be better, and hollow what ties with it; pale where nothing was tested, and "
+        f"left out past {FAR:.0f} times the largest tested budget.",
         alt=_planner_words(result, pool),
         panels=[
             draw.panel(tested + draw.beyond(base, x=x, y=y, color=colour) + near, 260, title="loss"),

@@ -5,7 +5,7 @@ import altair as alt
 from pipelines.report import grammar as draw
 from pipelines.report import law_tables, quality_tables
 from pipelines.report.chart import Chart
-from pipelines.report.frames import JsonObject, Rows, limits, log_ticks
+from pipelines.report.frames import JsonObject, Rows, apart, limits, log_ticks
 from scaling_fit.result import Result
 
 CHOSEN = f"{draw.CHOSEN} && datum.axis == axis && datum.response == response"
@@ -22,6 +22,7 @@ def over_quality(result: Result, names: list[str]) -> list[Chart]:
     axes, responses = quality_tables.axes(result), quality_tables.responses(result)
     x_frame, x_domain = _frame("frame_quality_x", "axis", _x_ranges(levels, axes))
     y_frame, y_domain = _frame("frame_quality_y", "eval_set + '|' + response", _y_ranges(levels))
+    _labels_apart(levels, x_frame["value"], y_frame["value"])
     x = alt.X("quality:Q", scale=draw.scale(x_domain), axis=alt.Axis(title=None, tickCount=6, format="~g"))
     y = alt.Y("value:Q", scale=draw.scale(y_domain), axis=alt.Axis(title=None, tickCount=5, format="~g"))
     line = draw.table("quality_lines", CHOSEN)
@@ -45,11 +46,14 @@ def over_quality(result: Result, names: list[str]) -> list[Chart]:
         for role, look in MARKS.items()
     ]
     right = f"2 * datum.quality > {x_domain[0]['expr']} + {x_domain[1]['expr']}"  # there a name stands left of its mark
+    label_y = alt.Y("label_at:Q", title=None, scale=draw.scale(y_domain))
     named = [
-        marks.transform_filter(right).mark_text(align="right", dx=-9, dy=-10, fontWeight=600).encode(text="label:N", **told),
+        marks.transform_filter(right)
+        .mark_text(align="right", dx=-9, dy=-10, fontWeight=600)
+        .encode(x=x, y=label_y, color=told["color"], text="label:N"),
         marks.transform_filter(f"!({right})")
         .mark_text(align="left", dx=9, dy=-10, fontWeight=600)
-        .encode(text="label:N", **told),
+        .encode(x=x, y=label_y, color=told["color"], text="label:N"),
     ]
     words = draw.table("quality_titles", "datum.axis == axis && datum.response == response")
     y_title = words.mark_text(style="note", align="left", baseline="bottom", fontSize=12)
@@ -94,11 +98,14 @@ def pool(result: Result) -> list[Chart]:
     title = f"share of {result.baseline}'s tokens to keep"
     y = alt.Y("kept:Q", title=title, axis=alt.Axis(format="%", tickCount=5), scale=alt.Scale(domain=[0, 1]))
     table, accent = draw.table("pool", draw.CHOSEN), {"color": alt.value("var(--accent)")}
-    band = table.mark_area(opacity=0.14, color="var(--accent)").encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q")
+    band = table.mark_area(opacity=0.1, color="var(--accent)").encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q")
     said = draw.tips(
         "D|,.0f", "kept|.0%", "low|.0%", "high|.0%", "gain|.2f|worth of its own", "level||best level", "sure|.0%|of replicates"
     )
-    curve = table.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=30)).encode(x=x, y=y, tooltip=said, **accent)
+    tested = max(point.D for point in result.sets[sets[0]].points)
+    inside = table.transform_filter(f"datum.D <= {tested * 1.001}")
+    curve = inside.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=30)).encode(x=x, y=y, tooltip=said, **accent)
+    beyond = draw.beyond(table, x=x, y=y, tooltip=said, **accent)
     found = result.fits[sets[0]].quality
     assert found is not None
     return [
@@ -106,9 +113,10 @@ def pool(result: Result) -> list[Chart]:
             id="pool",
             title="How strictly to curate this pool",
             says="Strict levels have better tokens and fewer of them, which have to be repeated sooner, and a repeat is worth "
-            "less each time. The curve says what share is best to keep, with its interval, for every amount of training.",
+            "less each time. The curve says what share is best to keep, with its interval, for every amount of training. Past "
+            "the most tokens tested it is dashed, and rests on the published law of repeats alone.",
             alt=found.pool,
-            panels=[draw.panel(band + curve, 240)],
+            panels=[draw.panel(band + beyond + curve, 240)],
             tables={"pool": rows},
             params=[draw.selector(result)],
             min_width=400,
@@ -117,6 +125,10 @@ def pool(result: Result) -> list[Chart]:
 
 
 HEIGHT = 330
+NEAR = 0.15
+"""Names of levels that lie nearer than this part of the frame's width may lie on each other."""
+REACH = 6.0
+"""Intervals are shown whole up to so many times the spread of the levels: exponents that agree have long ones."""
 NAMED = 5
 """From more levels than these their names may lie on each other, so that the legend has them too."""
 MARKS: dict[str, JsonObject] = {
@@ -135,11 +147,31 @@ def _x_ranges(levels: Rows, axes: dict[str, str]) -> dict[str, list[float]]:
     return {axis: limits(row["quality"] for row in levels if row["axis"] == axis) for axis in axes}
 
 
+def _labels_apart(levels: Rows, x_ranges: dict[str, list[float]], y_ranges: dict[str, list[float]]) -> None:
+    """Give each level the place of its name, `label_at`: its value, or as near as neighbours let it."""
+    for key in dict.fromkeys((row["eval_set"], row["response"], row["axis"]) for row in levels):
+        own = sorted(
+            (row for row in levels if (row["eval_set"], row["response"], row["axis"]) == key and row["value"] is not None),
+            key=lambda row: row["quality"],
+        )
+        (left, right), (low, high) = x_ranges[key[2]], y_ranges["|".join(key[:2])]
+        groups: list[Rows] = []
+        for row in own:
+            if not groups or row["quality"] - groups[-1][-1]["quality"] > NEAR * (right - left):
+                groups.append([])
+            groups[-1].append(row)
+        for group in groups:
+            gap = draw.LABEL * 1.2 * (high - low) / HEIGHT
+            places = apart([row["value"] for row in group], gap, low, high)
+            for row, place in zip(group, places, strict=True):
+                row["label_at"] = place
+
+
 def _y_ranges(levels: Rows) -> dict[str, list[float]]:
     """Of every set and response: all levels, and their intervals as far as they let the levels be seen."""
     out = {}
     for key in dict.fromkeys((row["eval_set"], row["response"]) for row in levels):
         own = [row for row in levels if (row["eval_set"], row["response"]) == key]
         ends = [row[end] for row in own for end in ("low", "high")]
-        out["|".join(key)] = limits((row["value"] for row in own), ends, reach=1.2)
+        out["|".join(key)] = limits((row["value"] for row in own), ends, reach=REACH)
     return out

@@ -3,7 +3,7 @@
 from curation.quality.axes import worded
 from pipelines.report.frames import Rows
 from pipelines.report.law_tables import ends
-from scaling_fit.levels.over_quality import OverQuality, QualityWords
+from scaling_fit.levels.over_quality import OverQuality, QualityWords, one_by_one
 from scaling_fit.levels.trends import Kind, Response
 from scaling_fit.result import Result
 from scaling_fit.wording import count
@@ -31,14 +31,18 @@ def axes(result: Result) -> dict[str, str]:
     return {axis: worded(axis) for axis in result.axes}
 
 
-def told(result: Result, eval_set: str) -> list[tuple[str, QualityWords, list[tuple[str, str]]]]:
-    """By axis: what is said of it, and of each response."""
-    found = result.fits[eval_set].quality
+def told(result: Result, eval_set: str) -> list[tuple[str, QualityWords, list[tuple[str, str]], str]]:
+    """By axis: what is said of it, of each response, and of single levels beside it."""
+    found, answer = result.fits[eval_set].quality, result.sets[eval_set].answer
+    plain = result.settings.plain(answer.verdicts)
+    moved = [level for level in plain if answer.verdicts[level].kind in ("exponent", "exponent and floor")]
     assert found is not None
     keys = [one.key for one in found.responses]
     return [
-        (axis, found.words[axis], list(zip(keys, found.words[axis].said, strict=True))) for axis in axes(result)
-    ]  # fmt: skip
+        (axis, words, list(zip(keys, words.said, strict=True)), one_by_one(words.kind, moved))
+        for axis in axes(result)
+        for words in [found.words[axis]]
+    ]
 
 
 def _worded(response: Response, form: str) -> str:

@@ -39,7 +39,7 @@ def rows(result: Result, eval_set: str, order: list[str]) -> list[Row]:
     return [
         Row(
             level,
-            tone(answer.verdicts[level].direction, level in contenders),
+            "plain" if answer.verdicts[level].overtaken else tone(answer.verdicts[level].direction, level in contenders),
             answer.words[level],
             answer.verdicts[level].kind in TELLING,
             ends,

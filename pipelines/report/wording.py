@@ -38,7 +38,7 @@ def declaration(level: JsonObject) -> str:
     if rules.get("drop"):
         parts.append(f"drop {' and '.join(rules['drop'])} duplicates;")
     if rules.get("keep"):
-        parts.append(f"keep {' and '.join(rules['keep'])};")
+        parts.append(f"keep what passes {' and '.join(rules['keep'])};")
     if top := rules.get("top"):
         parts.append(f"best {top['fraction']:.0%} by {top['by']}{' in each domain' if top.get('within') else ''};")
     if rules.get("random"):

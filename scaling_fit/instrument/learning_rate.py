@@ -75,10 +75,14 @@ def fairness(optima: Sequence[Optimum], row_noise: float) -> Check | None:
     rates, costs = [one.lr for one in optima], [one.cost_of_used for one in optima]
     luck = row_noise * min(min(one.losses) for one in optima)
     unfair = max(costs) - min(costs)
+    lost = [100 * one.cost_of_used / min(one.losses) for one in optima]
     if not all(one.inside for one in optima):
         meaning = "An optimum lies outside the rates tried, so its level may be judged below its best: try more rates."
     elif max(rates) / min(rates) < 2 and unfair <= luck:
-        meaning = "Less than a factor of two apart, and the unfairness is within luck: one rate serves these levels."
+        meaning = (
+            f"One rate serves these levels: it costs all of them {min(lost):.1f} % of loss or more, and between levels "
+            f"{max(lost) - min(lost):.1f} %, which is within luck."
+        )
     else:
         meaning = f"The best rates differ: up to {unfair:.4f} nats of a difference in loss may come from that."
     return Check("Is one learning rate fair?", "best: " + ", ".join(best), meaning)

@@ -18,6 +18,7 @@ from scaling_fit.levels.decision import Decision, Order, decide
 from scaling_fit.levels.draws import gaps_of, order_of
 from scaling_fit.levels.gap import Gap
 from scaling_fit.levels.influence import carried
+from scaling_fit.levels.over_quality import across_sets
 from scaling_fit.levels.planned import planned
 from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.resolution import Resolution, resolution, sampled
@@ -101,6 +102,8 @@ def analyse(
         verdicts[name] = _verdicts(whole, fits[name], gaps, settings)
         orders[name] = order_of(whole, drawn[name], settings.confidence)
         runs[name] = points(data, name, whole)
+    over = across_sets({name: one.quality for name, one in fits.items() if one.quality is not None}, settings)
+    fits = {name: replace(one, quality=over.get(name)) for name, one in fits.items()}
     resolutions = {name: _resolution(prepared, name, fits[name], one) for name, one in verdicts.items()}
     enough, weighed = sampled(resolutions), weights(verdicts, settings)
     contenders = {name: settings.contenders(one.levels) for name, one in orders.items()}
@@ -276,7 +279,10 @@ def _answer(
         not_shown(verdicts, largest, settings),
         order,
         verdicts,
-        {level: words(one, fit.tests[level], budget, base) for level, one in verdicts.items()},
+        {
+            level: words(one, fit.tests[level], budget, base, random_part=level in settings.random_parts)
+            for level, one in verdicts.items()
+        },
         (*warnings, *control_warnings),
         (
             *checks,

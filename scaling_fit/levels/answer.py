@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from scaling_fit.levels import doubts
 from scaling_fit.levels.decision import Decision, Order
 from scaling_fit.levels.outlook import Budget
-from scaling_fit.levels.planned import departs
+from scaling_fit.levels.planned import FAR, departs
 from scaling_fit.levels.settle import Settling
 from scaling_fit.levels.verdict import Verdict
 from scaling_fit.levels.words import Words, saved
@@ -42,12 +42,13 @@ def no_answer(choice: str, moved: str) -> Answer:
 def not_shown(verdicts: dict[str, Verdict], tested: tuple[float, float], settings: Settings) -> str:
     """What these runs could not show. tested: the largest N and D."""
     N, D = (count(one) for one in tested)
-    beyond = f"These runs do not show what happens past {D} tokens or {N} parameters"
+    beyond = f"These runs do not show what happens past {D} tokens or {N} parameters (nothing at all past {FAR:.0f} times that)"
     smallest = [one.detectable_beta for one in _contending(verdicts, settings)]
     seen = [one for one in smallest if one is not None]
     if not seen:
         return f"{beyond}, nor whether an exponent moved: they do not pin the exponents down."
-    return f"{beyond}, nor a shift of the exponent of less than {max(seen):.2g}, which they would have missed."
+    missed = f"nor a shift of one level's exponent of less than {max(seen):.2g}, which they would have missed"
+    return f"{beyond}, {missed}."
 
 
 def _contending(verdicts: dict[str, Verdict], settings: Settings) -> list[Verdict]:
@@ -57,14 +58,17 @@ def _contending(verdicts: dict[str, Verdict], settings: Settings) -> list[Verdic
 def choice(decision: Decision, verdicts: dict[str, Verdict], settings: Settings) -> str:
     """What to train on, in one sentence: an order where the joint test confirms a shift of the law, else a leaning."""
     base, contending = settings.baseline, _contending(verdicts, settings)
-    tie = f", a tie with {listed(list(decision.tied))}" if decision.tied else ""
     if decision.chosen is not None:
+        tie = f", a tie with {listed(list(decision.tied))}" if decision.tied else ""
         best = verdicts[decision.chosen]
         verb = "Train on" if best.shifted else "Lean to"
         return f"{verb} {best.level}{tie}: {-best.gap.mean.value:.1f}% lower loss than {base} over the tested range."
     if len(decision.tied) == len(contending):
         return f"A tie: no level is shown to differ from {base} over the tested range."
-    return f"Stay with {base}{tie}: no level that could replace it has a lower loss over the tested range."
+    stays = f"Stay with {base}: no curated level has a lower loss over the tested range"
+    if not decision.tied:
+        return f"{stays}."
+    return f"{stays}, and {listed(list(decision.tied))} {'ties' if len(decision.tied) == 1 else 'tie'} with it."
 
 
 def moved(

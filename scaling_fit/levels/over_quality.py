@@ -1,11 +1,12 @@
 """Does better data change the exponent? The answer on one evaluation set for every axis, in numbers and in words."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from scaling_fit.intervals import Interval
+from scaling_fit.intervals import Interval, holm
 from scaling_fit.levels.compare import Comparison
 from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.strictness import Strictness, strictness
@@ -16,6 +17,8 @@ from scaling_fit.wording import count, eval_words, interval, listed, probability
 Kind = Literal["yes", "no", "open"]
 TOGETHER = 0.95
 """Correlation of quality and coverage from which their parts cannot be told."""
+SINGULAR = ("share", "mean", "p10", "p50", "p90")
+"""Titles of axes of which there is one; others are counts of many (`different words per word`)."""
 USELESS = 0.5
 """A bound on a change of the exponent that is a larger part of the exponent itself says nothing worth printing."""
 
@@ -72,17 +75,46 @@ def words(
     if exponent is None:
         differ = axis in axes.differing(settings.plain(responses[0].estimates))
         reason = "the exponents of its levels are not identified" if differ else "fewer than two levels differ on it"
-        return QualityWords("open", f"Cannot be told over {axis}: {reason}.", said, ())
+        return QualityWords("open", f"Cannot be told over {axes.titles.get(axis, axis)}: {reason}.", said, ())
     kind, answer = _answer(exponent, responses[0], _path(axis, axes, exponent), settings)
     return QualityWords(kind, answer, said, tuple(_doubts(exponent, len(axes.values), eval_set, settings)))
 
 
+def across_sets(found: Mapping[str, OverQuality], settings: Settings) -> dict[str, OverQuality]:
+    """The answers by evaluation set, those of other sets than the settings name corrected for how many were looked at (Holm): a
+    slope on one text of many is no surprise. The set that was named beforehand is asked alone."""
+    out = dict(found)
+    others = [name for name in found if name != settings.eval_set]
+    for axis in dict.fromkeys(axis for one in found.values() for axis in one.trends):
+        lines = {name: trend for name in others if (trend := found[name].trends[axis][0]) is not None}
+        for name, p in zip(lines, holm([trend.p for trend in lines.values()]), strict=True):
+            told = out[name].words[axis]
+            if told.kind == "yes" and p >= settings.alpha:
+                known = told.answer.removesuffix(".").replace("Yes: ", "Not shown: ").replace(", yes: ", ", not shown: ")
+                chance = f"one set of {len(lines)} may show that by chance ({probability(p)}, corrected for it)"
+                told = replace(told, kind="open", answer=f"{known}, but {chance}.")
+                out[name] = replace(out[name], words=out[name].words | {axis: told})
+    return out
+
+
+def one_by_one(kind: Kind, moved: Sequence[str]) -> str:
+    """How the answer of the line agrees with those of single levels. moved: those whose exponent is shown to have moved."""
+    if moved and kind != "yes":
+        return f"One by one, the exponent of {listed(list(moved))} is shown to have moved; the line asks about all levels."
+    if kind == "yes" and not moved:
+        return "No level by itself is shown to have moved its exponent; the line through all of them is."
+    return ""
+
+
 def _path(axis: str, axes: Axes, trend: Trend | None) -> str:
-    """From which quality to which, with the levels that stand there: "as kept goes from 1 (raw) to 0.25 (top),"."""
+    """From which quality to which, with the levels there: "as the share of the pool that is kept goes from 34 % (raw) to 12 %
+    (top),"."""
     assert trend is not None
-    at = axes.values[axis]
-    ends = [f"{end:.3g} ({next(level for level in trend.levels if at[level] == end)})" for end in trend.ends]
-    return f"as {axis} goes from {ends[0]} to {ends[1]},"
+    at, title = axes.values[axis], axes.titles.get(axis, "")
+    form = (lambda end: f"{100 * end:.2g} %") if title.startswith("share") else (lambda end: f"{end:.3g}")
+    ends = [f"{form(end)} ({next(level for level in trend.levels if at[level] == end)})" for end in trend.ends]
+    subject = f"the {title} goes" if title.startswith(SINGULAR) else f"{title} go" if title else f"{axis} goes"
+    return f"as {subject} from {ends[0]} to {ends[1]},"
 
 
 def _answer(trend: Trend, response: Response, path: str, settings: Settings) -> tuple[Kind, str]:
@@ -98,7 +130,8 @@ def _answer(trend: Trend, response: Response, path: str, settings: Settings) -> 
     typical = np.median([abs(response.estimates[level].value) for level in trend.levels])
     if most > USELESS * typical:
         return "open", _sentence(f"{of}cannot be told: {told}.")
-    return "open", _sentence(f"{of}not shown: {told}. A change of more than {most:.2g} is ruled out.")
+    bound = f"For the line through the levels a change of more than {most:.2g} is ruled out; one level may lie further off."
+    return "open", _sentence(f"{of}not shown: {told}. {bound}")
 
 
 def _said(response: Response, trend: Trend, path: str) -> str:

@@ -23,10 +23,12 @@ PLAIN = "quality"
 @dataclass(frozen=True)
 class Axes:
     """`values`: axis -> level -> its number, in the axis's own units; `overlap`: evaluation set -> level -> covered share, from
-    0 to 1. A level that was not measured on an axis is not in its mapping. The first axis leads where none is asked for."""
+    0 to 1. A level that was not measured on an axis is not in its mapping. The first axis leads where none is asked for.
+    `titles`: what an axis is called in a sentence, where that is not its name; a "share ..." is told in percent."""
 
     values: dict[str, dict[str, float]]
     overlap: dict[str, dict[str, float]] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
 
     @property
     def levels(self) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def sampled(found: Mapping[str, Resolution | None]) -> Check | None:
     wanted = f"{worst.documents_wanted:,.0f} times as many would bring it to a third of the seeds' noise."
     return Check(
         question,
-        f"not {len(coarse)} of {len(told)}: {moved}",
+        f"{len(coarse)} of {len(told)} have too little text: {moved}",
         "All levels are scored on the same documents, so part of it cancels between them; the rest is in no interval. What is "
         f"said of a set holds for its documents. {wanted}",
     )

@@ -44,6 +44,14 @@ class Verdict:
     worth: MultiplierCurve | None
     saving: Saving | None
 
+    @property
+    def overtaken(self) -> bool:
+        """The average over the tested range points one way, and where most was tested the other."""
+        last, share = self.gap.last, self.saving.share if self.saving else UNKNOWN
+        if self.direction == "better":
+            return last.low > 0 or share.low > 1
+        return self.direction == "worse" and (last.high < 0 or share.high < 1)
+
 
 def judge(whole: Comparison, level: str, test: ShiftTest, gap: Gap, settings: Settings) -> Verdict:
     """Apply the rules above."""

@@ -24,6 +24,8 @@ BADGE = {
     "not identifiable": "what moved cannot be told",
 }
 DIRECTION = {"better": "lower loss", "worse": "higher loss", "unclear": "no clear difference"}
+OVERTAKEN = {"better": "lower loss on average, higher at the end", "worse": "higher loss on average, lower at the end"}
+"""In place of the direction where the most data tested say the opposite."""
 ROLE = {"level": "", "control": "control", "arm": "another mixture of domains"}
 OF_ROLE = {
     "control": "A control says how far luck and size reach; it is no choice.",
@@ -53,8 +55,10 @@ class Words:
     floors: str
 
 
-def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> Words:
-    """What is said of one level against the baseline."""
+def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str, *, random_part: bool = False) -> Words:
+    """What is said of one level against the baseline. random_part: of the baseline's own text, so that it must be as good."""
+    if random_part:
+        return _luck(verdict, test, baseline)
     parts = (_reading(verdict, test, baseline), _missed(verdict), _gap(verdict, baseline))
     reading = OF_ROLE.get(verdict.role) or " ".join(filter(None, parts))
     crossing = "" if verdict.role == "control" else _crossing(verdict.level, budget, baseline)
@@ -62,7 +66,7 @@ def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> W
     return Words(
         ROLE[verdict.role],
         _badge(verdict),
-        DIRECTION[verdict.direction],
+        OVERTAKEN[verdict.direction] if verdict.overtaken else DIRECTION[verdict.direction],
         _finding(verdict, test, baseline),
         f"{reading} {crossing}".strip(),
         worth,
@@ -70,6 +74,17 @@ def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str) -> W
         saved(verdict, baseline),
         _floors(test),
     )
+
+
+def _luck(verdict: Verdict, test: ShiftTest, baseline: str) -> Words:
+    """A random part of the baseline's text: whatever it misses the baseline by is luck, and no part of the law has moved."""
+    mean = verdict.gap.mean
+    off = not mean.low <= 0 <= mean.high
+    missed = f"A random part of {baseline}'s text must be as good as all of it, and its loss is {interval(mean, '%+.2g')} % off"
+    finding = f"{missed}: take differences of that size as luck of the draw." if off else f"{missed}: as good, within luck."
+    badge = "luck of the draw" if off else "as good, as it must be"
+    worth, role = _worth(verdict, baseline), ROLE[verdict.role]
+    return Words(role, badge, DIRECTION[verdict.direction], finding, OF_ROLE["control"], *worth, "", _floors(test))
 
 
 def _badge(verdict: Verdict) -> str:
@@ -82,8 +97,8 @@ def _floors(test: ShiftTest) -> str:
     """The answers that rest on what is assumed of floors, side by side."""
     if test.floors == "equal":
         return (
-            f"Its floor is the baseline's by construction, so the shift of the exponent, {interval(test.delta_beta, '%+.3f')}, "
-            "rests on equal floors."
+            "It is drawn from the baseline's own text, so that with endless data both end at the same loss (an equal floor); "
+            f"on that rests the shift of the exponent, {interval(test.delta_beta, '%+.3f')}."
         )
     free, pooled, equal = (
         interval(one, "%+.3f") for one in (test.delta_beta, test.delta_beta_floor_pooled, test.delta_beta_floor_shared)
@@ -107,7 +122,7 @@ def _finding(verdict: Verdict, test: ShiftTest, baseline: str) -> str:
     within = f"the exponents agree to within {test.equivalence.margin_beta:g}"
     match verdict.kind:
         case "exponent":
-            floor_was = "left free" if test.floors == "free" else "shared, as it is by construction"
+            floor_was = "left free" if test.floors == "free" else "the same, as both read one text"
             return f"The exponent moved by {beta}, with the floor {floor_was} ({p_beta})."
         case "floor":
             return f"The floor moved by {floor} nats/token ({p_floor}); {within}."
@@ -120,7 +135,8 @@ def _finding(verdict: Verdict, test: ShiftTest, baseline: str) -> str:
         case "undetected":
             return f"No difference is shown ({p_any}); {within}, but one token may be worth {worth} of {baseline}."
     if verdict.shifted:
-        return f"The law differs ({p_any}). Which part of it moved cannot be told: the exponent may differ by {anything}."
+        wide = f", and counts as unmoved only within ±{test.equivalence.margin_beta:g}" if test.delta_beta.bounded else ""
+        return f"The law differs ({p_any}). Which part of it moved cannot be told: the exponent may differ by {anything}{wide}."
     if verdict.direction == "unclear":
         return f"No difference is shown ({p_any}), nor could a small one have been: the exponent may differ by {anything}."
     return (
@@ -206,4 +222,4 @@ def _worth(verdict: Verdict, baseline: str) -> tuple[str, str]:
         return "∞", f"{baseline} never reaches its loss at {count(D)} tokens"
     if low is None or high is None or high > VAGUE * max(low, 1e-9):
         return "", f"how many tokens {baseline} needs to match it cannot be told"
-    return times(value), f"the tokens [{low:.2f}, {high:.2f}] for {baseline} to match it at {count(D)}"
+    return times(value), f"as many tokens [{low:.2f}, {high:.2f}] would {baseline} need for its loss at {count(D)}"

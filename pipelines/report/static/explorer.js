@@ -87,11 +87,13 @@ const explorer = (() => {
     for (const [limit, unit] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]]) if (value >= limit * 0.9995) return `${+(value / limit).toPrecision(3)}${unit}`;
     return `${+value.toPrecision(3)}`;
   };
-  // What is typed: 1.5M, 2e9, 300 000, endless. Not a number where it is none.
+  // What is typed: 1.5M, 3,5M, 2e9, 300 000, endless. Not a number where it is none.
   function number(text) {
     if (/^\s*endless\s*$/i.test(text)) return Infinity;
     const found = /^\s*([\d.,\s_]*\d[.]?(?:e[+-]?\d+)?)\s*([kmbgt]?)\s*$/i.exec(text);
-    return found ? Number(found[1].replace(/[,\s_]/g, "")) * { "": 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12 }[found[2].toLowerCase()] : NaN;
+    if (!found) return NaN;
+    const plain = found[1].replace(/^(\d+),(?!\d{3}$)(\d+)$/, "$1.$2"); // one comma that parts no thousands: 3,5
+    return Number(plain.replace(/[,\s_]/g, "")) * { "": 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12 }[found[2].toLowerCase()];
   }
   const signed = (percent) => `${percent < 0 ? "−" : "+"}${Math.abs(percent).toFixed(2)}%`;
   const power = (value) => { const e = Math.floor(Math.log10(value)); return `${(value / 10 ** e).toFixed(1)}e${e}`; };
@@ -124,7 +126,9 @@ const explorer = (() => {
     const { level, shape, N, D, U } = state, C = price(N) * D;
     const ends = interval(set, level, shape, N, D, U), loss = expected(set, level, shape, N, D, U);
     const other = state.other, own = unique[other] ?? Infinity, beside = expected(set, other, shape, N, D, own);
-    const needed = tokensFor(set, other, shape, N, loss, own), best = optimum(set, level, C, U);
+    // the other's law where its forecast stands, so that the tokens say what the losses say
+    const goal = loss * predict(set, other, shape, N, D, own) / beside;
+    const needed = tokensFor(set, other, shape, N, goal, own), best = optimum(set, level, C, U);
     $("say-loss").textContent = loss.toFixed(4);
     $("say-interval").textContent = ends ? `[${ends[0].toFixed(3)}, ${ends[1].toFixed(3)}] with ${Math.round(100 * confidence)}% confidence` : "too far from what was tested for an interval";
     for (const name of document.querySelectorAll(".say-other")) name.textContent = other;
@@ -132,7 +136,7 @@ const explorer = (() => {
     $("say-standing").textContent = level === other ? "choose another level beside it" : `over the tested range: ${standing(level, other)}`;
     $("say-tokens").textContent = isFinite(needed) ? short(needed) : "never";
     const repeats = needed > own ? `, ${(needed / own).toFixed(1)} times its ${short(own)} unique ones` : "";
-    $("say-times").textContent = isFinite(needed) ? `tokens: ${(needed / D).toFixed(2)} times as many${repeats}` : isFinite(tokensFor(set, other, shape, N, loss)) ? `its ${short(own)} unique tokens are too few` : "its floor lies above this loss";
+    $("say-times").textContent = isFinite(needed) ? `tokens: ${(needed / D).toFixed(2)} times as many${repeats}` : isFinite(tokensFor(set, other, shape, N, goal)) ? `its ${short(own)} unique tokens are too few` : "its floor lies above this loss";
     $("say-best").textContent = by_shape ? best.name : short(best.N);
     $("say-best-loss").textContent = `${best.loss.toFixed(3)} at ${short(best.D)} tokens${by_shape ? ", of the tested sizes" : ""}`;
     $("say-ratio").textContent = short(D / N);
@@ -140,7 +144,7 @@ const explorer = (() => {
     const past = [["compute", C / most_C], ["N", Math.max(N / sizes[1], sizes[0] / N)], ["D", Math.max(D / tested[1], tested[0] / D)]]
       .filter(([, factor]) => factor > 1.001).map(([axis, factor]) => `${short(factor)}× ${axis}`);
     $("say-range").textContent = past.length ? `beyond the data by ${past.join(", ")}` : "inside the tested range";
-    return { run: [{ level, D, loss }], best: [{ D: best.D, loss: best.loss }].filter((b) => b.D >= D_range[0] && b.D <= D_range[1]) };
+    return { run: [{ level, D, loss }], best: [{ D: best.D, loss: best.loss }].filter((b) => !(by_shape && shapes.length === 1) && b.D >= D_range[0] && b.D <= D_range[1]) };
   }
 
   // By the rule of the headline (scaling_fit.levels.decision), worded as there.
@@ -192,6 +196,13 @@ const explorer = (() => {
   }
 
   const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
+  // What was made of a typed number, under its field: nothing where it was taken as it is.
+  function hint(id, text, [low, high]) {
+    const value = number(text), kept = `kept between ${short(low)} and ${short(high)}`;
+    if (!(value > 0)) return `“${text.trim()}” is no number: write 1.5M, 2e9 or 300 000`;
+    if (value === Infinity && id !== "u") return "endless holds for unique tokens alone";
+    return value < low || (value > high && id !== "u") ? kept : "";
+  }
   function choose(level) { state.level = level; state.U = unique[level] ?? Infinity; }
   // A number for one of the dials, kept to what its slider spans; text that is no number changes nothing.
   function put(id, value) {
@@ -202,6 +213,7 @@ const explorer = (() => {
   }
 
   async function start() {
+    $("best-box").hidden = by_shape && shapes.length === 1;
     $("dial-n-box").hidden = by_shape; $("dial-shape-box").hidden = !by_shape;
     state.U = unique[state.level] ?? Infinity;
     restore();
@@ -217,8 +229,11 @@ const explorer = (() => {
     on("dial-shape", (value) => { state.shape = value; state.N = shapes.find((s) => s.name === value).N; });
     const ranges = { n: N_range, d: D_range, c: C_range, u: U_range };
     for (const [id, range] of Object.entries(ranges)) {
-      on(`dial-${id}`, (value) => put(id, id === "u" && Number(value) >= 1000 ? Infinity : at(range, value)));
-      $(`type-${id}`).addEventListener("change", (event) => { put(id, number(event.target.value)); event.target.blur(); moved(); });
+      on(`dial-${id}`, (value) => { $(`hint-${id}`).textContent = ""; put(id, id === "u" && Number(value) >= 1000 ? Infinity : at(range, value)); });
+      $(`type-${id}`).addEventListener("change", (event) => {
+        $(`hint-${id}`).textContent = hint(id, event.target.value, range);
+        put(id, number(event.target.value)); event.target.blur(); moved();
+      });
     }
     $("dials").addEventListener("submit", (event) => { event.preventDefault(); document.activeElement.blur(); });
     addEventListener("hashchange", () => { restore(); update(); });
@@ -232,5 +247,5 @@ const explorer = (() => {
     update();
   });
   document.addEventListener("assay:ready", start);
-  return { predict, worth, interval, optimum, tokensFor, number, twentyAt, state, update };
+  return { predict, worth, interval, optimum, tokensFor, number, hint, twentyAt, state, update };
 })();

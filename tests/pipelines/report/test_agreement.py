@@ -22,8 +22,9 @@ ADVICE = re.compile(r"\b(?:Train on|Lean to|Stay with|Use|Avoid|Prefer|Go with|R
 PRAISE = re.compile(r"\b([\w-]{1,40}) (?:has the lowest loss|is the best|wins|should be used)")
 TREND = re.compile(r"its loss is ([-+][\d.e-]+) [^;]{,80}; by the fitted curves the gap (\w+) from there, to ([-+][\d.e-]+) %")
 OVER = re.compile(
-    r"(?:[Yy]es|[Nn]o|[Nn]ot shown|[Cc]annot be told): as (\S+) goes from [^,]+, the exponent changes by "
-    r"([-+][\d.]+) \[([-+][\d.]+), ([-+][\d.]+)\][^.]*\.(?: A change of more than ([\d.]+) is ruled out)?"
+    r"(?:[Yy]es|[Nn]o|[Nn]ot shown|[Cc]annot be told): as ([^,]+?) goe?s? from [^,]+, the exponent changes by "
+    r"([-+][\d.]+) \[([-+][\d.]+), ([-+][\d.]+)\][^.]*\."
+    r"(?: For the line through the levels a change of more than ([\d.]+) is ruled out)?"
 )
 SAVED = re.compile(r"(Reaches|Needs) [^.%]{0,60}?(\d+) % \[(\d+), (\d+)\] of the tokens")
 AHEAD = re.compile(r"Past [\d.e+]+ FLOPs \[[^]]*\][^.]{0,60} ([\w-]{1,40}) is ahead")

@@ -37,7 +37,7 @@ def test_a_classifier_shows_its_interval_and_only_the_scores_there_are(facts: Fa
 
 def test_clusters_are_named_by_their_sizes(facts: Facts):
     rows = corpus_charts.clusters(facts)[0].tables["clusters"]
-    assert [row["copies"] for row in rows] == ["1", "2", "3 to 4", "5 to 8", "9 to 16"]
+    assert [row["copies"] for row in rows] == ["1", "2", "3-4", "5-8", "9-16"]
 
 
 def test_the_s_curve_is_the_one_of_the_bands_with_its_threshold(facts: Facts):

@@ -116,6 +116,16 @@ def test_how_many_tokens_another_level_needs_is_the_laws_own_inverse(analysis: R
     assert tab.evaluate(needed, ["raw", "m", 1.2e6, least, 1e5]) == math.inf, "too little text to repeat"
 
 
+def test_a_level_needs_as_many_tokens_as_it_has_to_match_itself(written: Path, open_page):
+    """Beyond the data the forecast leaves the law: the tokens are told from the same curve as the losses."""
+    tab = open_page(written / "index.html").tab
+    tab.wait_for_function("document.documentElement.dataset.explorer === 'ready'")
+    tab.select_option("#dial-with", tab.input_value("#dial-level"))
+    for place in ("200", "900"):
+        tab.fill("#dial-d", place)
+        tab.wait_for_function("document.getElementById('say-times').textContent.includes('1.00 times as many')")
+
+
 def test_two_levels_are_compared_by_the_rule_of_the_headline(facts: Facts, written: Path, open_page):
     tab = open_page(written / "index.html").tab
     tab.wait_for_function("document.documentElement.dataset.explorer === 'ready'")
@@ -143,6 +153,7 @@ def test_numbers_are_typed_and_the_address_holds_the_view(written: Path, open_pa
     tab.wait_for_function("document.documentElement.dataset.explorer === 'ready'")
     assert "#" not in tab.evaluate("location.href"), "nobody asked for a view yet"
     read = [("1.5M", 1.5e6), ("2e9", 2e9), ("300 000", 3e5), ("1,200,000", 1.2e6), ("7k", 7e3), ("0.4B", 4e8)]
+    read += [("3,5M", 3.5e6), ("300,000", 3e5)]
     for text, value in read:
         assert tab.evaluate("text => explorer.number(text)", text) == pytest.approx(value), text
     assert tab.evaluate(
@@ -159,6 +170,13 @@ def test_numbers_are_typed_and_the_address_holds_the_view(written: Path, open_pa
     tab.fill("#type-d", "nonsense")
     tab.press("#type-d", "Enter")
     assert (tab.evaluate("explorer.state.D"), tab.input_value("#type-d")) == (1.5e6, "1.5M"), "no number changes nothing"
+    assert "“nonsense” is no number" in tab.inner_text("#hint-d")
+    tab.fill("#type-d", "9e30")
+    tab.press("#type-d", "Enter")
+    assert tab.inner_text("#hint-d").startswith("kept between ")
+    tab.fill("#type-d", "1.5M")
+    tab.press("#type-d", "Enter")
+    assert tab.inner_text("#hint-d") == ""
     said, address = tab.inner_text("#say-loss"), tab.evaluate("location.href")
     for part in ("set=domain%3Adocs", "level=top", "with=filtered", "shape=m", "d=1500000", "u=endless"):
         assert part in address

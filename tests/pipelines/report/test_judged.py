@@ -9,7 +9,9 @@ from pipelines.report.facts import Facts
 def test_the_domain_whose_weight_is_furthest_from_its_share_of_the_pool_is_named(facts: Facts):
     said = judged.said(facts)
     assert "docs is 8.0% of the pool and 50.0% of the verdict" in said or "modules is 92.0% of the pool and 50.0%" in said
-    assert "2 domains" in said
+    assert "2 domains, of which" in said
+    apart = [one | {"pool_share": 0.0} if one["set"] == "domain:docs" else one for one in facts.judge]
+    assert "2 domains (docs is in no level), of which" in judged.said(replace(facts, judge=apart))
     assert "weighed as the pool" not in said, "a table without that set does not offer it"
     assert judged.said(replace(facts, judge=facts.judge[:2])) == "", "one domain is the verdict"
 

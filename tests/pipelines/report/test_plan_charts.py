@@ -27,3 +27,11 @@ def test_a_planner_without_a_tie_has_an_axis_all_the_same(facts: Facts) -> None:
     for layer in chart.panels[1]["layer"]:
         low, high = layer["encoding"]["x"]["scale"]["domain"]
         assert low < min(budgets) < max(budgets) < high
+
+
+def test_what_to_train_on_is_pale_where_nothing_was_tested_and_ends_at_ten_times_that(facts: Facts) -> None:
+    chart = plan_charts.planner(facts.fit, list(facts.fit.levels))
+    most = facts.fit.fits["heldout"].budget.observed[1]
+    for layer in chart.panels[1]["layer"]:
+        assert layer["encoding"]["opacity"]["condition"] == {"test": "datum.beyond", "value": 0.4}
+        assert any(f"datum.flops <= {10 * most}" in str(one.get("filter")) for one in layer["transform"])

@@ -27,8 +27,10 @@ def test_levels_stand_in_the_order_of_the_study_on_one_scale(facts: Facts):
 def test_the_page_shows_every_difference_on_every_set(facts: Facts):
     table = page.render(facts).split("Do the evaluation sets agree?")[1].split("</table>")[0]
     rows = [re.findall(r">([^<>\n]+)</(?:small|span)>", row) for row in table.split("<tr>")[2:]]
+    means = {name: [one.answer.verdicts[level].gap.mean for level in ORDER] for name, one in facts.fit.sets.items()}
     values = {
-        name: [f"{one.answer.verdicts[level].gap.mean.value:+.1f}" for level in ORDER] for name, one in facts.fit.sets.items()
+        name: [text for mean in of for text in (f"{mean.value:+.1f}", f"{mean.low:+.1f}, {mean.high:+.1f}")]
+        for name, of in means.items()
     }
     assert rows == [
         ["311 documents, 60K tokens", *values["heldout"]],

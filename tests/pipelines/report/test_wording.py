@@ -11,7 +11,7 @@ def test_a_level_in_one_line():
         "extends": "raw",
         "declaration": {"drop": ["exact", "near"], "keep": ["c4"], "top": {"fraction": 0.25, "by": "q.score"}},
     }
-    assert declaration(level) == "raw, then drop exact and near duplicates; keep c4; best 25% by q.score"
+    assert declaration(level) == "raw, then drop exact and near duplicates; keep what passes c4; best 25% by q.score"
     assert declaration({"extends": None, "declaration": {}}) == "the whole pool"
     assert declaration({"extends": "raw", "declaration": {}}) == "raw"
 

@@ -40,5 +40,8 @@ def test_an_unfair_learning_rate_is_told_with_its_size():
     raw, top = (Optimum(level, (0.004, 0.008, 0.016), (3.92, 3.9, 3.92), 0.008, True, 0.0) for level in ("raw", "top"))
     far, outside = replace(top, lr=0.016, cost_of_used=0.03), replace(top, inside=False)
     meanings = [check.meaning for other in (top, far, outside) if (check := fairness([raw, other], 0.001))]
-    assert ["one rate serves" in meanings[0], "up to 0.0300 nats" in meanings[1], "below its best" in meanings[2]] == [True] * 3
+    assert ["One rate serves" in meanings[0], "up to 0.0300 nats" in meanings[1], "below its best" in meanings[2]] == [True] * 3
+    costly = fairness([replace(raw, cost_of_used=0.039), replace(top, cost_of_used=0.0429)], 0.01)
+    assert costly is not None
+    assert "it costs all of them 1.0 % of loss or more, and between levels 0.1 %" in costly.meaning
     assert fairness([], 0.001) is None

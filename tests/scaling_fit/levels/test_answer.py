@@ -52,9 +52,9 @@ def test_what_the_joint_test_does_not_confirm_is_not_an_order(verdict: Verdict) 
 
 def test_worse_and_unclear_levels_keep_the_baseline(verdict: Verdict) -> None:
     worse, unclear = of(verdict, "a", WORSE), of(verdict, "b", UNCLEAR)
-    stays = "no level that could replace it has a lower loss over the tested range."
-    assert choice(Decision(None, ("b",)), {"a": worse, "b": unclear}, PLAIN) == f"Stay with raw, a tie with b: {stays}"
-    assert choice(Decision(None, ()), {"a": worse}, PLAIN) == f"Stay with raw: {stays}"
+    stays = "Stay with raw: no curated level has a lower loss over the tested range"
+    assert choice(Decision(None, ("b",)), {"a": worse, "b": unclear}, PLAIN) == f"{stays}, and b ties with it."
+    assert choice(Decision(None, ()), {"a": worse}, PLAIN) == f"{stays}."
     said = choice(Decision(None, ("b",)), {"b": unclear}, PLAIN)
     assert said == "A tie: no level is shown to differ from raw over the tested range."
 

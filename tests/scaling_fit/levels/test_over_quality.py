@@ -8,13 +8,14 @@ from scaling_fit import Result, Settings, analyse, summary
 from scaling_fit.intervals import Interval
 from scaling_fit.levels.analysis import prepare
 from scaling_fit.levels.forms import FormTest
-from scaling_fit.levels.over_quality import QualityWords, words
+from scaling_fit.levels.over_quality import OverQuality, QualityWords, across_sets, one_by_one, words
 from scaling_fit.levels.quality import Axes
 from scaling_fit.levels.trends import Matching, Response, Trend
 
 SCORES = {"raw": 0.1, "a": 0.2, "b": 0.3, "c": 0.4, "top": 0.5}
 AXES = Axes({"score": SCORES})
 EXPONENT = Response("exponent", None, None, {level: Interval(0.4, 0.38, 0.42) for level in SCORES})
+PLAIN = Settings("raw", "heldout", margin=0.02)
 WORTH = Response("multiplier", 1e8, "s", {level: Interval(1.5, 1.3, 1.7) for level in SCORES})
 
 
@@ -44,12 +45,44 @@ PATH = "as score goes from 0.1 (raw) to 0.5 (top), the exponent changes by"
         ((-0.05, -0.01), "yes", f"Yes: {PATH} -0.030 [-0.050, -0.010] (p = 0.010)."),
         ((-0.016, 0.01), "no", f"No: {PATH} -0.003 [-0.016, +0.010], which is less than 0.02."),
         ((-0.03, 0.05), "open",
-         f"Not shown: {PATH} +0.010 [-0.030, +0.050]. A change of more than 0.05 is ruled out."),
+         f"Not shown: {PATH} +0.010 [-0.030, +0.050]. For the line through the levels a change of more than 0.05 is "
+         "ruled out; one level may lie further off."),
         ((-0.3, 0.3), "open", f"Cannot be told: {PATH} +0.000 [-0.300, +0.300]."),
     ],
 )  # fmt: skip
 def test_the_answer_is_what_the_interval_holds(ends: tuple[float, float], kind: str, answer: str):
     assert (told(trend(*ends)).kind, told(trend(*ends)).answer) == (kind, answer)
+
+
+def test_an_axis_is_told_by_its_title_and_a_share_in_percent():
+    share = replace(AXES, titles={"score": "share of the pool's tokens kept"})
+    path = "as the share of the pool's tokens kept goes from 10 % (raw) to 50 % (top), the exponent"
+    assert path in told(trend(0.01, 0.05), share).answer
+    each = replace(AXES, titles={"score": "different words per word"})
+    assert "as different words per word go from 0.1" in told(trend(0.01, 0.05), each).answer
+
+
+def test_a_slope_on_one_text_of_many_is_no_surprise():
+    def on(p: float) -> OverQuality:
+        line = trend(0.01, 0.05, p=p)
+        said = words("score", AXES, (EXPONENT,), (line,), "heldout", PLAIN)
+        return OverQuality((EXPONENT,), {"score": (line,)}, {"score": said}, None, "")
+
+    found = across_sets({"heldout": on(0.04), "a": on(0.04), "b": on(0.3), "c": on(0.001)}, PLAIN)
+    assert {name: one.words["score"].kind for name, one in found.items()} == {
+        "heldout": "yes",
+        "a": "open",
+        "b": "open",
+        "c": "yes",
+    }
+    assert found["a"].words["score"].answer.startswith("Not shown: as score goes")
+    assert found["a"].words["score"].answer.endswith("one set of 3 may show that by chance (p = 0.080, corrected for it).")
+
+
+def test_the_line_and_single_levels_agree_or_it_says_why_not():
+    assert one_by_one("yes", ["top"]) == one_by_one("open", []) == ""
+    assert one_by_one("open", ["top", "a"]).startswith("One by one, the exponent of top and a is shown to have moved")
+    assert one_by_one("yes", []).startswith("No level by itself")
 
 
 def test_what_moves_is_a_sentence_for_each_response():

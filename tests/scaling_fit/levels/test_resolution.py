@@ -53,7 +53,10 @@ def test_noise_is_the_standard_error_of_a_difference(result):
 def test_too_few_documents_are_told_with_how_many_it_takes(result):
     found = {name: one.resolution for name, one in result.sets.items()}
     check = sampled(found)
-    assert f"not 1 of 2: on loud other documents move a loss by 2.0%, another seed by {found['loud'].run:.1f}%" in check.answer
+    assert (
+        f"1 of 2 have too little text: on loud other documents move a loss by 2.0%, another seed by {found['loud'].run:.1f}%"
+        in check.answer
+    )
     assert check in result.answer.checks
     times = (2.0 / (found["loud"].run / 3)) ** 2
     assert f"{times:,.0f} times as many" in check.meaning

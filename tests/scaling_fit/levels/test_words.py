@@ -11,7 +11,7 @@ from scaling_fit.intervals import Interval
 from scaling_fit.levels.gap import TRENDS
 from scaling_fit.levels.outlook import Crossing
 from scaling_fit.levels.verdict import Direction, Kind
-from scaling_fit.levels.words import BADGE, DIRECTION, words
+from scaling_fit.levels.words import BADGE, DIRECTION, OVERTAKEN, words
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_every_kind_has_a_finding_with_its_numbers_and_no_order(found: Result, k
                 verdict = replace(verdict, kind=kind, direction=direction, shifted=shifted, gap=gap)
                 said = words(verdict, fit.tests["worth"], fit.budget, "raw")
                 assert said.badge.endswith(BADGE[kind])
-                assert said.loss == DIRECTION[direction]
+                assert said.loss == (OVERTAKEN if verdict.overtaken else DIRECTION)[direction]
                 assert re.search(r"\d\.\d+", said.finding)
                 assert "p " in said.finding or kind == "none", "the test is named"
                 text = f"{said.finding} {said.reading}"
@@ -86,6 +86,36 @@ def test_a_control_is_no_choice(found: Result) -> None:
     assert (control.role, control.reading) == ("control", "A control says how far luck and size reach; it is no choice.")
 
 
+@pytest.mark.parametrize(
+    ("mean", "badge"), [((0.4, 0.2, 0.6), "luck of the draw"), ((0.1, -0.2, 0.4), "as good, as it must be")]
+)
+def test_a_random_part_is_luck_and_no_part_of_its_law_moved(
+    found: Result, mean: tuple[float, float, float], badge: str
+) -> None:
+    fit, verdict = found.fits["loss"], found.answer.verdicts["worth"]
+    verdict = replace(verdict, kind="exponent", role="control", gap=replace(verdict.gap, mean=Interval(*mean)))
+    told = words(verdict, fit.tests["worth"], fit.budget, "raw", random_part=True)
+    assert told.badge == badge
+    assert f"{mean[0]:+.1f}" in told.finding
+    assert "moved" not in f"{told.badge} {told.finding} {told.reading}"
+
+
+def test_an_average_that_the_most_data_tested_contradict_says_so(found: Result) -> None:
+    """A lower mean loss beside more tokens needed: both are true, and one word for both would not be."""
+    fit, verdict = found.fits["loss"], found.answer.verdicts["worth"]
+    assert (verdict.direction, verdict.overtaken, verdict.saving is not None) == ("better", False, True)
+    assert verdict.saving is not None
+    late = replace(verdict, saving=replace(verdict.saving, share=Interval(1.29, 1.1, 1.5)))
+    assert late.overtaken
+    assert words(late, fit.tests["worth"], fit.budget, "raw").loss == "lower loss on average, higher at the end"
+
+
+def test_why_the_part_that_moved_cannot_be_told(found: Result) -> None:
+    fit, verdict = found.fits["loss"], replace(found.answer.verdicts["worth"], kind="not identifiable", shifted=True)
+    test = replace(fit.tests["worth"], delta_beta=Interval(0.0, -0.04, 0.04))
+    assert "counts as unmoved only within ±" in words(verdict, test, fit.budget, "raw").finding
+
+
 def test_answers_that_rest_on_floors_stand_side_by_side(found: Result) -> None:
     fit, verdict = found.fits["loss"], found.answer.verdicts["worth"]
     test = fit.tests["worth"]
@@ -94,4 +124,5 @@ def test_answers_that_rest_on_floors_stand_side_by_side(found: Result) -> None:
         assert f"{span.value:+.3f}" in said
     assert "with floors free, on which the verdict rests" in said
     equal = words(verdict, replace(test, floors="equal"), fit.budget, "raw").floors
-    assert equal.startswith("Its floor is the baseline's by construction")
+    assert "an equal floor" in equal
+    assert "with floors free" not in equal
