@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipelines.engine.store import Store
 
 TAIL = 2**16  # bytes of the end of a file, read first: its footer, or all of a small one
+MOST_TAILS = 64  # that are held at once: more than the files of a shard, few where all shards are read
 GAP = 2**18  # bytes between two columns that are read rather than asked for separately
 
 
@@ -47,7 +48,8 @@ def stored_parquet(store: Store, path: str, tails: dict[str, bytes]) -> Iterator
         tail = store.read(path, start=-TAIL)
         if len(tail) == TAIL and (footer := footer_bytes(tail)) > TAIL:
             tail = store.read(path, start=-footer)
-        tails[path] = tail
+        if len(tails) < MOST_TAILS:
+            tails[path] = tail
     if len(tail) < TAIL:
         with pq.ParquetFile(pa.BufferReader(tail)) as file:
             yield RowGroups(file)

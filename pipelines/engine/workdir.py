@@ -73,7 +73,7 @@ _HELD: ContextVar[Held | None] = ContextVar("what was read", default=None)
 
 @contextmanager
 def reading_once() -> Iterator[None]:
-    """Columns that are read inside the block are held until its end, for whoever asks again."""
+    """Columns that are read inside the block, and the ends of a few stored files, are held until it is over."""
     token = _HELD.set(Held())
     try:
         yield
@@ -169,7 +169,7 @@ class Workdir:
                 return file.read(range(len(file)), columns)
         here = held.columns.setdefault(self.full(path), {})
         if missing := [name for name in columns if name not in here]:
-            with self.parquet(path, held.tails) as file:
+            with self.parquet(path) as file:
                 table = file.read(range(len(file)), missing)
             here.update(zip(missing, table.columns, strict=True))
         return pa.table({name: here[name] for name in columns})
@@ -180,12 +180,12 @@ class Workdir:
             return file.file.schema_arrow
 
     @contextmanager
-    def parquet(self, path: str, tails: dict[str, bytes] | None = None) -> Iterator[RowGroups]:
-        """A Parquet file, to be read by row groups; the end of a stored one is looked for and put among `tails`. Damage in it
-        is said with its place and its cure."""
+    def parquet(self, path: str) -> Iterator[RowGroups]:
+        """A Parquet file, to be read by row groups. Damage in it is said with its place and its cure."""
+        held = _HELD.get()
         with self._readable(path, pa.ArrowInvalid):
             if self.store is not None:
-                with stored_parquet(self.store, self.full(path), {} if tails is None else tails) as file:
+                with stored_parquet(self.store, self.full(path), held.tails if held else {}) as file:
                     yield file
             else:
                 with pq.ParquetFile(self.full(path)) as file:

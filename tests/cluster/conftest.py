@@ -23,6 +23,9 @@ from tests.pipelines.conftest import STUDY, records
 TINY = STUDY | {
     "sources": [{"kind": "jsonl", "name": "small", "path": f"s3://{BUCKET}/corpus/*.jsonl"}],
     "pool": {"shard_megabytes": 0.04},
+    "levels": {name: STUDY["levels"][name] for name in ("raw", "dedup")}
+    | {"top": {"extends": "dedup", "top": {"fraction": 0.6, "by": "quality.score"}}},
+    "ladder": STUDY["ladder"] | {"shapes": {"a": {"width": 16, "depth": 1, "heads": 1}}, "seeds": 2},
     "evaluation": {"heldout": 0.1, "tokens_per_set": 1500, "passage_tokens": 128},
 }
 
