@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+import fsspec
+
 BUCKET = "bucket"
 OPERATIONS = {"uploads": "multipart", "uploadId": "multipart", "delete": "delete", "list-type": "list", "prefix": "list"}
 
@@ -93,6 +95,8 @@ def serving(latency: float = 0.0) -> Iterator[Store]:
         }  # fmt: skip
         before = {name: os.environ.get(name) for name in settings}
         os.environ.update(settings)
+        remembered = fsspec.get_filesystem_class("s3")
+        remembered.clear_instance_cache()  # of another store's address
         try:
             import boto3
 
@@ -100,5 +104,6 @@ def serving(latency: float = 0.0) -> Iterator[Store]:
             store.forget()
             yield store
         finally:
+            remembered.clear_instance_cache()
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -5,7 +5,7 @@ reads row group p of every file. So S senders make S files, not S x P, a receive
 what is committed. Nothing of it passes through the driver or Ray's object store.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -42,10 +42,9 @@ def send_by(out: Output, name: str, table: pa.Table, partition: np.ndarray, part
 
 def receive(workdir: Workdir, files: Iterable[str], partition: int, columns: list[str] | None = None) -> pa.Table:
     """All rows of one partition, in the order of `files`. Its size is the receiver's memory."""
-    return pa.concat_tables(list(_row_groups(workdir, files, partition, columns)))
 
-
-def _row_groups(workdir: Workdir, files: Iterable[str], partition: int, columns: list[str] | None) -> Iterator[pa.Table]:
-    for name in files:
+    def row_group(name: str) -> pa.Table:
         with workdir.parquet(name) as file:
-            yield file.read([partition], columns)
+            return file.read([partition], columns)
+
+    return pa.concat_tables(workdir.each(row_group, files))

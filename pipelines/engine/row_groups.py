@@ -45,9 +45,7 @@ def stored_parquet(store: Store, path: str, tails: dict[str, bytes]) -> Iterator
     """A Parquet file, of which only what is read travels; a small one comes whole, in one request, and none where its end is
     among `tails` already."""
     if (tail := tails.get(path)) is None:
-        tail = store.read(path, start=-TAIL)
-        if len(tail) == TAIL and (footer := footer_bytes(tail)) > TAIL:
-            tail = store.read(path, start=-footer)
+        tail = read_tail(store, path)
         if len(tails) < MOST_TAILS:
             tails[path] = tail
     if len(tail) < TAIL:
@@ -57,6 +55,13 @@ def stored_parquet(store: Store, path: str, tails: dict[str, bytes]) -> Iterator
     metadata = pq.read_metadata(pa.BufferReader(tail))
     with Ranges(store, path, metadata, tail) as ranges, pq.ParquetFile(ranges, metadata=metadata) as file:
         yield RowGroups(file, ranges)
+
+
+def read_tail(store: Store, path: str) -> bytes:
+    """The end of a stored Parquet file, with its whole footer."""
+    tail = store.read(path, start=-TAIL)
+    whole = len(tail) < TAIL or footer_bytes(tail) <= TAIL
+    return tail if whole else store.read(path, start=-footer_bytes(tail))
 
 
 def chunks(metadata: pq.FileMetaData, group: int, columns: Sequence[str] | None) -> Iterator[tuple[int, int]]:

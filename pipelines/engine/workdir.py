@@ -10,23 +10,23 @@ Layout, the same on a local disk and on an object store (any fsspec URL):
 import fcntl
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from io import BufferedIOBase
 from pathlib import Path
 from secrets import token_hex
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from pipelines.engine.row_groups import RowGroups, stored_parquet
+from pipelines.engine.row_groups import RowGroups, read_tail, stored_parquet
 from pipelines.engine.store import AT_ONCE, Store, located, senders
 
 PARQUET = {"compression": "zstd", "compression_level": 1, "store_schema": True, "write_page_index": False}
@@ -34,6 +34,8 @@ PARQUET = {"compression": "zstd", "compression_level": 1, "store_schema": True, 
 
 
 ASIDE = ".aside-"  # of a file that is being written
+
+T = TypeVar("T")
 
 JsonObject = dict[str, Any]
 """What records and manifests are written from: names to JSON values."""
@@ -160,6 +162,17 @@ class Workdir:
     def read_json(self, path: str) -> Any:
         with self._readable(path, json.JSONDecodeError):
             return json.loads(self.read_bytes(path))
+
+    def each(self, read: Callable[[str], T], paths: Iterable[str]) -> list[T]:
+        """What `read` makes of every path, in their order; a store is asked for several at once."""
+        return list(map(read, paths) if self.store is None else senders().map(read, paths))
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """Inside `reading_once`: bring the ends of these stored Parquet files, which are about to be read, at once."""
+        held, store = _HELD.get(), self.store
+        if held is not None and store is not None:
+            missing = [place for place in map(self.full, paths) if place not in held.tails]
+            held.tails.update(zip(missing, senders().map(partial(read_tail, store), missing), strict=True))
 
     def read_table(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """A Parquet file, or some of its columns, in this order. Inside `reading_once` no column is read twice."""

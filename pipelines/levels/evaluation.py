@@ -131,7 +131,7 @@ def choose(out: Output, shard: Shard, rule: Heldout, passage: int, state: search
 
 def gather(out: Output, workdir: Workdir, files: list[str], choices: str | None) -> JsonObject:
     """All passages in the order of uid, as one file (its size is bounded by tokens_per_set), and the choices of tasks."""
-    table = pa.concat_tables([workdir.read_table(path) for path in files]).sort_by("uid").drop_columns("uid")
+    table = pa.concat_tables(workdir.each(workdir.read_table, files)).sort_by("uid").drop_columns("uid")
     out.write_table("documents.parquet", table)
     if choices:
         out.write_table(CHOICES, workdir.read_table(choices))

@@ -173,7 +173,7 @@ def measure(outputs: list[Output], sources: Sources) -> list[JsonObject]:
 def _tables(sources: Sources, kind: str) -> pl.DataFrame:
     """The tables of one kind of all shards, one after another; without a column where there is none."""
     paths = [path for path in sources.pieces if path.rpartition("/")[2].startswith(kind)]
-    return pl.concat([pl.DataFrame(sources.workdir.read_table(path)) for path in paths]) if paths else pl.DataFrame()
+    return pl.concat(map(pl.DataFrame, sources.workdir.each(sources.workdir.read_table, paths))) if paths else pl.DataFrame()
 
 
 @lru_cache(maxsize=2)

@@ -114,7 +114,7 @@ def count(name: str, parts: list[JsonObject]) -> dict[str, int]:
 
 def fit(out: Output, workdir: Workdir, files: list[str], settings: quality.Settings) -> JsonObject:
     """Train on all drawn examples: `model.bin` and its report."""
-    table = pa.concat_tables([workdir.read_table(path) for path in files])
+    table = pa.concat_tables(workdir.each(workdir.read_table, files))
     good, rest = (table.filter(pc.field("group") == group) for group in ("good", "rest"))
     trained = quality.train(good, rest, settings)
     with out.writing("model.bin") as file:

@@ -28,7 +28,6 @@ class Shard:
         """`columns` of every document: `signal.column`, or a bare name for the document's own (`n_tokens` and `n_bytes` are
         those of the token signal)."""
         own = [name for name in columns if name in DOCUMENT_COLUMNS]
-        frames = [pl.DataFrame(self.workdir.read_table(self.pool, own))] if own else []
         by_signal: dict[str, dict[str, str]] = {}
         for name in columns:
             if name in TOKEN_COLUMNS:
@@ -36,6 +35,8 @@ class Shard:
             elif name not in DOCUMENT_COLUMNS:
                 signal, _, column = name.partition(".")
                 by_signal.setdefault(signal, {})[column] = name
+        self.workdir.expect([*([self.pool] if own else []), *(self.signals[signal] for signal in by_signal)])
+        frames = [pl.DataFrame(self.workdir.read_table(self.pool, own))] if own else []
         for signal, names in by_signal.items():
             frames.append(pl.DataFrame(self.workdir.read_table(self.signals[signal], list(names))).rename(names))
         return pl.concat(frames, how="horizontal").select(list(columns))

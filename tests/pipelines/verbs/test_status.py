@@ -60,7 +60,6 @@ def test_a_run_at_work_is_named_with_its_step_and_time_left(folder: Path, assay)
 
 
 def test_on_a_store_events_alone_say_who_is_at_work(module_study_folder: Path, assay):
-    fsspec.get_filesystem_class("s3").clear_instance_cache()  # other tests' stores are remembered with their addresses
     with serving():
         workdir = Workdir(f"s3://{BUCKET}/work")
         progress, command = Progress(workdir), ("status", str(module_study_folder / "study.yaml"), "-w", workdir.root)
@@ -75,7 +74,6 @@ def test_on_a_store_events_alone_say_who_is_at_work(module_study_folder: Path, a
         progress.event("closed")
         progress.put_events()
         assert "at work" not in assay(*command).stdout
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
 def test_the_last_error_is_kept(folder: Path, assay):
