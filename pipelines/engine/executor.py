@@ -177,6 +177,8 @@ class OnRay:
         if not arguments:
             return
         ray = self._start()
+        self._require_head()
+        remote = ray.remote(function)  # told to the head once, which may be gone when a later task is submitted
         each = [resources] * len(arguments) if isinstance(resources, Resources) else resources
         called = names or [f"{function.__module__.rpartition('.')[2]}.{function.__name__}"] * len(arguments)
         for needed in set(each):
@@ -188,7 +190,12 @@ class OnRay:
             while True:
                 window = self._window(min(needed.cpus for needed in each))
                 while len(running) < window and (job := next(waiting, None)) is not None:
-                    running[self._submit(function, job[1], each[job[0]], called[job[0]])] = job[0]
+                    needed, name = each[job[0]], called[job[0]]
+                    if needed.ranks > 1:
+                        task = ray.remote(_in_ranks).options(num_cpus=0, name=name).remote(function, job[1], needed)
+                    else:
+                        task = self._submit(remote, job[1], needed, name)
+                    running[task] = job[0]
                 if not running:
                     return
                 finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_SECONDS)
@@ -225,10 +232,8 @@ class OnRay:
             self._cpus = now, self._ray.cluster_resources().get("CPU", 1)
         return max(4, 2 * int(self._cpus[1] / max(0.1, cpus)))
 
-    def _submit(self, function: Compute, arguments: Unit, needed: Resources, name: str) -> Any:
-        if needed.ranks > 1:
-            return self._ray.remote(_in_ranks).options(num_cpus=0, name=name).remote(function, arguments, needed)
-        task = self._ray.remote(function).options(
+    def _submit(self, remote: Any, arguments: Unit, needed: Resources, name: str) -> Any:
+        task = remote.options(
             name=name, num_cpus=needed.cpus, num_gpus=needed.gpus, memory=needed.memory or None,
             max_retries=3, retry_exceptions=[OSError], scheduling_strategy="SPREAD",
         )  # fmt: skip
@@ -267,9 +272,23 @@ class OnRay:
             return False
         return True
 
+    def _require_head(self) -> None:
+        """Before anything is asked of the head: Ray waits a minute for a dead one, and then ends the process.
+
+        Errors: ValueError where it does not answer."""
+        for _ in range(DEAF):
+            if self.head_answers():
+                return
+            time.sleep(LOOK_SECONDS)
+        self.lose()
+
     def lose(self) -> None:
-        """The head is gone, and with it whatever might be cancelled or closed."""
+        """The head is gone, and with it whatever might be cancelled or closed. Raises the ValueError that says so."""
         self._lost = True
+        raise ValueError(
+            "the head of the Ray cluster does not answer any more; finished parts are kept: start the cluster again, and run "
+            "the same command"
+        )
 
     def gpus(self) -> float:
         return self._start().cluster_resources().get("GPU", 0)
@@ -324,10 +343,6 @@ class _Silence:
         self.deaf = 0 if self.executor.head_answers() else self.deaf + 1
         if self.deaf >= DEAF:
             self.executor.lose()
-            raise ValueError(
-                "the head of the Ray cluster does not answer any more; finished parts are kept: start the cluster again, and "
-                "run the same command"
-            )
         silent = time.monotonic() - self.since
         if silent >= self.patience and not self.deaf:
             self.patience *= 2

@@ -131,6 +131,11 @@ def test_a_head_that_is_gone_is_said_and_nothing_is_asked_of_it(monkeypatch):
     with pytest.raises(ValueError, match="the head of the Ray cluster does not answer any more; finished parts are kept"):
         silence.look(["pool 00001"])
     assert (Headless.asked, executor._lost) == (1, True), "the nodes were listed when the step began, and never after"
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(executor, "_start", lambda: None)
+    with pytest.raises(ValueError, match="the head of the Ray cluster does not answer any more"):
+        next(executor.map(square, [(1,)]))
+    assert Headless.asked == 1, "before a step nothing is asked of it either"
 
 
 @pytest.mark.slow
