@@ -24,6 +24,15 @@ def test_levels_stand_in_the_order_of_the_study_on_one_scale(facts: Facts):
     assert rows[0].zero == 1
 
 
+def test_an_average_that_the_most_data_contradict_has_no_colour(facts: Facts, edit: Callable[..., Facts]):
+    def overtake(body):
+        gap = body["sets"]["heldout"]["answer"]["verdicts"]["top"]["gap"]
+        gap["last"] = {"value": 0.4, "low": 0.2, "high": 0.6}
+
+    tones = {row.level: row.tone for row in verdict.rows(edit(facts, overtake).fit, "heldout", ORDER)}
+    assert (tones["top"], tones["filtered"]) == ("plain", "better")
+
+
 def test_the_page_shows_every_difference_on_every_set(facts: Facts):
     table = page.render(facts).split("Do the evaluation sets agree?")[1].split("</table>")[0]
     rows = [re.findall(r">([^<>\n]+)</(?:small|span)>", row) for row in table.split("<tr>")[2:]]
