@@ -113,7 +113,7 @@ def pool(result: Result) -> list[Chart]:
             id="pool",
             title="How strictly to curate this pool",
             says="Strict levels have better tokens and fewer of them, which have to be repeated sooner, and a repeat is worth "
-            "less each time. The curve says what share is best to keep, with its interval, for every amount of training. Past "
+            "less each time. The curve says what share is best to keep, with its interval, for every amount of training; past "
             "the most tokens tested it is dashed, and rests on the published law of repeats alone.",
             alt=found.pool,
             panels=[draw.panel(band + beyond + curve, 240)],
