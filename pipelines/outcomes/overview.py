@@ -68,7 +68,8 @@ def funnel(context: Context, study: Study, curated: Curated, study_file: str) ->
     if malformed:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in curated.pool.documents.summary["reasons"].items())
         place = context.workdir.full(f"{curated.pool.documents.step.path}/quarantine-*.jsonl")
-        context.progress.say(escape(f"{malformed:,} malformed record{'s' * (malformed != 1)} in quarantine ({reasons}): {place}"))
+        records = "record" if malformed == 1 else "records"
+        context.progress.say(escape(f"{malformed:,} malformed {records} in quarantine ({reasons}): {place}"))
     for line in _changes(context, curated):
         context.progress.say(escape(line))
 
