@@ -93,7 +93,10 @@ def plan(
         from scaling_fit.wording import listed
 
         points, pools = [point for text in at for point in points_of(text)], assignments(unique, "--unique", "LEVEL=TOKENS")
+        _above_zero(budget, pools, points)
         data = read_table(table, TableOptions(columns, parameters, eval_set, where, ignore, tokens_per_step, checkpoints))
+        if strange := [level for level in pools if level not in data.levels]:
+            raise ValueError(f"--unique: no level {strange[0]!r} in the table; it has {', '.join(data.levels)}")
         name = eval_set or ("heldout" if "heldout" in data.eval_sets else data.eval_sets[0])
         prepared = prepare(data, Settings(baseline, name, confidence=confidence))
         for fault in prepared.faults:
@@ -127,6 +130,16 @@ def plan(
             interval = _interval(crossing["low"], crossing["high"])
             text = f"crosses {comparison.baseline} at {crossing['at']:.3g} FLOPs {interval}, {crossing['after']} ahead beyond"
         typer.echo(f"- {level}: {text}")
+
+
+def _above_zero(budget: list[float], pools: dict[str, float], points: list[tuple[float, float]]) -> None:
+    """Raises ValueError for a budget, a pool or a run that no one can train, naming the option and the value."""
+    given = [("--budget", f"{C:g}", (C,)) for C in budget]
+    given += [("--unique", f"{level}={tokens:g}", (tokens,)) for level, tokens in pools.items()]
+    given += [("--at", f"{N:g},{D:g}", (N, D)) for N, D in points]
+    for option, text, numbers in given:
+        if not all(0 < number < float("inf") for number in numbers):
+            raise ValueError(f"{option} {text}: give numbers above 0")
 
 
 def points_of(text: str) -> list[tuple[float, float]]:

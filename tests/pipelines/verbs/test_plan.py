@@ -51,3 +51,19 @@ def test_budgets_far_beyond_the_table_are_searched_whole_and_levels_change_place
     told = assay(*words)
     assert "epochs)" in told.stdout
     assert "fitting raw and dedup on" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--unique", "clean=1e9"), "--unique: no level 'clean' in the table; it has raw, dedup"),
+        (("--unique", "dedup=-3"), "--unique dedup=-3: give numbers above 0"),
+        (("--budget", "-5"), "--budget -5: give numbers above 0"),
+        (("--budget", "0"), "--budget 0: give numbers above 0"),
+        (("--at", "1e9,0"), "--at 1e+09,0: give numbers above 0"),
+    ],
+)
+def test_what_no_one_can_train_is_refused_before_anything_is_fitted(assay, tables: Path, words: tuple, said: str) -> None:
+    result = assay("plan", tables / "two.csv", *words, code=2)
+    assert said in result.output
+    assert "Warning" not in result.output
