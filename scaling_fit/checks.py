@@ -7,6 +7,7 @@ import numpy as np
 from scaling_fit.instrument.shoulder import shoulders
 from scaling_fit.observations import Observations
 from scaling_fit.units import check_units
+from scaling_fit.wording import row_numbers
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,6 @@ class Fault:
 _LEAVE_OUT = "repair them, or leave them out with --where 'COLUMN>0'"
 
 
-def _list(rows: np.ndarray) -> str:
-    return ", ".join(str(int(r)) for r in rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
-
-
 def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
     """All design and data faults of one table (all evaluation sets together). `n_parameters`: of the law to be fitted."""
     faults: list[Fault] = []
@@ -40,11 +37,20 @@ def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
         values = getattr(table, column)
         bad = table.row[~np.isfinite(values)]
         if len(bad):
-            rows = ", ".join(map(str, bad.tolist()))
-            add("non-finite", "error", f"{column} is empty or no finite number in rows {rows}; {_LEAVE_OUT}", bad)
+            add(
+                "non-finite",
+                "error",
+                f"{column} is empty or no finite number in rows {row_numbers(bad.tolist())}; {_LEAVE_OUT}",
+                bad,
+            )
         low = table.row[np.isfinite(values) & (values <= 0)]
         if len(low):
-            add("non-positive", "error", f"{column} must be positive; rows {_list(low)} are not: {_LEAVE_OUT}", low)
+            add(
+                "non-positive",
+                "error",
+                f"{column} must be positive; rows {row_numbers(low.tolist())} are not: {_LEAVE_OUT}",
+                low,
+            )
     if faults:
         return tuple(faults)
     check_units(table, add)
@@ -59,7 +65,7 @@ def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
         add(
             "duplicate-run",
             "error",
-            f"rows {_list(np.array(again))} repeat a (level, trunk, N, D, set) already seen: "
+            f"rows {row_numbers(again)} repeat a (level, trunk, N, D, set) already seen: "
             "keep one of each, or give seeds their own `seed` or `trunk`",
             np.array(again),
         )
@@ -71,8 +77,7 @@ def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
             add(
                 "duplicate-row",
                 "warning",
-                f"rows {_list(np.array(again))} equal an earlier row in N, D and loss: "
-                "copies make intervals too narrow, drop them",
+                f"rows {row_numbers(again)} equal an earlier row in N, D and loss: copies make intervals too narrow, drop them",
                 np.array(again),
             )
     if len({c for c in table.certificate if c}) > 1:

@@ -22,9 +22,10 @@ def check_units(table: Observations, add: Add) -> None:
     if (nameless := table.level == "").any() and not nameless.all():
         advice = "name it, or leave them out with --where 'level!='"
         add("no-level", "error", f"{nameless.sum()} rows have no level, and others do: {advice}", table.row[nameless])
+    counted = bool((table.certificate != "").all())  # by a study, however small its models are
     for name, values, heading in (("N", table.N, "params"), ("D", table.D, "tokens")):
         low, high = float(values.min()), float(values.max())
-        if high >= LEAST or (name == "D" and high >= LEAST / 10 and low >= LEAST_BESIDE * table.N.max()):
+        if counted or high >= LEAST or (name == "D" and high >= LEAST / 10 and low >= LEAST_BESIDE * table.N.max()):
             continue
         like = f"billions or millions: give counts, or head the column '{heading} (B)' or '{heading} (M)'"
         if low > 3 and high < min(40, 3 * low):

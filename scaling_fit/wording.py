@@ -1,6 +1,7 @@
 """Numbers, intervals and names of evaluation sets in words, the same wherever a result is told."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scaling_fit.intervals import Interval
@@ -64,3 +65,8 @@ def eval_words(name: str) -> str:
 
 def listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def row_numbers(rows: Sequence[int], most: int = 20) -> str:
+    """Rows of a table: all of a few, else the first and how many more."""
+    return ", ".join(map(str, rows[:most])) + (f" and {len(rows) - most:,} more" if len(rows) > most else "")

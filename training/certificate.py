@@ -55,6 +55,7 @@ def certify(plan: Plan, stack: Stack, device: torch.device, dtype: torch.dtype) 
         "context": plan.context,
         "evaluation": plan.evaluation.digest,
         "order": {"rule": ORDER_RULE, "key": plan.order_key},
+        # a body by AdamW is certified as it was before there was another way
         "optimizer": {key: value for key, value in asdict(plan.optimizer).items() if (key, value) != ("matrices", "adamw")},
         "schedule": asdict(plan.schedule),
         "document_mask": plan.document_mask,

@@ -24,22 +24,23 @@ import io
 import json
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
-from order import COOLDOWN, CPU, EOT, Corpus, rows
+from order import COOLDOWN, CPU, Corpus, branches, evaluator, rows
 from scipy.optimize import least_squares
 
 from curation.tokens import tokenizer
 from training import schedule
-from training.evaluate import Documents, Evaluator
 from training.model import EMBEDDING_STD, Architecture
+from training.muon import Muon
 from training.order import Order, run_key
 from training.plan import Optimizer
-from training.recipe import recipe
+from training.recipe import Recipe, recipe
 from training.shapes import Shape
 from training.step import Trainer, keep_freed_memory, resolve_precision
 from training.tokens import Batches
@@ -107,83 +108,56 @@ class Variant:
     def shape(self) -> Shape:
         return Shape(width=self.width, depth=2, heads=2, ff=3 * self.width)
 
+    def rule(self, context: int, tokens: list[int]) -> Recipe:
+        """The recipe of the rule, changed as this variant says."""
+        rule = recipe(self.shape, self.vocab, context, tokens)
+        batch_tokens = max(1, round(rule.batch_tokens * self.batch / context)) * context
+        return replace(rule, batch_tokens=batch_tokens, lr=rule.lr * self.rate)
 
-class Muon(Trainer):
-    """AdamW, but each matrix of the body moves along its orthogonalised first moment, as far as Adam would move it."""
-
-    def _adamw(self, lr_K: torch.Tensor) -> None:
-        body = {name: view for name, view in self.views.items() if name not in ("embedding", "head")}
-        before = {name: view.detach().clone() for name, view in body.items()}
-        super()._adamw(lr_K)
-        moments = self.architecture.views(self.mean_KP)
-        with torch.no_grad():
-            for name, view in body.items():
-                size = 0.2 * max(view.shape[1:]) ** 0.5
-                decay = 1 - lr_K * self.optimizer.weight_decay
-                view.copy_(before[name] * decay[:, None, None] - (lr_K * size)[:, None, None] * orthogonal(moments[name]))
-
-
-def orthogonal(matrices_Kio: torch.Tensor) -> torch.Tensor:
-    """The nearest orthogonal matrices, about: five Newton-Schulz steps with Jordan's coefficients (https://kellerjordan.github.io/posts/muon/)."""
-    tall = matrices_Kio.shape[1] > matrices_Kio.shape[2]
-    x = matrices_Kio.mT if tall else matrices_Kio
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(5):
-        square = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return x.mT if tall else x
-
-
-def initial(architecture: Architecture, seed: int, variant: Variant) -> torch.Tensor:
-    flat_P = architecture.initial(seed)
-    views = architecture.views(flat_P[None])
-    if variant.head0:
-        views["head"].zero_()
-    if variant.small:
-        views["embedding"].mul_(0.02 / EMBEDDING_STD)
-    return flat_P
+    def trainer(self, seeds: list[int], windows: list[np.ndarray], rule: Recipe) -> Trainer:
+        """A stack that reads `windows`, from the initial weights of `seeds`."""
+        architecture, context = Architecture(self.shape, self.vocab), windows[0].shape[1] - 1
+        initial = torch.stack([architecture.initial(seed) for seed in seeds])
+        views = architecture.views(initial)
+        if self.head0:
+            views["head"].zero_()
+        if self.small:
+            views["embedding"].mul_(0.02 / EMBEDDING_STD)
+        kind, batches = (Muon if self.muon else Trainer), Batches(windows, rule.batch_tokens // context, CPU)
+        return kind(architecture, batches, initial, (rule.lr,) * len(seeds), Optimizer(), resolve_precision("auto", CPU))
 
 
 def readings(
     corpus: Corpus, n_bytes: int, variant: Variant, seeds: int, tokens: list[int], context: int
 ) -> tuple[np.ndarray, float]:
     """Bits per byte float64[D, K] of each seed at each D, and the seconds of a run (evaluation excluded)."""
-    architecture = Architecture(variant.shape, corpus.vocab_size)
-    rule = recipe(variant.shape, corpus.vocab_size, context, tokens)
-    batch = max(1, round(rule.batch_tokens * variant.batch / context))
-    warmup = rule.warmup_tokens // (batch * context)
-    laid = rows(corpus, 2048)
+    rule, laid = variant.rule(context, tokens), rows(corpus, 2048)
     windows = [Order.of(laid, run_key(0, "nano", seed), context).windows(tokens[-1] // context) for seed in range(seeds)]
-    weights = torch.stack([initial(architecture, seed, variant) for seed in range(seeds)])
-    dtype = resolve_precision("auto", CPU)
-    kind = Muon if variant.muon else Trainer
-    trainer = kind(architecture, Batches(windows, batch, CPU), weights, (rule.lr * variant.rate,) * seeds, Optimizer(), dtype)
-    start_Q = np.concatenate([[0], np.cumsum([len(text) for _, text in corpus.heldout])])
-    numbers = np.arange(len(corpus.heldout))
-    text = np.concatenate([text for _, text in corpus.heldout])
-    evaluator = Evaluator(Documents(numbers, text, start_Q, np.diff(start_Q), {"heldout": numbers}), context, EOT, seeds, CPU)
-    found, seconds = [], 0.0
-    for end in (d // (batch * context) for d in tokens):
+    trainer, judge = variant.trainer(list(range(seeds)), windows, rule), evaluator(corpus, context, seeds)
+    steps, warmup = [d // rule.batch_tokens for d in tokens], rule.warmup_tokens // rule.batch_tokens
+    ends = averages(trainer, steps, warmup) if variant.average else branches(trainer, steps, warmup)
+    found, seconds, began = [], 0.0, time.process_time()
+    for _ in ends:
+        seconds += time.process_time() - began
+        found.append(judge.document_losses(trainer).sum(1) / np.log(2) / n_bytes)
         began = time.process_time()
-        trainer.set_schedule(schedule.trunk(tokens[-1] // (batch * context), warmup))
-        start = schedule.branch_start(end, COOLDOWN)
-        while trainer.step < start:
-            trainer.advance()
-        fork, mean_KP = trainer.snapshot(), torch.zeros_like(trainer.weights_KP)
-        if not variant.average:
-            trainer.set_schedule(schedule.branch(end, warmup, COOLDOWN))
+    return np.array(found), seconds / seeds
+
+
+def averages(trainer: Trainer, steps: list[int], warmup: int) -> Iterator[int]:
+    """Train a trunk, and yield at each number of steps with the mean of its weights over the last steps, as many as a branch
+    would cool down over."""
+    trainer.set_schedule(schedule.trunk(steps[-1], warmup))
+    for end in steps:
+        start, mean_KP = schedule.branch_start(end, COOLDOWN), torch.zeros_like(trainer.weights_KP)
         while trainer.step < end:
             trainer.advance()
-            if variant.average:
-                mean_KP += trainer.weights_KP.detach() / (end - start)
-        seconds += time.process_time() - began
-        if variant.average:
-            fork = trainer.snapshot()
-            with torch.no_grad():
-                trainer.weights_KP.copy_(mean_KP)
-        found.append(evaluator.document_losses(trainer).sum(1) / np.log(2) / n_bytes)
-        trainer.restore(fork)
-    return np.array(found), seconds / seeds
+            mean_KP += (trainer.step > start) * trainer.weights_KP.detach() / (end - start)
+        here = trainer.snapshot()
+        with torch.no_grad():
+            trainer.weights_KP.copy_(mean_KP)
+        yield end
+        trainer.restore(here)
 
 
 def law(bits_DK: np.ndarray, tokens: list[int]) -> tuple[np.ndarray, float, float, np.ndarray]:

@@ -13,61 +13,31 @@ from pathlib import Path
 import numpy as np
 import torch
 from cheaper import Variant, read, tokenised
-from order import COOLDOWN, CPU, EOT, Corpus, rows
+from order import EOT, Corpus, branches, evaluator, rows
 
-from training import schedule
-from training.evaluate import Documents, Evaluator
-from training.model import Architecture
-from training.muon import Muon
 from training.order import Order, run_key
-from training.plan import Optimizer
-from training.recipe import recipe
-from training.step import Trainer, keep_freed_memory, resolve_precision
-from training.tokens import Batches
+from training.step import keep_freed_memory
 
 CONTEXT, DISCOUNT = 256, 0.75  # of absolute discounting
 
 
 def losses(corpus: Corpus, windows: list[np.ndarray], weights: int, tokens: list[int], variant: Variant) -> np.ndarray:
     """ln of held-out nats per token, float64[D, weights, orders]."""
-    architecture, rule = Architecture(variant.shape, corpus.vocab_size), recipe(variant.shape, variant.vocab, CONTEXT, tokens)
-    pairs = [(seed, order) for seed in range(weights) for order in range(len(windows))]
-    initial = torch.stack([architecture.initial(seed) for seed, _ in pairs])
-    batch, warmup = rule.batch_tokens // CONTEXT, rule.warmup_tokens // rule.batch_tokens
-    kind = Muon if variant.muon else Trainer
-    batches = Batches([windows[order] for _, order in pairs], batch, CPU)
-    trainer = kind(architecture, batches, initial, (rule.lr,) * len(pairs), Optimizer(), resolve_precision("auto", CPU))
-    text, start_Q = heldout(corpus)
-    numbers = np.arange(len(corpus.heldout))
-    documents = Documents(numbers, text, start_Q, np.diff(start_Q), {"heldout": numbers})
-    evaluator, found = Evaluator(documents, CONTEXT, EOT, len(pairs), CPU), []
-    for end in (d // rule.batch_tokens for d in tokens):
-        trainer.set_schedule(schedule.trunk(tokens[-1] // rule.batch_tokens, warmup))
-        while trainer.step < schedule.branch_start(end, COOLDOWN):
-            trainer.advance()
-        fork = trainer.snapshot()
-        trainer.set_schedule(schedule.branch(end, warmup, COOLDOWN))
-        while trainer.step < end:
-            trainer.advance()
-        found.append(np.log(evaluator.document_losses(trainer).sum(1) / start_Q[-1]).reshape(weights, -1))
-        trainer.restore(fork)
-    return np.array(found)
-
-
-def heldout(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
-    texts = [text for _, text in corpus.heldout]
-    return np.concatenate(texts), np.concatenate([[0], np.cumsum([len(text) for text in texts])])
+    rule, pairs = variant.rule(CONTEXT, tokens), [(seed, order) for seed in range(weights) for order in range(len(windows))]
+    trainer = variant.trainer([seed for seed, _ in pairs], [windows[order] for _, order in pairs], rule)
+    judge, n_tokens = evaluator(corpus, CONTEXT, len(pairs)), sum(len(text) for _, text in corpus.heldout)
+    ends = branches(trainer, [d // rule.batch_tokens for d in tokens], rule.warmup_tokens // rule.batch_tokens)
+    return np.array([np.log(judge.document_losses(trainer).sum(1) / n_tokens).reshape(weights, -1) for _ in ends])
 
 
 def bigram(windows_WU: np.ndarray, corpus: Corpus) -> float:
     """ln of the held-out nats per token of a bigram model with absolute discounting, that read these windows."""
-    V, (text, start_Q) = corpus.vocab_size, heldout(corpus)
+    V, text = corpus.vocab_size, np.concatenate([text for _, text in corpus.heldout])
+    before = np.concatenate([np.insert(text[:-1], 0, EOT) for _, text in corpus.heldout])
     counts = np.zeros((V, V))
     np.add.at(counts, (windows_WU[:, :-1].ravel(), windows_WU[:, 1:].ravel()), 1.0)
     unigram_V = (counts.sum(0) + 1) / (counts.sum() + V)
     total_V, kinds_V = np.maximum(counts.sum(1), 1), (counts > 0).sum(1)
-    before = np.insert(text[:-1], 0, EOT)
-    before[start_Q[:-1]] = EOT
     seen = np.maximum(counts[before, text] - DISCOUNT, 0) / total_V[before]
     rest = np.where(counts.sum(1) > 0, DISCOUNT * kinds_V / total_V, 1.0)[before]
     return float(np.log(-np.log(seen + rest * unigram_V[text]).mean()))

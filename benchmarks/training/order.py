@@ -17,7 +17,7 @@ weights   `product` in one order for all seeds: what is left is the luck of the 
 import argparse
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +138,27 @@ def orders(corpus: Corpus, context: int, batch: int, seeds: int, most: int) -> d
     }
 
 
+def evaluator(corpus: Corpus, context: int, runs: int) -> Evaluator:
+    """Of all held-out documents."""
+    start_Q = np.concatenate([[0], np.cumsum([len(text) for _, text in corpus.heldout])])
+    numbers, text = np.arange(len(corpus.heldout)), np.concatenate([text for _, text in corpus.heldout])
+    return Evaluator(Documents(numbers, text, start_Q, np.diff(start_Q), {"heldout": numbers}), context, EOT, runs, CPU)
+
+
+def branches(trainer: Trainer, steps: list[int], warmup: int) -> Iterator[int]:
+    """Train a trunk, and from it a branch to each number of steps: yields where a branch has ended."""
+    for end in steps:
+        trainer.set_schedule(schedule.trunk(steps[-1], warmup))
+        while trainer.step < schedule.branch_start(end, COOLDOWN):
+            trainer.advance()
+        fork = trainer.snapshot()
+        trainer.set_schedule(schedule.branch(end, warmup, COOLDOWN))
+        while trainer.step < end:
+            trainer.advance()
+        yield end
+        trainer.restore(fork)
+
+
 def losses(windows: list[np.ndarray], corpus: Corpus, tokens: list[int], batch: int, lr: float, warmup: int, masked: bool):
     """Held-out loss float64[D, K] in nats per token of each seed at each D."""
     context, architecture = windows[0].shape[1] - 1, Architecture(NANO, corpus.vocab_size)
@@ -146,24 +167,9 @@ def losses(windows: list[np.ndarray], corpus: Corpus, tokens: list[int], batch: 
         architecture, Batches(windows, batch, CPU), initial, (lr,) * len(windows), Optimizer(),
         resolve_precision("auto", CPU), EOT if masked else None,
     )  # fmt: skip
-    start_Q = np.concatenate([[0], np.cumsum([len(text) for _, text in corpus.heldout])])
-    numbers = np.arange(len(corpus.heldout))
-    documents = Documents(
-        numbers, np.concatenate([t for _, t in corpus.heldout]), start_Q, np.diff(start_Q), {"heldout": numbers}
-    )
-    evaluator = Evaluator(documents, context, EOT, len(windows), CPU)
-    found = []
-    for end in (d // (batch * context) for d in tokens):
-        trainer.set_schedule(schedule.trunk(tokens[-1] // (batch * context), warmup))
-        while trainer.step < schedule.branch_start(end, COOLDOWN):
-            trainer.advance()
-        fork = trainer.snapshot()
-        trainer.set_schedule(schedule.branch(end, warmup, COOLDOWN))
-        while trainer.step < end:
-            trainer.advance()
-        found.append(evaluator.document_losses(trainer).sum(1) / start_Q[-1])
-        trainer.restore(fork)
-    return np.array(found)
+    judge, n_tokens = evaluator(corpus, context, len(windows)), sum(len(text) for _, text in corpus.heldout)
+    steps = [d // (batch * context) for d in tokens]
+    return np.array([judge.document_losses(trainer).sum(1) / n_tokens for _ in branches(trainer, steps, warmup)])
 
 
 def main() -> None:

@@ -96,6 +96,7 @@ def forest(result: Result) -> Rows:
             rows += [
                 {"eval_set": name, "level": level, "quantity": quantity, "label": label, "null": null, **ends(one)}
                 for (quantity, (label, null)), one in zip(QUANTITIES.items(), found, strict=True)
+                if test.floors == "free" or quantity != "delta_beta"  # of a level whose floor is the baseline's, they are one
             ]
     return rows
 

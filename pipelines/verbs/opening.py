@@ -62,9 +62,12 @@ def opened(
 
 
 def _urls(value: object) -> "Iterator[str]":
-    """Every URL that a study names, wherever it stands."""
+    """Every URL that a study reads from, wherever it stands; a licence may be one, and is not read."""
     if isinstance(value, str):
         yield from [value] if fullmatch(r"\w+://\S+", value) else []
-    elif isinstance(value, dict | list | tuple):
-        for part in value.values() if isinstance(value, dict) else value:
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from () if key == "licence" else _urls(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
             yield from _urls(part)

@@ -187,7 +187,8 @@ def matched_beta(whole: Comparison, level: str, confidence: float = 0.95) -> tup
 def paired_differences(
     whole: Comparison, level: str, confidence: float = 0.95
 ) -> tuple[tuple[SeedDifference, ...], SeedSummary | None]:
-    """Level minus baseline at the same shape, tokens and seed (same initial weights): no law at all.
+    """Level minus baseline at the same shape, tokens and seed (same initial weights): no law at all. Runs that lie far off
+    the law are in no pair.
 
     The summary averages over trunks (a trunk's branches are first averaged), with a t interval over trunks."""
     base = {(shape, D, seed): loss for shape, D, seed, loss in _runs(whole, whole.baseline)}
@@ -208,5 +209,6 @@ def paired_differences(
 
 
 def _runs(whole: Comparison, level: str) -> Iterator[tuple[str, float, str, float]]:
-    rows = whole.table.where(whole.table.level == level)
-    return zip(rows.shape.tolist(), rows.D.tolist(), rows.seed.tolist(), rows.loss.tolist(), strict=True)
+    chosen = (whole.runs.level == level) & ~np.isin(whole.runs.row, whole.wild)
+    rows, losses = whole.runs.where(chosen), whole.measured_N[chosen]
+    return zip(rows.shape.tolist(), rows.D.tolist(), rows.seed.tolist(), losses.tolist(), strict=True)

@@ -33,11 +33,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A joint fit, everything free. `runs` holds the rows in problem order, with pseudo-observations under a Huber objective;
-    `table` the same without what the law misses of all levels alike (`shared`), which is what is fitted; `theta_RP` simulated
-    replicates around `theta_P`, for what differs between levels; `own_RP` with misses of that size among the luck, for what is
-    said of a level alone; `wild` the table's rows of runs that lie far off the law."""
+    """A joint fit, everything free. `measured_N`: the runs' losses as they were, in problem order; `runs`: the rows in that
+    order, with pseudo-observations under a Huber objective; `table`: the same without what the law misses of all levels alike
+    (`shared`), which is what is fitted; `theta_RP`: simulated replicates around `theta_P`, for what differs between levels;
+    `own_RP`: with misses of that size among the luck, for what is said of a level alone; `wild`: the table's rows of runs that
+    lie far off the law."""
 
+    measured_N: Array
     runs: Observations
     table: Observations
     shared: SharedMisfit | None
@@ -171,7 +173,7 @@ def compare(
             f"{len(table)} rows for {laid.problem.n_parameters} parameters over {len(table.levels)} levels: no error is left "
             "to judge by; add token counts or shapes"
         )
-    delta, wild = half_width(objective), table.row[:0]
+    delta, wild, measured_N = half_width(objective), table.row[:0], table.loss[laid.rows]
     if delta is None:
         start_P = laid.start()
     else:
@@ -201,7 +203,9 @@ def compare(
     if shared is not None:
         own_RP = _refitted(laid, matched, theta_P, target_RN + shared.simulate(rng, replicates, noise), noise.ratio)
     df = max(len(table) - laid.problem.n_parameters - spent, 1)
-    return Comparison(runs, matched, shared, baseline, laid, theta_P, noise, rss, df, theta_RP, own_RP, by_shape, why, wild)
+    return Comparison(
+        measured_N, runs, matched, shared, baseline, laid, theta_P, noise, rss, df, theta_RP, own_RP, by_shape, why, wild
+    )
 
 
 def _refitted(laid: Grouped[Cell], ordered: Observations, theta_P: Array, target_RN: Array, ratio: float) -> Array:

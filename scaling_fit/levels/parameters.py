@@ -42,10 +42,8 @@ def level_intervals(whole: Comparison, level: str, confidence: float, *, alone: 
     theta_P = solve(laid.problem, start_P[None], tolerance=1e-13).theta_RP[0]
     lowest = float(table.loss.min())
     estimate = Estimate(laid.problem, theta_P, np.ones(len(theta_P), bool), whole.rss / whole.df, whole.df)
-    point, draws = (
-        whole.parameters(level, whole.theta_P[None]),
-        whole.parameters(level, whole.own_RP if alone else whole.theta_RP),
-    )
+    point = whole.parameters(level, whole.theta_P[None])
+    draws = whole.parameters(level, whole.own_RP if alone else whole.theta_RP)
     floors = (
         {f"E[{shape}]": Part("value", whole.group(level, shape)) for shape in whole.shapes} if whole.by_shape else {"E": SHARED}
     )

@@ -28,7 +28,9 @@ def set_fit(
     others, confidence, primary = whole.levels[1:], settings.confidence, eval_set == settings.eval_set
     calibration, levels = calibrate(whole), _levels(whole, confidence, primary)
     test_replicates = settings.test_replicates // (1 if primary else 2)
-    parameters = {level: level_intervals(whole, level, confidence, alone=False) for level in whole.levels} if axes else {}
+    parameters = {level: one.parameters for level, one in levels.items()}
+    if axes and whole.shared is not None:
+        parameters = {level: level_intervals(whole, level, confidence, alone=False) for level in whole.levels}
     return SetFit(
         law=LawChoice(whole.grouped.law.name, whole.why, whole.by_shape),
         noise=whole.noise,

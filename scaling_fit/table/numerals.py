@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from scaling_fit.wording import row_numbers
+
 Array = np.ndarray
 MISSING = frozenset(("", "-", "--", "–", "—", "?", "n/a", "#n/a", "na", "nan", "none", "null", "missing"))
 SCALES = {  # powers of ten
@@ -52,7 +54,7 @@ def numbers(columns: Mapping[str, Sequence[object]], rows: Sequence[int], semico
             if value != value and not is_missing(cell)
         }
         if wrong:
-            others = f" (and so rows {', '.join(map(str, [*wrong][1:]))})" if len(wrong) > 1 else ""
+            others = f" (and so rows {row_numbers([*wrong][1:])})" if len(wrong) > 1 else ""
             row, cell = next(iter(wrong.items()))
             raise ValueError(
                 f"row {row}, column {name!r}: {cell!r} is not a number{others}; write one such as 1.3e9, 1.3B or N/A, "

@@ -64,3 +64,15 @@ def test_what_the_hints_advise_gives_the_right_table() -> None:
     for name, values in (("N", N), ("D", D), ("flops", 6 * N * D), ("loss", LOSS)):
         np.testing.assert_allclose(getattr(read, name), values, rtol=1e-12)
     assert check(read) == ()
+
+
+def test_a_study_is_believed_however_small_its_models_are() -> None:
+    rows = {
+        "level": ["a"] * 6,
+        "N": [8_576.0] * 6,
+        "D": [1e3 * 2**k for k in range(6)],
+        "loss": [3.0 - 0.2 * k for k in range(6)],
+    }
+    named = lambda **more: {fault.name for fault in check(observations(rows | more))}  # noqa: E731
+    assert "unit" in named()
+    assert "unit" not in named(certificate=["8af6"] * 6)

@@ -16,6 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from training.order import Rows
+from training.tokens import load_rows
+
 VOCAB = 96
 EOT = 0
 CONTEXT = 32
@@ -133,6 +136,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_level(base / "levels" / "noisy", markov_documents(400, 0.3, 2))
     write_evaluation(base / "evaluation", markov_documents(30, 0.0, 3))
     return base
+
+
+@pytest.fixture(scope="session")
+def levels(study: Path) -> list[Rows]:
+    """The rows of clean and noisy."""
+    return [load_rows(study / "levels" / level, CONTEXT, VOCAB, EOT) for level in ("clean", "noisy")]
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,6 @@ from training.step import Trainer
 MUON = Optimizer(matrices="muon", weight_decay=0.3)
 
 
-@pytest.fixture(scope="module")
-def levels(study):
-    from training.tokens import load_rows
-
-    return [load_rows(study / "levels" / level, 32, 96, 0) for level in ("clean", "noisy")]
-
-
 def muon(levels, seeds, lr_K):
     plain = make(levels, seeds, lr_K, MUON)
     trainer = Muon(ARCHITECTURE, plain.batches, plain.weights_KP.detach(), lr_K, MUON, torch.float32)

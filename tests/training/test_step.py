@@ -7,15 +7,10 @@ from training.order import Order, run_key
 from training.plan import Optimizer
 from training.shapes import Shape
 from training.step import Trainer, resolve_precision
-from training.tokens import Batches, load_rows
+from training.tokens import Batches
 
 SHAPE, CONTEXT, VOCAB, CPU = Shape(16, 2, 2, 32), 32, 96, torch.device("cpu")
 ARCHITECTURE = Architecture(SHAPE, VOCAB)
-
-
-@pytest.fixture(scope="module")
-def levels(study):
-    return [load_rows(study / "levels" / level, CONTEXT, VOCAB, 0) for level in ("clean", "noisy")]
 
 
 def read(levels, seeds, batch, device):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from pipelines.report import shift_charts
 from pipelines.report.facts import Facts
 
@@ -10,6 +12,21 @@ def test_each_quantity_has_a_frame_of_its_own_for_every_set(facts: Facts):
         low, high = frames[f"frame_{row['quantity']}"][row["eval_set"]]
         assert low < row["value"] < high
         assert low < row["null"] < high, "the line of no difference is always in sight"
+
+
+def test_a_level_whose_floor_is_held_has_no_exponent_with_floors_free(facts: Facts):
+    name, one = next(iter(facts.fit.sets.items()))
+    level, test = next(iter(one.fit.tests.items()))
+    fit = replace(one.fit, tests=one.fit.tests | {level: replace(test, floors="equal")})
+    result, held = replace(facts.fit, sets=facts.fit.sets | {name: replace(one, fit=fit)}), {(name, level)}
+    rows = shift_charts.shifts(result, [level["name"] for level in facts.levels]).tables["shifts"]
+    free, shared = (
+        {(row["eval_set"], row["level"]) for row in rows if row["quantity"] == quantity}
+        for quantity in ("delta_beta", "delta_beta_floor_shared")
+    )
+    assert free
+    assert not free & held
+    assert held <= shared
 
 
 def test_hidden_runs_are_shown_at_how_far_they_were(facts: Facts):

@@ -4,12 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.verbs.opening import _urls
 from pipelines.verbs.terminal import system_fault
 
 
@@ -61,13 +63,18 @@ def test_a_file_in_the_place_of_the_work_directory(study_folder, tmp_path):
 def test_a_url_without_its_package_is_a_line_before_any_work(study_folder, monkeypatch, words, package, extra):
     monkeypatch.chdir(study_folder)
     for protocol in ("s3", "hf", "gs"):  # as if no other test had used it
-        monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, protocol, raising=False)
+        monkeypatch.delitem(import_module("fsspec.registry")._registry, protocol, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     done = CliRunner().invoke(app, [*words, *([] if words[0] == "status" else ["--executor", "in-process"])])
     assert done.exit_code == 2, done.output
     assert f"the package {package} is not installed: pip install '{extra}'\n" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not list(Path("work").glob("pool/*"))
+
+
+def test_a_licence_may_be_an_address_and_is_not_fetched():
+    read = {"kind": "jsonl", "path": ["s3://bucket/a", "b.jsonl"], "licence": "https://creativecommons.org/licenses/by/4.0"}
+    assert list(_urls({"sources": (read,), "seed": 0})) == ["s3://bucket/a"]
 
 
 def test_a_terminal_of_another_encoding(study_folder, tmp_path):

@@ -48,9 +48,9 @@ def test_fitted_multiplier_solves_the_baselines_law(whole) -> None:
     )
 
 
-def test_paired_differences_are_the_rows_differences(whole) -> None:
+def test_paired_differences_are_the_rows_differences(levels, whole) -> None:
     pairs, summary = paired_differences(whole, "worth")
-    table = whole.table
+    table = levels
     assert len(pairs) == 36
     p = pairs[5]
     at = (table.shape == p.shape) & (p.D == table.D) & (table.seed == p.seed)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scaling_fit.levels.adequacy import adequacy, collapse
+from scaling_fit.levels.companions import paired_differences
 from scaling_fit.levels.compare import Comparison, compare
 from scaling_fit.levels.design import Grid, table_of
 from scaling_fit.levels.parameters import level_intervals
@@ -39,6 +40,19 @@ def test_the_bend_is_found_and_leaves_the_differences_as_sharp_as_without_it() -
         sharp, found = (shift(whole, level, Settings(), 0) for whole in (straight, crooked))
         assert found.delta_beta_se == pytest.approx(sharp.delta_beta_se, rel=0.1)
         assert found.delta_beta.value == pytest.approx(sharp.delta_beta.value, abs=0.01)
+
+
+def test_pairs_of_runs_show_what_was_measured() -> None:
+    """Neither what all levels miss is taken out of them, nor is a wild run pulled to the law: it is in no pair."""
+    table = bent(0)
+    wild = np.flatnonzero((table.level == "same") & (table.seed == "2"))[1]
+    table.loss[wild] *= 1.4
+    pairs, _ = paired_differences(fitted(table), "same")
+    assert len(pairs) == 24
+    for pair in pairs:
+        at = (table.D == pair.D) & (table.seed == pair.seed)
+        own, base = (float(table.loss[at & (table.level == level)][0]) for level in ("same", "raw"))
+        assert pair.difference == pytest.approx(own - base, abs=1e-12)
 
 
 def test_a_level_alone_pays_for_the_bend() -> None:
