@@ -227,7 +227,8 @@ OPENS, CLOSES = "<!-- made by docs/generate_reference.py: columns -->", "<!-- en
 MEANING = {
     "loss": "nats per token", "N": "parameters", "D": "training tokens; C / (6 N) where only FLOPs are there",
     "step": "steps of the optimiser; tokens with `--tokens-per-step`", "flops": "training FLOPs C",
-    "level": "which data", "shape": "which model", "seed": "which replicate",
+    "level": "which data", "draw": "which sample of the level, where runs read several", "shape": "which model",
+    "seed": "which replicate",
     "trunk": "rows that share luck; level/shape/seed where only seeds are there", "unique": "unique tokens of the level",
     "eval_set": "what the loss is measured on", "certificate": "what was held equal", "loss_se": "sampling error of the loss",
     "repeated": "true or 1: the run repeated its data",

@@ -64,7 +64,11 @@ def curate(context: Context, study: Study, base: Path) -> Curated:
     if study.trains:
         asked = choices.choices(context, study, annotated, base)
         held_out = evaluation.evaluation(context, study, annotated, asked)
-        passing = evaluation.own(context, held_out, selections) if study.evaluation.own else {}
+        passing = (
+            evaluation.own(context, held_out, {n: made for n, made in selections.items() if n not in study.control_of})
+            if study.evaluation.own
+            else {}
+        )
     beside = [judge.domains(context, annotated), *passing.values()] if held_out else []
     ledgers, levels = streams.lay_out_levels(context, study, annotated, selections, beside)
     if held_out:
@@ -87,7 +91,7 @@ def train_levels(context: Context, study: Study, curated: Curated) -> "Trained":
         raise StudyError(f"fit.eval_set: {study.fit.eval_set!r} is no evaluation set of this pool; there are {sets}")
     checked = checks.run_checks(context, study, data)
     runs = train.train(context, study, data)
-    observed = observations.gather(context, runs, curated.own, curated.judge)
+    observed = observations.gather(context, study, runs, curated.own, curated.judge)
     asked = tasks.gather(context, study, runs, observed, curated.tasks) if curated.tasks else None
     return Trained(checked, train.cells(study, data), runs, observed, asked)
 

@@ -1,7 +1,8 @@
 """A tidy table of runs from anything tabular, with every column found by name or told, and what was assumed written down.
 
 A row is one (run, evaluation set): parameters N, training tokens D, loss in nats per token, and where known the level
-(which data), shape, seed, trunk (runs that share their constant-rate part share its noise), unique tokens, exact FLOPs.
+(which data), draw (which documents of it, where a level was drawn more than once), shape, seed, trunk (runs that share their
+constant-rate part share its noise), unique tokens, exact FLOPs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ class Observations:
     D: Array
     loss: Array
     level: Array
+    draw: Array
     shape: Array
     seed: Array
     trunk: Array
@@ -151,15 +153,15 @@ def observations(
     if "repeated" in labels:
         repeated |= np.isin([text.lower() for text in labels.pop("repeated")], ("1", "true"))
     labels.setdefault("shape", _sizes(values["N"]))
-    for name, default in (("level", "all"), ("eval_set", "loss"), ("certificate", "")):
+    for name, default in (("level", "all"), ("draw", ""), ("eval_set", "loss"), ("certificate", "")):
         labels.setdefault(name, np.full(n, default, dtype=object))
     if "trunk" not in labels and "seed" in labels:
-        keys = zip(labels["level"], labels["shape"], labels["seed"], strict=True)
-        labels["trunk"] = np.array(["/".join(key) for key in keys], dtype=object)
+        keys = zip(labels["level"], labels["draw"], labels["shape"], labels["seed"], strict=True)
+        labels["trunk"] = np.array(["/".join(filter(None, key)) for key in keys], dtype=object)
         notes.append("trunk is level/shape/seed: the table does not say which runs share one")
     labels.setdefault("trunk", np.array([f"row {k}" for k in range(n)], dtype=object))
     labels.setdefault("seed", np.full(n, "0", dtype=object))
-    keys = (labels["level"], labels["eval_set"], labels["seed"], values["N"], values["D"], values["unique"])
+    keys = (labels["level"], labels["draw"], labels["eval_set"], labels["seed"], values["N"], values["D"], values["unique"])
     cells_KN = np.stack([np.unique(key, return_inverse=True)[1] for key in keys])
     cell_N = np.unique(cells_KN, axis=1, return_inverse=True)[1].ravel()
     setting = settings(raw.columns, {one.name for one in headings.values()} | set(parts), cell_N, values["loss"])

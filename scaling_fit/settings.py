@@ -46,7 +46,6 @@ class Settings:
     roles: what each level is for where it is no plain level: a control (shows how far luck and size reach) or an arm (another
     mixture of domains). random_parts: levels that are a random part of the baseline, so that they must be as good as it.
     same_floor: levels that share the baseline's floor by construction (a random part, added copies); no other is fitted.
-    draws: groups of levels that are draws of the same thing, whose differences are the luck of their documents.
     """
 
     baseline: str = ""
@@ -64,7 +63,6 @@ class Settings:
     roles: dict[str, Role] = field(default_factory=dict)
     random_parts: tuple[str, ...] = ()
     same_floor: tuple[str, ...] = ()
-    draws: tuple[tuple[str, ...], ...] = ()
 
     def role(self, level: str) -> Role:
         return self.roles.get(level, "level")

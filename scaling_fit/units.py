@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from scaling_fit.observations import Observations
+from scaling_fit.table.numerals import is_numeric
 
 Add = Callable[[str, str, str, np.ndarray], None]
 LEAST = 1e4  # parameters, or tokens, of the largest run of any table
@@ -45,9 +46,9 @@ def check_units(table: Observations, add: Add) -> None:
     swept = table.setting != ""
     if swept.any():
         name, _, value = table.setting[int(np.argmin(table.loss))].partition("=")
-        advice = (
-            f"keep the best of each cell, or one setting with --where {name}={value}; if it is a seed, --column seed={name}"
-        )
+        advice = f"keep the best of each cell, or one setting with --where {name}={value}; if it is a seed, -c seed={name}"
+        if not is_numeric(value):
+            advice = f"if it names the data, -c level={name}; else {advice}"
         add("sweep", "error", f"runs of one N and D differ in {name!r}, which moves their loss: {advice}", table.row[swept])
 
 

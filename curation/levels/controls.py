@@ -1,7 +1,7 @@
 """Controls: levels made to be compared with, so that a verdict on curation is not one on size or on repetition.
 
 `random` (`level.Random`): a random part of the parent with as many tokens of each domain as another level kept. What curation
-does beyond having less data shows against it.
+does beyond having less data shows against it; several draws of it show the luck of which documents a level got.
 `duplicate`: the parent with copies added, exact or with noise in the words. What duplicates do, by themselves. A shell hands
 the copies to `layout.measure` and `layout.lay` like the documents of one more shard, counts them as available tokens, and
 adds `ledger.funnel_copies` to the funnel.
@@ -48,6 +48,12 @@ def noisy(text: str, uid: int, noise: float, seed: int) -> str:
     other = mix64(stream(seed, "replacement words"), place) % np.uint64(len(words))
     drawn = iter([words[other[k]] if replaced[k] else words[k] for k in range(len(words))])
     return WORD.sub(lambda _: next(drawn), text)
+
+
+def further_draws(name: str, declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of a `random` control as a study declares it, with `draws`, the levels of its second draw on: `<name>-draw2`, ..."""
+    alike = {key: value for key, value in declared.items() if key != "draws"}
+    return {f"{name}-draw{draw}": {**alike, "draw": draw} for draw in range(2, int(declared["draws"]) + 1)}
 
 
 def leave_one_out(name: str, declared: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

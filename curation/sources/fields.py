@@ -45,6 +45,15 @@ def value(record: object, path: str) -> object:
     return value(inner, rest) if rest else inner
 
 
+def has(record: dict[str, object], path: str) -> bool:
+    """Whether something, maybe null, stands at `path` under objects."""
+    if path in record:
+        return True
+    first, rest = split(path)
+    inner = _opened(record.get(str(first)))
+    return has(inner, rest) if rest and isinstance(inner, dict) else not rest and str(first) in record
+
+
 def without(record: dict[str, object], path: str) -> dict[str, object]:
     """The record without the field at `path`. What lies in a list, or in text, stays: it has no key to leave out."""
     if path in record:

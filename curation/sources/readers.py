@@ -14,6 +14,7 @@ from curation.sources import fields, html, python_environment, storage, warc
 from curation.sources.source import Malformed, Part, Place, Record, Records, Slice, Source
 
 BLOCK = 1 << 20  # bytes read at a time
+MANY = 1000  # fields of a record that are told apart
 ROWS = 32  # Parquet rows decoded at a time: with the record limit this bounds the memory
 
 
@@ -37,6 +38,17 @@ def read(piece: Slice, since: Place | None = None) -> Records:
             yield from warc.read(part, source, number)
         else:
             yield from _file(part, source)
+
+
+def field_names(piece: Slice) -> list[str]:
+    """Paths of the fields of a slice's first line (jsonl) or of its columns (Parquet). Raises ValueError or OSError where that
+    cannot be read."""
+    part = piece.parts[0]
+    if piece.source.kind == "parquet":
+        with storage.Stored(part.location) as stored:
+            return _paths(pq.ParquetFile(stored).schema_arrow)
+    with storage.Uncompressed(part.location, storage.stored(part.path)[1]) as file:
+        return fields.names(next((json.loads(line) for _, line, _ in _lines(file, 0, None, BLOCK)), {}), MANY)
 
 
 def _file(part: Part, source: Source) -> Records:
@@ -141,9 +153,12 @@ def _record(path: str, number: int, place: str, value: dict[str, object], source
     found = {key: fields.value(value, name) for key, name in paths.items()}
     text = found.pop("text")
     if not isinstance(text, str):
-        if text is not None or wanted.text in value:
-            return Malformed(path, place, f"field {wanted.text!r} is {type(text).__name__}, not text", head)
-        return Malformed(path, place, f"no field {wanted.text!r}; it has {', '.join(sorted(value)[:8])}", head)
+        if text is not None or fields.has(value, wanted.text):
+            kind = "null" if text is None else f"{type(text).__name__}, not text"
+            return Malformed(path, place, f"field {wanted.text!r} is {kind}", head)
+        return Malformed(
+            path, place, f"no field {wanted.text!r}; it has {', '.join(sorted(fields.names(value, MANY))[:8])}", head
+        )
     for key, other in found.items():
         if isinstance(other, dict | list):
             if paths[key] != key:

@@ -28,7 +28,7 @@ from scaling_fit.levels.budget import R_STAR
 def settings(study: Study) -> Settings:
     """The study's `fit` section, and what each level is for."""
     declared, baseline = study.fit, study.baseline
-    others = {name: study.levels[name] for name in study.trained if name != baseline}
+    others = {name: study.levels[name] for name in study.compared if name != baseline}
     return Settings(
         baseline,
         declared.eval_set,
@@ -39,7 +39,6 @@ def settings(study: Study) -> Settings:
         test_replicates=declared.test_replicates,
         seed=declared.seed,
         roles={name: level.kind for name, level in others.items() if level.kind != "level"},
-        draws=draws(study),
         same_floor=tuple(name for name, level in others.items() if same_text(study, level)),
         random_parts=tuple(name for name, level in others.items() if level.random and level.extends in (None, baseline)),
     )
@@ -49,16 +48,6 @@ def same_text(study: Study, level: LevelSection) -> bool:
     """Whether a control is the baseline's own documents but for chance or copies: at infinite data, one text."""
     chosen = level.drop or level.keep or level.top or level.edit or level.mixture
     return level.kind == "control" and level.extends in (None, study.baseline) and not chosen
-
-
-def draws(study: Study) -> tuple[tuple[str, ...], ...]:
-    """Controls that are draws of the same thing: declared alike but for `draw`."""
-    alike: dict[str, list[str]] = {}
-    for name in study.trained:
-        level = study.levels[name]
-        if level.random:
-            alike.setdefault(level.model_copy(update={"draw": 1}).model_dump_json(), []).append(name)
-    return tuple(tuple(names) for names in alike.values() if len(names) > 1)
 
 
 @dataclass(frozen=True)
@@ -99,7 +88,7 @@ def fit(
         return Tables(observations.files(FILE)[0], quality.files(TABLE)[0], noise.files(".parquet") if noise else [], scores)
 
     step = Step(
-        "fit", config, inputs, version=10, compute=analyse_table,
+        "fit", config, inputs, version=11, compute=analyse_table,
         units=lambda: [(context.workdir, tables(), asked, chosen, declared)],
         summarize=lambda parts: {"verdict": parts[0]["verdict"]},
         unit="fits",

@@ -24,7 +24,8 @@ from pipelines.study.study import Study, StudyError
 EXCERPT = 400
 REMOVED = pa.schema(
     {"id": pa.string(), "doc_id": pa.uint64(), "source": pa.string(), "domain": pa.string(), "url": pa.string()}
-    | {"reason": pa.string(), "value": pa.string(), "failed": pa.list_(pa.string()), "text": pa.large_string()}
+    | {"reason": pa.string(), "value": pa.string(), "failed": pa.list_(pa.string()), "meta": pa.large_string()}
+    | {"text": pa.large_string()}
 )  # fmt: skip
 MOST_PAIRS = 20  # of a document's tested pairs, the most similar first
 
@@ -58,9 +59,21 @@ def found(context: Context, curated: Curated, name: str) -> int:
             numbers += told.filter((pl.col("url") == name) | field)["doc_id"].to_list()
     if len(numbers) == 1:
         return numbers[0]
+    if not numbers and (set_aside := quarantined(context, curated, name)):
+        raise StudyError(f"document {name!r}: it is malformed, and in no level: {set_aside}")
     what = "the number that ledgers and `assay inspect` show, the `id` of the export, a url, or an id of the source's own"
     some = f"{len(numbers):,} documents have it: {', '.join(map(str, numbers[:5]))}" if numbers else "no document has it"
     raise StudyError(f"document {name!r}: {some}; give {what}")
+
+
+def quarantined(context: Context, curated: Curated, name: str) -> str:
+    """Where a malformed record lies whose beginning has the text `name` as a field, and what is wrong; "" where none does."""
+    wanted = json.dumps(name, ensure_ascii=False)
+    for path in curated.pool.documents.files(".jsonl"):
+        for row in map(json.loads, context.workdir.read_bytes(path).decode().splitlines()):
+            if wanted in row["head"]:
+                return f"{row['path']}, {row['place']}: {row['reason']}"
+    return ""
 
 
 def life(context: Context, study: Study, curated: Curated, doc_id: int) -> JsonObject:
@@ -197,15 +210,16 @@ def at_threshold(context: Context, study: Study, curated: Curated, name: str, ru
 
 def write_removed(context: Context, study: Study, curated: Curated, name: str, path: Path) -> int:
     """Write the documents that level `name` drops, a row each with its text, to a Parquet file; returns how many. `id` is that
-    of the export, `doc_id` that of ledgers; `reason` and `value` are the first rule that fails and what it saw."""
+    of the export, `doc_id` that of ledgers; `reason` and `value` are the first rule that fails and what it saw; `meta` has the
+    other fields of the record, its own id among them."""
     level_of(context, study, curated, name)
     n_removed = 0
     with pq.ParquetWriter(path, REMOVED, compression="zstd") as writer:
         for shard in shards(context.workdir, curated.pool.documents, curated.pool.signals):
             ledger = pl.DataFrame(context.workdir.read_table(ledger_files(curated, name)[shard.index]))
             gone = ledger.filter(~pl.col("keep")).select("doc_id", pl.col("reason").cast(pl.String), "value", "failed")
-            texts = shard.text(~ledger["keep"], ["uid", "source", "domain", "url", "text"])
-            columns = {name: texts[name] for name in ("source", "domain", "url", "text")}
+            texts = shard.text(~ledger["keep"], ["uid", "source", "domain", "url", "meta", "text"])
+            columns = {name: texts[name] for name in ("source", "domain", "url", "meta", "text")}
             ids = [f"{uid:016x}" for uid in texts["uid"].to_pylist()]
             columns |= {"id": ids, "failed": gone["failed"].cast(pl.List(pl.String)).to_arrow()}
             columns |= {name: gone[name].to_arrow() for name in ("doc_id", "reason", "value")}

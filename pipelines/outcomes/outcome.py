@@ -41,7 +41,7 @@ def show_losses(console: Console, study: Study, rows: list[JsonObject]) -> None:
     for column in ("level", *shapes):
         table.add_column(column, justify="left" if column == "level" else "right")
     found = {(row["level"], row["shape"]): f"{row['loss']:.4f}" for row in rows}
-    for level in (*study.trained, *study.courses):
+    for level in (*study.compared, *study.courses):
         table.add_row(level, *(found.get((level, shape), "") for shape in shapes))
     reached = {row["shape"]: row["tokens"] for row in rows if row["tokens"] != asked}
     whole = "; in whole batches " + ", ".join(f"{shape} {n:,}" for shape, n in reached.items()) if reached else ""

@@ -15,8 +15,7 @@ from pipelines.study.curation import FileSource
 from pipelines.study.study import Study
 
 MOST = 0.5  # of a source's documents without a field that the study names: worth a caution
-
-
+COMPARES = re.compile(r"[<>=]")  # a condition of the level's own, no rule set
 MUCH = 0.2  # of the documents that reach a rule: a rule that drops more is worth a look
 
 
@@ -31,16 +30,17 @@ def funnel(context: Context, study: Study, curated: Curated, study_file: str) ->
         table.add_column(column, overflow="fold")
     for column in ("documents", "MB", "tokens"):
         table.add_column(column, justify="right")
-    funnels = {name: _by_kind(ledgers.summary["funnel"]) for name, ledgers in curated.ledgers.items()}
+    shown = {name: ledgers for name, ledgers in curated.ledgers.items() if name not in study.control_of}
+    funnels = {name: _by_kind(ledgers.summary["funnel"]) for name, ledgers in shown.items()}
     for name, (pool, *rows) in funnels.items():
-        shown, parent = name, study.levels[name].extends
+        label, parent = name, study.levels[name].extends
         for row in [pool, *(since_parent(parent, rows, funnels[parent]) if parent else rows)]:
             style = {None: "bold", IN: "dim"}.get(row["reason"], "")
             counts = f"{row['documents']:,}", f"{row['bytes'] / 1e6:,.2f}", f"{row['tokens']:,}"
-            table.add_row(shown, row["reason"] or KEPT, *counts, style=style)
-            shown = ""
+            table.add_row(label, row["reason"] or KEPT, *counts, style=style)
+            label = ""
     context.progress.console.print(table)
-    for name, ledgers in curated.ledgers.items():
+    for name, ledgers in shown.items():
         declared = study.levels[name]
         above = {row["reason"] for row in curated.ledgers[declared.extends].summary["funnel"]} if declared.extends else set()
         if declared.keep and (most := hardest_rule(ledgers.summary["funnel"], above)):
@@ -48,6 +48,12 @@ def funnel(context: Context, study: Study, curated: Curated, study_file: str) ->
             look = f"look at what it drops: `assay inspect {study_file} {name} --rule '{_column(rule)}'`"
             said = f"level {name}: {rule} drops most, {documents:,} documents, {share:.0%} of those that reach it"
             context.progress.say(f"[yellow]caution[/] {escape(f'{said}; {look}')}" if share > MUCH else escape(said))
+        seen = {row["reason"] for row in ledgers.summary["funnel"]}
+        for rule in (entry for entry in declared.keep if COMPARES.search(entry) and entry not in seen):
+            said = (
+                f"level {name}: {rule} drops nothing; what it would drop, a rule set or another rule of the level drops before"
+            )
+            context.progress.say(escape(said + ", if anything fails it"))
     for name, counts in (curated.tasks.summary if curated.tasks else {}).items():
         context.progress.say(escape(f"task {name}: {task_items(counts)}"))
     for name, reasons in curated.pool.documents.summary["unread"].items():

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +26,7 @@ from pipelines.report import page, summaries
 from pipelines.report.facts import Facts, Read
 from pipelines.runs import checks, courses
 from pipelines.runs.ladder import rungs
-from pipelines.runs.observations import POOL_WEIGHED, pool_shares
+from pipelines.runs.observations import POOL_WEIGHED, of_controls, pool_shares
 from pipelines.runs.train import trained_tokens
 from pipelines.runs.trained import Trained
 from pipelines.signals import classifiers
@@ -78,13 +79,14 @@ def gather(
 ) -> Facts:
     """Everything that a report shows of a study."""
     workdir, checked = context.workdir, trained.checks
+    curated = shown(study, curated)
     fit = Result.from_json(workdir.read_bytes(fitted.files("fit.json")[0]))
     observations = pl.DataFrame(workdir.read_table(trained.observations.files(".parquet")[0]))
     observations = observations.filter(~pl.col("level").is_in(list(study.courses)))
     return Facts(
         name=study.name,
         title=study.report.title or study.name,
-        levels=[_level(study, curated, name) for name in study.levels],
+        levels=[_level(study, curated, name) for name in curated.levels],
         fit=fit,
         observations=observations.to_dicts(),
         provenance=_provenance(study, command),
@@ -93,7 +95,7 @@ def gather(
             rung.name: {**vars(rung.shape), "params": rung.shape.params_total(study.tokenizer.vocab_size)}
             for rung in rungs(study)
         },
-        funnel=[row for name in study.levels for row in _funnel(name, curated.ledgers[name])],
+        funnel=[row for name, made in curated.ledgers.items() for row in _funnel(name, made)],
         overlap=[_overlap(workdir, name, manifest) for name, manifest in curated.ledgers.items()],
         domains=[
             {"level": name, "domain": domain, "tokens": tokens}
@@ -119,6 +121,15 @@ def gather(
         courses=Reading.from_json(workdir.read_bytes(fitted.files("courses.json")[0])) if study.courses else None,
         reads=_reads(study, curated),
     )
+
+
+def shown(study: Study, curated: Curated) -> Curated:
+    """Without the further draws of controls, which a reader meets as runs of the control."""
+    ledgers, levels = (
+        {name: made for name, made in by_level.items() if name not in study.control_of}
+        for by_level in (curated.ledgers, curated.levels)
+    )
+    return replace(curated, ledgers=ledgers, levels=levels)
 
 
 def _reads(study: Study, curated: Curated) -> list[Read]:
@@ -231,7 +242,9 @@ def _paired(workdir: Workdir, study: Study, curated: Curated, trained: Trained) 
         longest = losses.filter(pl.col("tokens") == pl.col("tokens").max())
         # a long document is scored in passages: one row for each document again
         by_shape[cell.rung.name].append(
-            longest.group_by("level", "seed", "tokens", "doc_id", maintain_order=True).agg(pl.col("nats", "n_tokens").sum())
+            of_controls(longest, study.control_of)
+            .group_by("level", "seed", "tokens", "doc_id", maintain_order=True)
+            .agg(pl.col("nats", "n_tokens").sum())
         )
     return [
         row for shape, losses in by_shape.items() for row in summaries.paired(pl.concat(losses), sets, shape, study.baseline)

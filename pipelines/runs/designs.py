@@ -92,11 +92,11 @@ class Bench:
             alone = best_ladder.ladder([self._candidate(name) for name in names], tokens, self.facts.luck, self.facts.law)
         except ValueError:
             return None
-        return self._priced(Design(alone, self.study.ladder.seeds, len(self.study.trained)), tuple(self.study.trained))
+        return self._priced(Design(alone, self.study.ladder.seeds, len(self.study.compared)), tuple(self.study.compared))
 
     def best(self, levels: Sequence[str] = (), n_shapes: int = 0) -> Priced | None:
         """What sees the smallest shift for the budget, on `levels` (none given: all) and with this many shapes (0: any)."""
-        levels = tuple(levels or self.study.trained)
+        levels = tuple(levels or self.study.compared)
         found = [one for one in self._ladders if n_shapes in (0, len(one.shapes))]
         design = best_ladder.best(found, self.budget.amount, len(levels), self.facts.most(levels))
         return design and self._priced(design, levels)
@@ -107,20 +107,20 @@ class Bench:
         if best is None:
             raise StudyError(
                 f"the budget of {self.budget.amount:,.0f} {self.budget.unit} pays for no ladder of two seeds on "
-                f"{len(self.study.trained)} levels; give more, or take levels away"
+                f"{len(self.study.compared)} levels; give more, or take levels away"
             )
         return best
 
     def cheapest(self, shift: float) -> Priced | None:
         """What sees this shift for least, on all levels and whatever the budget."""
-        levels = tuple(self.study.trained)
+        levels = tuple(self.study.compared)
         design = best_ladder.cheapest(self._ladders, shift, len(levels), self.facts.most(levels))
         return design and self._priced(design, levels)
 
     def fewer_levels(self) -> list[Priced]:
         """The best ladder with one level less each time: first goes what has the fewest unique tokens, of equals the last
         declared; the baseline stays, and one beside it."""
-        names, found = list(self.study.trained), []
+        names, found = list(self.study.compared), []
         while len(names) > 2:
             droppable = [name for name in reversed(names) if name != self.study.baseline]
             names.remove(min(droppable, key=lambda name: self.facts.most([name])))
@@ -134,7 +134,7 @@ class Bench:
 
     @cached_property
     def _ladders(self) -> list[Ladder]:
-        caps = sorted({self.facts.most([level]) for level in self.study.trained})
+        caps = sorted({self.facts.most([level]) for level in self.study.compared})
         firsts = prices.firsts(self.study, caps[-1], self.facts.begin)
         candidates = [self._candidate(name) for name in self.shapes]
         found = best_ladder.ladders(candidates, firsts, caps, self.facts.luck, self.facts.law)

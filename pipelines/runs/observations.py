@@ -14,21 +14,24 @@ from pipelines.engine.output import Output
 from pipelines.engine.run import Context, run_step
 from pipelines.engine.step import Manifest, Step
 from pipelines.engine.workdir import JsonObject, Workdir
+from pipelines.study.study import Study
 
 FILE = "observations.parquet"
 POOL_WEIGHED = "heldout-pool"
 
 
-def gather(context: Context, runs: Mapping[str, Manifest], own: Mapping[str, Manifest], judge: Manifest) -> Manifest:
+def gather(
+    context: Context, study: Study, runs: Mapping[str, Manifest], own: Mapping[str, Manifest], judge: Manifest
+) -> Manifest:
     """Every run's rows, the held-out text weighed as the pool (`judge` has the shares), and for each level its own evaluation
-    set (scored by every run; no verdict is drawn from it). A copy of the current study's table lies at the top of the work
-    directory, where people look for it."""
+    set (scored by every run; no verdict is drawn from it). Runs on the draws of a control are runs of the control; a column
+    says which. A copy of the current study's table lies at the top of the work directory, where people look for it."""
     places = [manifest.step.path for manifest in runs.values()]
     members = {level: manifest.files(".parquet") for level, manifest in own.items()}
     inputs = {**runs, **{f"own/{level}": manifest for level, manifest in own.items()}, "judge": judge}
     step = Step(
-        "observations", {}, inputs, compute=collect,
-        units=lambda: [(context.workdir, places, members, pool_shares(judge.summary["sets"]))], unit="tables",
+        "observations", {"draws": study.draws} if study.draws else {}, inputs, compute=collect,
+        units=lambda: [(context.workdir, places, members, pool_shares(judge.summary["sets"]), study.control_of)], unit="tables",
         publish=lambda workdir, made: workdir.update(FILE, workdir.read_bytes(made.files(FILE)[0])),
     )  # fmt: skip
     return run_step(context, step)
@@ -41,7 +44,14 @@ def pool_shares(sets: list[JsonObject]) -> dict[str, float]:
     return {name: share / whole for name, share in shares.items()} if len(shares) > 1 else {}
 
 
-def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[str]], shares: dict[str, float]) -> JsonObject:
+def collect(
+    out: Output,
+    workdir: Workdir,
+    runs: list[str],
+    own: dict[str, list[str]],
+    shares: dict[str, float],
+    control_of: dict[str, str],
+) -> JsonObject:
     """One table of all runs. Runs on a worker."""
     members = {
         f"own:{level}": pl.concat([pl.DataFrame(workdir.read_table(path)) for path in files])["doc_id"]
@@ -54,9 +64,19 @@ def collect(out: Output, workdir: Workdir, runs: list[str], own: dict[str, list[
         extra = [own_rows(rows, losses, name, ids) for name, ids in members.items() if len(ids)]
         pooled = [pool_rows(rows, shares)] if shares else []
         tables.append(pl.concat([rows, *pooled, *extra]))
-    table = pl.concat(tables)
+    table = of_controls(pl.concat(tables), control_of)
     out.write_table(FILE, table.to_arrow().cast(plain(table)))
     return {"rows": len(table)}
+
+
+def of_controls(table: pl.DataFrame, control_of: Mapping[str, str]) -> pl.DataFrame:
+    """Rows on further draws of a control under its name, and `draw`, the level that was read ("" where it has no draws)."""
+    if not control_of:
+        return table
+    drawn = pl.col("level").is_in([*control_of, *control_of.values()])
+    return table.with_columns(
+        level=pl.col("level").replace(dict(control_of)), draw=pl.when(drawn).then(pl.col("level")).otherwise(pl.lit(""))
+    )
 
 
 def pool_rows(rows: pl.DataFrame, shares: Mapping[str, float]) -> pl.DataFrame:

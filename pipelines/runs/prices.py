@@ -76,7 +76,7 @@ def firsts(study: Study, most: float, least: float = 0.0) -> list[int]:
 
 def speeds(study: Study, candidates: Mapping[str, ShapeSection], seconds: float) -> dict[str, Speed]:
     """Each shape measured at two batches for `seconds`, as many runs at once as there are levels."""
-    ladder, context, runs = study.ladder, study.ladder.context, len(study.trained)
+    ladder, context, runs = study.ladder, study.ladder.context, len(study.compared)
     found = {}
     for rung in rungs(with_ladder(study, candidates, ladder.tokens)):
         work = [

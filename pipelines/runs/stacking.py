@@ -90,7 +90,7 @@ def gpu() -> torch.device:
 def _on_cpu(study: Study, rung: Rung, budget: float) -> Sizing:
     dtype = resolve_precision(study.ladder.precision, torch.device("cpu"))
     cell = rung.shape, study.tokenizer.vocab_size, study.ladder.context, rung.batch_tokens
-    if most := stack_size(*cell, len(study.trained) + len(study.courses), budget, dtype):
+    if most := stack_size(*cell, len(study.compared) + len(study.courses), budget, dtype):
         return Sizing(most)
     try:
         return Sizing(1, 1, ranks_or_micro_batch(*cell, budget, 1, dtype)[1])

@@ -63,6 +63,8 @@ def cells(study: Study, data: TrainingData) -> list[Cell]:
         }  # fmt: skip
         for seed in range(study.ladder.seeds):
             for name, course in read.items():
+                if name in study.levels and seed not in study.seeds_of(name):
+                    continue
                 own = {"seed": seed}
                 if name in study.courses:
                     own |= {"course": [asdict(phase) for phase in course], "course_code": course_digest()}

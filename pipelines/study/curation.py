@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.study.section import FieldPath, Fraction, Name, Section
 
@@ -51,6 +51,17 @@ class FileSource(Section):
     extract: Literal["resiliparse", "trafilatura"] = Field(
         default="resiliparse", description="Main-text extraction for html and warc."
     )
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _other_fields_need_no_entry(cls, given: object) -> object:
+        known = ("text", "url", "domain", "date")
+        if isinstance(given, dict) and (others := [key for key in given if key not in known]):
+            raise ValueError(
+                f"`{others[0]}` is none of {', '.join(known)}; all other fields of a record, its own id among them, are kept "
+                "as they are in the column `meta`"
+            )
+        return given
 
 
 Source = Annotated[PythonEnvironment | FileSource, Field(discriminator="kind")]
@@ -210,7 +221,13 @@ class LevelSection(Section):
     draw: int = Field(
         default=1,
         ge=1,
-        description="Which draw of `random`: controls that differ in nothing else show how far luck of documents reaches.",
+        description="Which draw of `random`; `draws: 3` makes levels of draws 2 and 3.",
+    )
+    draws: int = Field(
+        default=1,
+        ge=1,
+        description="How many draws of `random`, among which the seeds are dealt: the control's runs then hold the luck of "
+        "which documents a level got, and every difference its size.",
     )
     duplicate: Fraction | None = Field(default=None, description="Control: add copies of this share of the tokens.")
     duplicate_noise: Annotated[float, Field(gt=0, lt=1)] | None = Field(
@@ -236,8 +253,8 @@ class LevelSection(Section):
 
     @model_validator(mode="after")
     def _draws_are_of_controls(self) -> "LevelSection":
-        if self.draw > 1 and self.random is None:
-            raise ValueError("`draw` is of the control `random`; give that too")
+        if max(self.draw, self.draws) > 1 and self.random is None:
+            raise ValueError(f"`{'draws' if self.draws > 1 else 'draw'}` is of the control `random`; give that too")
         return self
 
     @model_validator(mode="after")

@@ -62,13 +62,18 @@ class Study(Section):
     @model_validator(mode="before")
     @classmethod
     def _families_are_levels(cls, data: dict[str, Any]) -> dict[str, Any]:
-        from curation.levels.controls import leave_one_out  # heavy, and `assay init` and `schema` have no use for it
+        from curation.levels.controls import (
+            further_draws,
+            leave_one_out,
+        )  # heavy, and `assay init` and `schema` have no use for it
 
         levels: dict[str, Any] = {}
         for name, level in (data.get("levels") or {}).items():
             levels[name] = level
             if isinstance(level, dict) and level.get("leave_one_out"):
                 levels |= leave_one_out(name, {key: value for key, value in level.items() if key != "leave_one_out"})
+            if isinstance(level, dict) and isinstance(level.get("draws"), int):
+                levels |= further_draws(name, level)
         return {**data, "levels": levels} if levels else data
 
     @model_validator(mode="before")
@@ -113,6 +118,12 @@ class Study(Section):
             raise ValueError(f"ladder.levels: {unknown[0]!r} is not a level (levels: {', '.join(self.levels)})")
         if self.trains and self.baseline not in self.trained:
             raise ValueError(f"ladder.levels: the baseline {self.baseline!r} is not among them; add it, or set fit.baseline")
+        for name, draws in self.draws.items():
+            if name in self.trained and len(draws) > self.ladder.seeds:
+                raise ValueError(
+                    f"levels.{name}: {len(draws)} draws for {self.ladder.seeds} seeds; each draw needs one: give fewer draws, "
+                    "or raise ladder.seeds"
+                )
         if self.courses and not self.trains:
             raise ValueError("courses: they are read by runs, and the study has no ladder; add one (shapes, tokens)")
         for name, course in self.courses.items():
@@ -178,6 +189,30 @@ class Study(Section):
     def trained(self) -> list[str]:
         """The levels that runs read alone."""
         return [name for name in self.levels if name in self.ladder.levels] if self.ladder.levels else list(self.levels)
+
+    @property
+    def draws(self) -> dict[str, list[str]]:
+        """Controls of several draws: of each its levels, itself first. They are declared alike but for the draw."""
+        alike: dict[str, list[str]] = {}
+        for name, level in self.levels.items():
+            if level.random:
+                alike.setdefault(level.model_copy(update={"draw": 1, "draws": 1}).model_dump_json(), []).append(name)
+        return {names[0]: names for names in alike.values() if len(names) > 1}
+
+    @property
+    def control_of(self) -> dict[str, str]:
+        """By level that is a further draw of a control, the control: runs on them are runs of it."""
+        return {name: control for control, names in self.draws.items() for name in names[1:]}
+
+    @property
+    def compared(self) -> list[str]:
+        """The levels that runs read alone, as a reader knows them: the draws of a control are one."""
+        return [name for name in self.trained if name not in self.control_of]
+
+    def seeds_of(self, level: str) -> range:
+        """The seeds that read a level alone; the draws of a control take turns."""
+        draws = self.draws.get(self.control_of.get(level, level), [level])
+        return range(draws.index(level), self.ladder.seeds, len(draws))
 
     def wanted_tokens(self, level: str) -> int:
         """The fewest tokens that a level must have for the runs that read it."""

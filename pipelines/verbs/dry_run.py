@@ -42,7 +42,7 @@ def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
         missing = error.step.name
     ladder = []
     for rung in rungs(study) if study.trains else []:
-        read = [course_of(study, name) for name in (*study.trained, *study.courses)]
+        read = [course_of(study, name) for name in (*study.compared, *study.courses)]
         runs, tokens = len(read) * study.ladder.seeds, study.ladder.seeds * rung.trained_tokens(study, read)
         ladder.append(
             {
@@ -65,7 +65,7 @@ def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
 
 def _course(study: Study, name: str) -> JsonObject:
     """What a course reads, and what its runs cost beside those of the levels, over all shapes, D and seeds."""
-    alone = [course_of(study, level) for level in study.trained]
+    alone = [course_of(study, level) for level in study.compared]
     tokens = sum(
         rung.trained_tokens(study, [*alone, course_of(study, name)]) - rung.trained_tokens(study, alone)
         for rung in rungs(study)
@@ -113,6 +113,7 @@ def show(console: Console, found: JsonObject) -> None:
         for key, path in one["lacking"].items():
             there = f"; they have {', '.join(one['fields'])}" if one["fields"] else ""
             lack = f"none of them has the field {path!r} that `fields.{key}` of {one['source']} names{there}"
+            lack += "; if no record of the pool has it, `assay curate` will stop there"
             console.print(f"[yellow]caution[/] {escape(lack)}", soft_wrap=True)
     for one in found["sample_drops"]:
         if one["failed"]:

@@ -79,6 +79,8 @@ def fit_table(
     with plain_errors():
         import scaling_fit
 
+        if out is not None:
+            _folder(out)
         fixed = assignments(fix, "--fix", "NAME=VALUE")
         options = TableOptions(columns, parameters, eval_set, where, ignore, tokens_per_step, checkpoints)
         data = read_table(table, options)
@@ -113,6 +115,14 @@ def fit_table(
             typer.secho(f"wrote {page}, with fit.json, report.json, report.md and figures/ beside it", fg="green", err=True)
 
 
+def _folder(out: Path) -> None:
+    """Make it before anything takes time. Raises ValueError where it cannot be one."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(f"--out {out}: a file is in the way; name a folder for the page and what lies beside it") from None
+
+
 def _told(text: str) -> None:
     typer.echo(text, err=True)
 
@@ -124,7 +134,6 @@ def _write(table: Path, data: "Observations", result: "Fit | Result", out: Path)
     from scaling_fit import Fit
 
     command = shlex.join(["assay", *sys.argv[1:]])
-    out.mkdir(parents=True, exist_ok=True)
     (out / "fit.json").write_text(result.to_json(), "utf-8")
     if isinstance(result, Fit):
         return law_page.write(law_facts_of(table, data, result, command), out)

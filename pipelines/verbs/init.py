@@ -147,14 +147,19 @@ def _names(places: list[str]) -> list[str]:
 
 
 def _text_field(place: str, kind: str) -> tuple[str, str]:
-    """The field of the first record that looks like its text, or "text" and why none does; "text" and nothing where there is
-    no record yet."""
-    from curation.sources import Fields, Malformed, Source, read, slices
+    """The field of the first record that looks like its text, by its name or that of a field inside another, or "text" and why
+    none does; "text" and nothing where there is no record yet."""
+    from curation.sources import Fields, Malformed, Source, field_names, read, slices
 
     if kind not in ("jsonl", "parquet") or "://" in place:  # what lies elsewhere is not fetched for a guess
         return "text", ""
     where, doubt = str(Path(place).absolute()), ""
-    for name in TEXT_FIELDS:
+    try:
+        there = field_names(slices(Source("first", kind, (where,)))[0])
+    except (ValueError, OSError, IndexError):  # no file, or none that can be read, which the study itself will say
+        there = []
+    nested = [path for name in TEXT_FIELDS for path in there if path.endswith(f".{name}")]
+    for name in (*TEXT_FIELDS, *nested):
         try:
             first = next(read(slices(Source("first", kind, (where,), Fields(text=name)))[0]), None)
         except (ValueError, OSError) as error:  # a column that is not there; or no file, which the study itself will say

@@ -87,7 +87,7 @@ def costs(study: "Study", seconds: float) -> list[ShapeCost]:
     from training.calibrate import Workload, calibrate, estimate
     from training.plan import Run, parse_plan
 
-    levels, seeds, rows = [*study.trained, *study.courses], study.ladder.seeds, []
+    levels, seeds, rows = [*study.compared, *study.courses], study.ladder.seeds, []
     data = {level: {"path": ".", "digest": "", "unique_tokens": UNKNOWN} for level in study.levels}
     read = {name: course_of(study, name) for name in study.courses}
     courses = {name: [asdict(phase) for phase in course] for name, course in read.items()}

@@ -90,7 +90,7 @@ def plan(
         from scaling_fit.levels.analysis import prepare
         from scaling_fit.levels.budget import BEYOND, spent, unique_tokens
         from scaling_fit.levels.calibrate import calibrate
-        from scaling_fit.wording import listed
+        from scaling_fit.wording import listed, row_numbers
 
         points, pools = [point for text in at for point in points_of(text)], assignments(unique, "--unique", "LEVEL=TOKENS")
         _above_zero(budget, pools, points)
@@ -104,6 +104,9 @@ def plan(
         replicates = prepared.settings.replicates
         typer.echo(f"fitting {listed(list(data.levels))} on {name}, with {replicates:,} replicates: a minute or more", err=True)
         comparison = prepared.joint_fit(name)
+        if len(comparison.wild):
+            lie = f"rows {row_numbers(comparison.wild.tolist())} lie far off the law, and count little here"
+            typer.secho(f"warning: stray-run: {lie}; `assay fit {table} --check` says how far", fg="yellow", err=True)
         calibration, pools = calibrate(comparison), unique_tokens(comparison) | pools
         low, high = spent(comparison, calibration)
         best = best_runs(comparison, calibration, budget or [high], pools, confidence)
@@ -128,6 +131,8 @@ def plan(
         text = f"no sure crossing with {comparison.baseline} between {span[0]:.3g} and {span[1]:.3g} FLOPs{some}"
         if crossing["at"]:
             interval = _interval(crossing["low"], crossing["high"])
+            if crossing["low"] is None:
+                interval = f"({crossing['share']:.0%} of the replicates cross, too few for an interval)"
             text = f"crosses {comparison.baseline} at {crossing['at']:.3g} FLOPs {interval}, {crossing['after']} ahead beyond"
         typer.echo(f"- {level}: {text}")
 

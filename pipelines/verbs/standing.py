@@ -86,4 +86,4 @@ def _in(*folders: str) -> Callable[[str], bool]:
 
 
 def _n_runs(study: Study) -> int:
-    return (len(study.trained) + len(study.courses)) * len(study.ladder.shapes) * study.ladder.seeds
+    return (len(study.compared) + len(study.courses)) * len(study.ladder.shapes) * study.ladder.seeds

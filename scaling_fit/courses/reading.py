@@ -118,7 +118,7 @@ def _laws(data: Observations, courses: Sequence[Course], settings: Settings) -> 
         # a replayed phase is part of the course, and a law in D is what is asked for
         fresh = replace(mine, repeated=np.zeros(len(mine), bool), unique=np.full(len(mine), np.inf))
         asked = replace(
-            settings, baseline=baseline, eval_sets=(settings.eval_set,), roles={}, random_parts=(), draws=(), same_floor=()
+            settings, baseline=baseline, eval_sets=(settings.eval_set,), roles={}, random_parts=(), same_floor=()
         )  # fmt: skip
         try:
             result = analyse(fresh, asked)

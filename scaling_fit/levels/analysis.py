@@ -15,8 +15,7 @@ from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answe
 from scaling_fit.levels.budget import R_STAR
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
 from scaling_fit.levels.decision import Decision, Order, decide
-from scaling_fit.levels.draws import gaps_of, order_of
-from scaling_fit.levels.gap import Gap
+from scaling_fit.levels.gap import Gap, gaps_of, order_of
 from scaling_fit.levels.influence import carried
 from scaling_fit.levels.over_quality import across_sets
 from scaling_fit.levels.planned import planned
@@ -97,10 +96,10 @@ def analyse(
             continue
         if len(whole.wild):
             wild[name] = _without(prepared, whole, name)
-        gaps, drawn[name] = gaps_of(whole, settings)
-        fits[name] = set_fit(whole, name, settings, prepared.axes, drawn[name], r_star)
+        gaps, drawn[name] = gaps_of(whole, settings), whole.luck
+        fits[name] = set_fit(whole, name, settings, prepared.axes, r_star)
         verdicts[name] = _verdicts(whole, fits[name], gaps, settings)
-        orders[name] = order_of(whole, drawn[name], settings.confidence)
+        orders[name] = order_of(whole, settings.confidence)
         runs[name] = points(data, name, whole)
     over = across_sets({name: one.quality for name, one in fits.items() if one.quality is not None}, settings)
     fits = {name: replace(one, quality=over.get(name)) for name, one in fits.items()}
@@ -223,7 +222,7 @@ def _without(prepared: Prepared, whole: Comparison, eval_set: str) -> tuple[list
     except ValueError:
         return rows, {}
     tests = adjusted({level: shift(other, level, settings, 0) for level in other.levels[1:]})
-    gaps, _ = gaps_of(other, settings)
+    gaps = gaps_of(other, settings)
     judged = {level: judge(other, level, test, gaps[level], settings) for level, test in tests.items()}
     return rows, judged
 

@@ -16,6 +16,7 @@ from scaling_fit.law.noise import Noise, estimate_noise
 from scaling_fit.law.objectives import huber
 from scaling_fit.law.robust import pseudo_observations
 from scaling_fit.law.solve import solve
+from scaling_fit.levels.draws import DrawLuck, draw_luck
 from scaling_fit.levels.shared_misfit import SharedMisfit, shared_misfit
 from scaling_fit.observations import Observations
 
@@ -34,14 +35,15 @@ class Cell:
 @dataclass(frozen=True)
 class Comparison:
     """A joint fit, everything free. `measured_N`: the runs' losses as they were, in problem order; `runs`: the rows in that
-    order, with pseudo-observations under a Huber objective; `table`: the same without what the law misses of all levels alike
-    (`shared`), which is what is fitted; `theta_RP`: simulated replicates around `theta_P`, for what differs between levels;
-    `own_RP`: with misses of that size among the luck, for what is said of a level alone; `wild`: the table's rows of runs that
-    lie far off the law."""
+    order, with pseudo-observations under a Huber objective, and without what draws of a level differ by (`luck`); `table`: the
+    same without what the law misses of all levels alike (`shared`), which is what is fitted; `theta_RP`: simulated replicates
+    around `theta_P`, for what differs between levels; `own_RP`: with misses of that size among the luck, for what is said of a
+    level alone; `wild`: the table's rows of runs that lie far off the law."""
 
     measured_N: Array
     runs: Observations
     table: Observations
+    luck: DrawLuck | None
     shared: SharedMisfit | None
     baseline: str
     grouped: Grouped[Cell]
@@ -174,6 +176,10 @@ def compare(
             "to judge by; add token counts or shapes"
         )
     delta, wild, measured_N = half_width(objective), table.row[:0], table.loss[laid.rows]
+    luck, effect_N = draw_luck(table, baseline)
+    if luck is not None:
+        table = replace(table, loss=table.loss * np.exp(-effect_N))
+        laid, _, _ = lay_out(table, baseline, pivot=laid.pivot, law=law)
     if delta is None:
         start_P = laid.start()
     else:
@@ -185,9 +191,9 @@ def compare(
         start_P = robust.theta_P
     runs = table.where(laid.rows)
     start_P = solve(laid.problem, start_P[None], tolerance=1e-12).theta_RP[0]
-    shared, spent = shared_misfit(laid, runs, start_P, baseline), 0
+    shared, spent = shared_misfit(laid, runs, start_P, baseline), luck.df if luck else 0
     if shared is not None:
-        spent, loss_N = shared.df, table.loss.copy()
+        spent, loss_N = spent + shared.df, table.loss.copy()
         loss_N[laid.rows] = runs.loss * np.exp(-shared.miss_N)
         table = replace(table, loss=loss_N)
         laid, _, _ = lay_out(table, baseline, pivot=laid.pivot, law=law)
@@ -204,7 +210,7 @@ def compare(
         own_RP = _refitted(laid, matched, theta_P, target_RN + shared.simulate(rng, replicates, noise), noise.ratio)
     df = max(len(table) - laid.problem.n_parameters - spent, 1)
     return Comparison(
-        measured_N, runs, matched, shared, baseline, laid, theta_P, noise, rss, df, theta_RP, own_RP, by_shape, why, wild
+        measured_N, runs, matched, luck, shared, baseline, laid, theta_P, noise, rss, df, theta_RP, own_RP, by_shape, why, wild
     )
 
 

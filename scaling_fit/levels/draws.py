@@ -1,98 +1,130 @@
-"""The luck of which documents a level got: several draws of one control, set by set.
+"""The luck of which documents a level got, from runs on several draws of it.
 
-The seeds of a level read the same documents, so their spread knows nothing of which ones the draw kept. Levels that are draws
-of the same thing differ by that luck and by their seeds' noise; the first is what is left of the variance between them. It
-is a component of every level's gap to the baseline, since a level of that size is one draw of the text that it stands for.
+Seeds that read one draw of a level know nothing of which documents it kept. Runs on other draws differ by that luck and by
+their seeds, so it is what is left of the variance between draws: a one-way layout with random effects (Searle, Casella and
+McCulloch 1992, "Variance Components", chapter 3). It is a component of every level's difference to the baseline, since a level
+that was drawn once is one draw of the text that it stands for; a level of several draws averages it.
+
+A level that keeps most of the baseline's text has little room for luck. Sampling a share s of a finite whole leaves a variance
+in proportion to 1/s - 1 (Cochran 1977, "Sampling Techniques", section 2.6), so what was measured at the drawn levels' share of
+the unique tokens is scaled to each level's own.
+
+Shape suffixes: N rows, U units (the seeds of one draw of a level), G draws.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.optimize import brentq
+from scipy.special import chdtr, gammaincinv, ndtr
 
-from scaling_fit.levels import decision
-from scaling_fit.levels.compare import Comparison
-from scaling_fit.levels.decision import Order
-from scaling_fit.levels.gap import Gap, gap, mean_gap
-from scaling_fit.settings import Settings
+from scaling_fit.observations import Observations
 from scaling_fit.wording import Check, listed
+
+Array = np.ndarray
+GRID = 2000  # quantiles of a posterior
 
 
 @dataclass(frozen=True)
 class DrawLuck:
-    """`between`: variance of the mean gap between draws (percent of loss, squared), `df` behind it; `seeds`: how much of it the
-    seeds' noise explains; `levels` that were compared."""
+    """`between`: variance of draws' mean log losses, `df` behind it; `seeds`: how much of it the seeds explain; `levels` that
+    were drawn more than once; `shares`: by level, how much of one draw's luck its own loss has."""
 
     between: float
     seeds: float
     df: int
     levels: tuple[str, ...]
+    shares: dict[str, float]
 
     @property
-    def variance(self) -> float:
-        """Of one draw, beyond the seeds' noise."""
-        return max(self.between - self.seeds, 0.0)
+    def percent(self) -> float:
+        """Standard deviation of one draw beyond what seeds explain, percent of loss."""
+        return 100 * max(self.between - self.seeds, 0.0) ** 0.5
 
-    def reach(self, draws: int, confidence: float) -> float:
-        """Half-width of the interval of so many draws' sum, percent of loss."""
-        return float(stdtrit(self.df, (1 + confidence) / 2) * (draws * self.variance) ** 0.5)
-
-
-def gaps_of(whole: Comparison, settings: Settings) -> tuple[dict[str, Gap], DrawLuck | None]:
-    """Every level's gap to the baseline, with the luck of a draw in it where there are draws to measure it by."""
-    plain = {level: gap(whole, level, settings.confidence) for level in whole.levels[1:]}
-    luck = draw_luck(plain, settings.draws, settings.confidence)
-    if luck is None:
-        return plain, None
-    return {level: widened(one, luck, settings.confidence) for level, one in plain.items()}, luck
-
-
-def draw_luck(gaps: Mapping[str, Gap], draws: Sequence[Sequence[str]], confidence: float) -> DrawLuck | None:
-    """From the gaps of levels that are draws of the same thing, pooled over groups; None without two draws of anything."""
-    groups = [[level for level in group if level in gaps] for group in draws]
-    groups = [group for group in groups if len(group) > 1]
-    if not groups:
-        return None
-    df = sum(len(group) - 1 for group in groups)
-    means = [np.array([gaps[level].mean.value for level in group]) for group in groups]
-    named = tuple(level for group in groups for level in group)
-    # the baseline's own noise is common to all draws, so half the variance of a difference is a draw's
-    errors = [gaps[level].mean.standard_error(confidence) for level in named]
-    squares = sum(float(((mean - mean.mean()) ** 2).sum()) for mean in means)
-    return DrawLuck(squares / df, float(np.mean(np.square(errors)) / 2), df, named)
+    def reach(self, confidence: float) -> float:
+        """Half-width of the interval of one draw's luck, percent of loss: Student's t where seeds explain nothing. Else the
+        variance between draws has its scaled inverse chi-squared posterior above what seeds explain (Box and Tiao 1973,
+        "Bayesian Inference in Statistical Analysis", section 5.2): few draws that happen to agree show no absence of luck."""
+        scale = self.df * self.between
+        below = chdtr(self.df, scale / self.seeds) if self.seeds else 1.0
+        if scale * below == 0:
+            return 0.0
+        middles = (np.arange(GRID) + 0.5) / GRID
+        sd = np.sqrt(np.maximum(scale / (2 * gammaincinv(self.df / 2, below * middles)) - self.seeds, 1e-30))
+        outside = brentq(lambda half: float(2 * ndtr(-half / sd).mean()) - (1 - confidence), 0.0, 1e3 * float(sd.max()))
+        return 100 * float(outside)
 
 
-def widened(gap: Gap, luck: DrawLuck, confidence: float) -> Gap:
-    """The gap with the luck of one draw in its intervals over the tested range; what lies beyond it gets the same."""
-    reach = luck.reach(1, confidence)
-    spans = {name: decision.widened(getattr(gap, name), reach) for name in ("mean", "first", "last", "beyond")}
-    return replace(gap, **spans)
-
-
-def reaches(levels: Sequence[str], baseline: str, luck: DrawLuck | None, confidence: float) -> dict[frozenset[str], float]:
-    """What the luck of documents adds to the difference of every two levels (percent of loss): one draw against the baseline,
-    two between other levels."""
+def reaches(levels: Sequence[str], luck: DrawLuck | None, confidence: float) -> dict[frozenset[str], float]:
+    """What the luck of documents adds to the difference of every two levels, percent of loss."""
     if luck is None:
         return {}
-    return {frozenset(pair): luck.reach(2 - (baseline in pair), confidence) for pair in combinations(levels, 2)}
+    one = luck.reach(confidence)
+    return {frozenset(pair): one * sum(luck.shares[level] for level in pair) ** 0.5 for pair in combinations(levels, 2)}
 
 
-def order_of(whole: Comparison, luck: DrawLuck | None, confidence: float) -> Order:
-    """The levels by their mean gap over the tested range."""
-    loss_R = {whole.baseline: np.zeros(len(whole.theta_RP) + 1)}
-    loss_R |= {level: mean_gap(whole, level) for level in whole.levels[1:]}
-    return decision.order(loss_R, confidence, reaches(whole.levels, whole.baseline, luck, confidence))
+def draw_luck(table: Observations, baseline: str) -> tuple[DrawLuck | None, Array]:
+    """The luck of documents in one evaluation set's runs, and how far each row's draw lies from its level's mean in log loss,
+    [N], zero where a level was drawn once. None where no level was drawn twice.
+
+    Draws and seeds are compared cell by cell (level, shape, D); of a seed's cells the median counts, so that a stray run is no
+    luck of documents. Without two seeds on any draw, all that lies between draws counts.
+    """
+    key_N = [f"{level}\0{draw}" for level, draw in zip(table.level, table.draw, strict=True)]
+    draws, draw_N = np.unique(key_N, return_inverse=True)
+    level_G = np.array([one.partition("\0")[0] for one in draws], dtype=object)
+    drawn = tuple(level for level in table.levels if (level_G == level).sum() > 1)
+    if not drawn:
+        return None, np.zeros(len(table))
+    away_N = np.log(table.loss) - _means(np.log(table.loss), table.level, table.shape, table.D)
+    units, unit_N = np.unique(np.stack([draw_N, np.unique(table.seed, return_inverse=True)[1]]), axis=1, return_inverse=True)
+    draw_U = units[0]
+    away_U = np.array([np.median(away_N[unit_N == unit]) for unit in range(len(draw_U))])
+    n_G = np.bincount(draw_U).astype(float)
+    away_G = np.bincount(draw_U, away_U) / n_G
+    within, within_df = float(((away_U - away_G[draw_U]) ** 2).sum()), len(draw_U) - len(draws)
+    between, df, repeats, shares = 0.0, 0, 0.0, {}
+    effect_G = np.zeros(len(draws))
+    for level in table.levels:
+        mine = level_G == level
+        shares[level] = float((n_G[mine] ** 2).sum() / n_G[mine].sum() ** 2)
+        if level in drawn:
+            effect_G[mine] = away_G[mine] - np.average(away_G[mine], weights=n_G[mine])
+            between += float((n_G[mine] * effect_G[mine] ** 2).sum())
+            df += int(mine.sum()) - 1
+            repeats += n_G[mine].sum() * (1 - shares[level])
+    seeds = within / within_df if within_df else 0.0
+    repeated = repeats / df  # seeds of a draw; where draws have unlike numbers, their mean in the layout's sense
+    scale = _room(table, baseline, drawn)
+    shares = {level: share * (1.0 if level in drawn else scale[level]) for level, share in shares.items()}
+    return DrawLuck(between / df / repeated, seeds / repeated, df, drawn, shares), effect_G[draw_N]
+
+
+def _means(value_N: Array, *labels: Array) -> Array:
+    """The mean over the rows that share all labels, at every row."""
+    key_KN = np.stack([np.unique(label, return_inverse=True)[1] for label in labels])
+    cell_N = np.unique(key_KN, axis=1, return_inverse=True)[1]
+    return (np.bincount(cell_N, value_N) / np.bincount(cell_N))[cell_N]
+
+
+def _room(table: Observations, baseline: str, drawn: Sequence[str]) -> dict[str, float]:
+    """By level, the variance of a draw of its size over that of the drawn levels' size; one where sizes are unknown. The
+    baseline is the whole that others are drawn from, so it has none."""
+    unique = {level: float(np.median(table.unique[table.level == level])) for level in table.levels}
+    room = {level: max(unique[baseline] / size - 1, 0.0) for level, size in unique.items()}
+    measured = float(np.mean([room[level] for level in drawn]))
+    scale = {level: one / measured if measured > 0 else 1.0 for level, one in room.items()}
+    return {level: one if np.isfinite(one) else 1.0 for level, one in scale.items()} | {baseline: 0.0}
 
 
 def told(luck: DrawLuck) -> Check:
-    sd = luck.variance**0.5
-    meaning = "Every interval of a difference contains it."
-    if not sd:
-        meaning = "No more than seeds explain, so no interval was made wider."
+    meaning = "Every interval of a difference contains it, as far as a level's share of the text leaves room for it."
+    if not luck.percent:
+        meaning = f"No more than seeds explain. {meaning}"
     return Check(
         "Luck of which documents a level got",
-        f"{sd:.2f}% of the loss between {listed(list(luck.levels))} ({luck.df} degrees of freedom)",
+        f"{luck.percent:.2f}% of the loss between draws of {listed(list(luck.levels))} ({luck.df} degrees of freedom)",
         meaning,
     )

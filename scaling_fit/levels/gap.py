@@ -1,4 +1,5 @@
-"""How far a level's fitted curve lies from the baseline's, over the tested range and to ten times past it.
+"""How far a level's fitted curve lies from the baseline's, over the tested range and to ten times past it, and the order of
+levels by it. The luck of documents is in the intervals, where draws measure it.
 
 Shape suffixes: R replicates (row 0 the estimate), S shapes, K places along a curve.
 
@@ -6,13 +7,17 @@ Directions are read from the curves and never from one parameter: with a higher 
 floor or prefactor moved the other way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from scaling_fit.intervals import UNKNOWN, Interval, percentile
+from scaling_fit.levels import decision
 from scaling_fit.levels.compare import Comparison
+from scaling_fit.levels.decision import Order
+from scaling_fit.levels.draws import reaches
+from scaling_fit.settings import Settings
 
 BEYOND = 10.0
 """Curves are drawn, and gaps told, this far past the last tested token count."""
@@ -33,6 +38,25 @@ class Gap:
     last: Interval
     beyond: Interval
     trend: Trend
+
+
+def gaps_of(whole: Comparison, settings: Settings) -> dict[str, Gap]:
+    """Every level's gap to the baseline, with the luck of its documents; what lies beyond the tested range gets the same."""
+    found = {level: gap(whole, level, settings.confidence) for level in whole.levels[1:]}
+    reach = reaches(whole.levels, whole.luck, settings.confidence)
+    return {level: widened(one, reach.get(frozenset((level, whole.baseline)), 0.0)) for level, one in found.items()}
+
+
+def widened(gap: Gap, reach: float) -> Gap:
+    spans = {name: decision.widened(getattr(gap, name), reach) for name in ("mean", "first", "last", "beyond")}
+    return replace(gap, **spans)
+
+
+def order_of(whole: Comparison, confidence: float) -> Order:
+    """The levels by their mean gap over the tested range."""
+    loss_R = {whole.baseline: np.zeros(len(whole.theta_RP) + 1)}
+    loss_R |= {level: mean_gap(whole, level) for level in whole.levels[1:]}
+    return decision.order(loss_R, confidence, reaches(whole.levels, whole.luck, confidence))
 
 
 def gap(whole: Comparison, level: str, confidence: float) -> Gap:

@@ -38,20 +38,21 @@ class Influence:
 
 def influence(whole: Comparison) -> tuple[Influence, ...]:
     """Of every rung on every level but the baseline; of none where too little is left without it."""
-    table, found = whole.table, []
+    followed = ~np.isin(whole.table.row, whole.wild)  # a stray run says nothing of its rung
+    table, runs, found = whole.table.where(followed), whole.runs.where(followed), []
     rungs = [(f"D {count(D)}", table.D != D) for D in np.unique(table.D)]
     if whole.by_shape and len(whole.shapes) > 1:
         rungs += [(f"shape {shape}", table.shape != shape) for shape in whole.shapes]
     before, everything = _shifts(whole, table)
     if whole.shared is not None:  # a rung off the law is off it at all levels: as the runs are, before that was taken out
-        _, everything = _shifts(whole, whole.runs)
+        _, everything = _shifts(whole, runs)
     for rung, kept in rungs:
         rest = table.where(kept)
         if not _enough(rest, whole):
             continue
         shifts, rss = _shifts(whole, rest)
         if whole.shared is not None:
-            _, rss = _shifts(whole, whole.runs.where(kept))
+            _, rss = _shifts(whole, runs.where(kept))
         gone, df = len(table) - len(rest), len(rest) - whole.grouped.problem.n_parameters
         p = float(fdtrc(gone, df, max(everything - rss, 0.0) / gone / (rss / df))) if df > 0 and rss > 0 else 1.0
         for level, (delta, variance) in shifts.items():

@@ -14,7 +14,7 @@ from scaling_fit.levels.beyond import Factors
 from scaling_fit.levels.budget import budget_report, crossing
 from scaling_fit.levels.calibrate import Calibration
 from scaling_fit.levels.compare import Comparison
-from scaling_fit.levels.draws import DrawLuck, reaches
+from scaling_fit.levels.draws import reaches
 from scaling_fit.levels.forecast import forecast
 from scaling_fit.levels.gap import BEYOND
 from scaling_fit.levels.price import Price
@@ -174,12 +174,10 @@ def shape_crossing(whole: Comparison, level: str, shape: str, confidence: float)
     return ShapeCrossing(level, shape, float(N[0]), Crossing(**body, inside_observed=inside))
 
 
-def plan_budgets(
-    whole: Comparison, calibration: Calibration, settings: Settings, luck: DrawLuck | None, r_star: float
-) -> Budget:
+def plan_budgets(whole: Comparison, calibration: Calibration, settings: Settings, r_star: float) -> Budget:
     """Plans over budgets up to 100 times those tested; a budget is won by a contender or the baseline. `r_star`: as of
     `analyse`."""
-    percent = reaches(whole.levels, whole.baseline, luck, settings.confidence)
+    percent = reaches(whole.levels, whole.luck, settings.confidence)
     reach = {pair: of_pair / 100 for pair, of_pair in percent.items()}
     contenders = settings.contenders(whole.levels)
     body = budget_report(whole, calibration, settings.confidence, r_star=r_star, contenders=contenders, reach=reach)

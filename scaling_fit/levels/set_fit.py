@@ -7,7 +7,6 @@ from scaling_fit.levels.adequacy import adequacy
 from scaling_fit.levels.calibrate import calibrate
 from scaling_fit.levels.companions import fitted_multiplier, matched_beta, multiplier_curve, paired_differences
 from scaling_fit.levels.compare import Comparison
-from scaling_fit.levels.draws import DrawLuck
 from scaling_fit.levels.identify import certificates, identifiability, sensitivity
 from scaling_fit.levels.influence import influence
 from scaling_fit.levels.outlook import Extrapolation, curves, plan_budgets, shape_crossing
@@ -20,10 +19,8 @@ from scaling_fit.result import AgainstBaseline, LawChoice, LevelFit, Point, SetF
 from scaling_fit.settings import Settings
 
 
-def set_fit(
-    whole: Comparison, eval_set: str, settings: Settings, axes: Axes | None, luck: DrawLuck | None, r_star: float
-) -> SetFit:
-    """Everything but the verdicts. luck: of which documents a level got. The primary set, which verdicts are read from, gets
+def set_fit(whole: Comparison, eval_set: str, settings: Settings, axes: Axes | None, r_star: float) -> SetFit:
+    """Everything but the verdicts. The primary set, which verdicts are read from, gets
     the slowest companion and all the tables."""
     others, confidence, primary = whole.levels[1:], settings.confidence, eval_set == settings.eval_set
     calibration, levels = calibrate(whole), _levels(whole, confidence, primary)
@@ -40,7 +37,7 @@ def set_fit(
         against={level: _against(whole, level, settings) for level in others},
         adequacy=adequacy(whole),
         extrapolation=decode(Extrapolation, encode(calibration.to_dict()), "extrapolation"),
-        budget=plan_budgets(whole, calibration, settings, luck, r_star),
+        budget=plan_budgets(whole, calibration, settings, r_star),
         quality=over_quality(whole, parameters, axes, eval_set, settings, r_star) if axes and others else None,
         influence=influence(whole),
     )

@@ -34,7 +34,7 @@ def noise_budget(result: Result, eval_set: str) -> list[tuple[str, float]]:
         ("order after the trunk, by branch", 100 * noise.row),
     ]
     if one.draws is not None:
-        rows.append(("which documents a level got", one.draws.variance**0.5))
+        rows.append(("which documents a level got", one.draws.percent))
     if resolved is not None and resolved.sampling is not None:
         rows.append(("which documents are judged on", resolved.sampling))
     return rows

@@ -42,6 +42,7 @@ GUESSES: dict[str, tuple[str, ...]] = {
         "c",
     ),
     "level": ("level", "dataset", "datasetname", "dataname", "corpus", "data", "group", "curation", "mix", "namelevel"),
+    "draw": ("draw",),
     "shape": ("shape", "model", "architecture", "modelname"),
     "seed": ("seed", "replicate", "randomseed", "nameseed"),
     "trunk": ("trunk", "runname", "mlflowrunname", "run", "runid"),

@@ -202,8 +202,8 @@ def test_controls_and_edits_are_levels_too(quiet, tmp_path):
     shutil.copytree(folder / "work", place)
     counting = Counting()
     overrides = [
-        "levels.random={extends: raw, random: top}",
-        "levels.again={extends: raw, random: top, draw: 2}",
+        "ladder.seeds=2",
+        "levels.random={extends: raw, random: top, draws: 2}",
         "levels.copied={extends: dedup, duplicate: 0.5}",
         "levels.edited={extends: dedup, edit: c4_lines_tfds}",
         "levels.natural={extends: clean, mixture: {kind: natural}}",
@@ -213,11 +213,11 @@ def test_controls_and_edits_are_levels_too(quiet, tmp_path):
     assert not {"annotate_shard", "read_slice", "train", "fit"} & set(counting.units)
     top, random = (made.selections[name].summary["tokens"] for name in ("top", "random"))
     assert random == pytest.approx(top, rel=0.25)  # to within a document in each domain
-    assert made.selections["again"].summary["tokens"] == pytest.approx(top, rel=0.25)
-    assert made.selections["again"].digest != made.selections["random"].digest, "another draw, other documents"
-    asked = settings(load(folder / "study.yaml", overrides))
-    assert asked.draws == (("random", "again"),)
-    assert asked.same_floor == ("random", "again"), "of raw itself; `copied` is of a filtered level"
+    assert made.selections["random-draw2"].summary["tokens"] == pytest.approx(top, rel=0.25)
+    assert made.selections["random-draw2"].digest != made.selections["random"].digest, "another draw, other documents"
+    study = load(folder / "study.yaml", overrides)
+    assert (study.seeds_of("random"), study.seeds_of("random-draw2"), study.seeds_of("raw")) == ([0], [1], [0, 1])
+    assert settings(study).same_floor == ("random",), "of raw itself; `copied` is of a filtered level"
     funnels = {name: {row["reason"]: row for row in made.ledgers[name].summary["funnel"]} for name in made.ledgers}
     added = funnels["copied"]["added: copies"]
     assert added["tokens"] == pytest.approx(0.5 * sum(made.selections["dedup"].summary["tokens"].values()), rel=0.25)

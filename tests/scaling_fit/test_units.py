@@ -13,6 +13,7 @@ SOUND = table_of(
     Grid((1e7, 4e7, 1.6e8), tuple(np.geomspace(1e8, 1e10, 5)), row=0.002), {"all": TRUTH}, np.random.default_rng(0)
 )
 N, D, LOSS = SOUND.N, SOUND.D, SOUND.loss
+SWEPT2 = np.repeat(LOSS, 2) * np.tile([1.01, 1], len(N))
 SWEPT = np.repeat(LOSS, 3) * np.tile([1.01, 1, 1.02], len(N))
 
 
@@ -31,7 +32,9 @@ SWEPT = np.repeat(LOSS, 3) * np.tile([1.01, 1, 1.02], len(N))
         ({"N": N, "D": D, "loss": 7 - LOSS}, "loss-rises", "is the column a loss"),
         ({"N": N, "D": D, "loss": LOSS, "level": ["", *["raw"] * (len(N) - 1)]}, "no-level", "--where 'level!='"),
         ({"N": np.repeat(N, 3), "D": np.repeat(D, 3), "lr": [0.1, 0.2, 0.4] * len(N), "loss": SWEPT},
-         "sweep", "--where lr=0.2; if it is a seed, --column seed=lr"),
+         "sweep", "--where lr=0.2; if it is a seed, -c seed=lr"),
+        ({"N": np.repeat(N, 2), "D": np.repeat(D, 2), "recipe": ["a", "b"] * len(N), "loss": SWEPT2},
+         "sweep", "differ in 'recipe', which moves their loss: if it names the data, -c level=recipe; else keep"),
     ],
 )  # fmt: skip
 def test_errors_with_a_hint(table: dict, name: str, hint: str) -> None:

@@ -170,8 +170,8 @@ BAD_LINES = {
     b'{"text": "\xff\xfe"}': "not UTF-8: invalid start byte",
     b'["text"]': "a JSON list, not an object",
     b'{"text": 3}': "field 'text' is int, not text",
-    b'{"text": null}': "field 'text' is NoneType, not text",
-    b'{"title": "x", "body": "y"}': "no field 'text'; it has body, title",
+    b'{"text": null}': "field 'text' is null",
+    b'{"title": "x", "page": {"body": "y"}}': "no field 'text'; it has page.body, title",
     b"[" * 100_000: "not JSON: nested too deeply",
     b'{"a":' * 100_000: "not JSON: nested too deeply",
     b'{"text": ' + b"9" * 5000 + b"}": "not JSON: Exceeds the limit",
@@ -299,7 +299,7 @@ def test_parquet(tmp_path: Path, kind: pa.DataType) -> None:
     pq.write_table(pa.table({"text": pa.array(["a", None, "b"], kind), "url": ["u", "v", None], "extra": [1, 2, 3]}), path)
     assert records(path, "parquet", fields=Fields(meta=True)) == [
         Record("a.parquet", 0, "a", None, "u", None, '{"extra": 1}'),
-        Malformed("a.parquet", "row 1", "field 'text' is NoneType, not text"),
+        Malformed("a.parquet", "row 1", "field 'text' is null"),
         Record("a.parquet", 2, "b", None, None, None, '{"extra": 3}'),
     ]
 

@@ -17,6 +17,7 @@ FUNNELS = {
     "dedup": {IN: 100, "held out": 10, "exact duplicate": 20, "mixture: web": 3, KEPT: 67},
     "top": {IN: 100, "held out": 10, "exact duplicate": 20, "top half": 30, "mixture: web": 1, KEPT: 39},
     "again": {IN: 100, "held out": 10, "exact duplicate": 20, "top half": 30, "mixture: web": 1, KEPT: 39},
+    "again-draw2": {IN: 100, KEPT: 100},
 }
 
 
@@ -26,9 +27,9 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 def test_what_the_parent_drops_alike_is_one_row() -> None:
     console = Console(record=True, width=100)
-    extends = {"raw": None, "dedup": "raw", "top": "dedup", "again": "top"}
+    extends = {"raw": None, "dedup": "raw", "top": "dedup", "again": "top", "again-draw2": "top"}
     levels = {name: SimpleNamespace(extends=parent, keep=[]) for name, parent in extends.items()}
-    study: Any = SimpleNamespace(levels=levels, sources=[])
+    study: Any = SimpleNamespace(levels=levels, sources=[], control_of={"again-draw2": "again"})
     pool = SimpleNamespace(
         documents=SimpleNamespace(summary={"sources": {"pool": {"malformed": 0}}, "unread": {}, "lacking": {}, "renamed": 0})
     )
@@ -74,6 +75,7 @@ def test_the_rule_that_drops_most_is_named_and_over_a_fifth_is_a_caution() -> No
     }
     extends = {"raw": None, "some": "raw", "hard": "some"}
     levels = {name: SimpleNamespace(extends=parent, keep=["x"]) for name, parent in extends.items()}
+    levels["hard"].keep += ["q.x < 2", "a.b >= 0.5"]
     lacking = {"web": {"url": 0.7, "date": 0.2}}
     summary = {"sources": {"pool": {"malformed": 1203}}, "unread": {}, "lacking": lacking, "renamed": 3}
     summary |= {"reasons": {"a NUL byte: not text": 1200, "no text": 3}}
@@ -89,7 +91,7 @@ def test_the_rule_that_drops_most_is_named_and_over_a_fifth_is_a_caution() -> No
     curated: Any = SimpleNamespace(ledgers=ledgers, pool=SimpleNamespace(documents=pool), tasks=None)
     context: Any = Context(Workdir("/made"), SimpleNamespace(), Progress(None, console))  # pyright: ignore[reportArgumentType]
     web = FileSource(kind="jsonl", name="web", path="a.jsonl", fields={"url": "link"})
-    study: Any = SimpleNamespace(levels=levels, sources=[web])
+    study: Any = SimpleNamespace(levels=levels, sources=[web], control_of={})
     overview.funnel(context, study, curated, "s.yaml")
     told = [
         line.strip()
@@ -100,6 +102,8 @@ def test_the_rule_that_drops_most_is_named_and_over_a_fifth_is_a_caution() -> No
         "level some: not (a.c in [1]) drops most, 6 documents, 13% of those that reach it",
         "caution level hard: q.x < 2 drops most, 9 documents, 22% of those that reach it; look at what it drops: "
         "`assay inspect s.yaml hard --rule 'q.x'`",
+        "level hard: a.b >= 0.5 drops nothing; what it would drop, a rule set or another rule of the level drops before, if "
+        "anything fails it",
         "caution source web: 70% of its documents have no 'link', which `fields.url` names; others of their fields are "
         "href, id",
         "3 documents have control characters in their domain: they are spaces now",

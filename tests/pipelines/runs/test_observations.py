@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pipelines.outcomes.report import weighed
-from pipelines.runs.observations import POOL_WEIGHED, pool_rows, pool_shares
+from pipelines.runs.observations import POOL_WEIGHED, of_controls, pool_rows, pool_shares
 
 JUDGE = [
     {"set": "heldout", "tokens": 30, "pool_share": 1.0},
@@ -50,3 +50,11 @@ def test_weighed_documents_give_the_same_mean_as_the_weighed_losses() -> None:
 
 def test_one_domain_is_the_pool() -> None:
     assert pool_shares(JUDGE[:2]) == {}
+
+
+def test_runs_on_further_draws_are_runs_of_the_control() -> None:
+    table = pl.DataFrame({"level": ["raw", "random", "random-draw2"], "seed": [0, 0, 1]})
+    made = of_controls(table, {"random-draw2": "random"})
+    assert made["level"].to_list() == ["raw", "random", "random"]
+    assert made["draw"].to_list() == ["", "random", "random-draw2"]
+    assert of_controls(table, {}).columns == ["level", "seed"], "a table without draws is as it was"

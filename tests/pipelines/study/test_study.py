@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipelines.outcomes.fit import settings
 from pipelines.study.study import Study, StudyError, load, parse
@@ -132,6 +133,10 @@ def test_a_key_given_twice_is_an_error_with_its_line():
             "line 4: sources.0.fields.url: 'a..b' is no path to a field",
         ),
         (
+            "sources:\n- {kind: jsonl, name: s,\n   path: x, fields: {id: doc}}",
+            "line 4: sources.0.fields: `id` is none of text, url, domain, date; all other fields of a record, its own id among",
+        ),
+        (
             "ladder:\n  tokens: [1]\n  shapes:\n    nano: {width: 8, depht: 1, heads: 1}",
             "line 5: ladder.shapes.nano.depht: unknown key; did you mean `depth`?",
         ),
@@ -153,3 +158,28 @@ def test_a_folder_is_no_study(tmp_path):
     (tmp_path / "a.yaml").write_text("name: a")
     with pytest.raises(StudyError, match=r"is a folder; give a study file, such as .*a\.yaml"):
         load(tmp_path)
+
+
+def test_the_draws_of_a_control_are_levels_that_share_the_seeds_and_are_compared_as_one(study_file):
+    study = load(study_file, ["levels.chance={extends: raw, random: top, draws: 3}", "ladder.seeds=5"])
+    assert list(study.levels) == ["raw", "dedup", "top", "chance", "chance-draw2", "chance-draw3"]
+    assert study.compared == ["raw", "dedup", "top", "chance"]
+    assert [list(study.seeds_of(f"chance{which}")) for which in ("", "-draw2", "-draw3")] == [[0, 3], [1, 4], [2]]
+    assert list(study.seeds_of("raw")) == [0, 1, 2, 3, 4]
+    assert settings(study).roles == {"chance": "control"}
+    assert parse(yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False), study_file) == study, (
+        "a resolved study is the same study"
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("levels.chance={extends: raw, random: top, draws: 3}", "3 draws for 1 seeds"),
+        ("levels.more={extends: raw, draws: 3}", "`draws` is of the control `random`"),
+        ("levels.more={extends: raw, draw: 2}", "`draw` is of the control `random`"),
+    ],
+)
+def test_draws_that_cannot_be(study_file, override, said):
+    with pytest.raises(StudyError, match=said):
+        load(study_file, [override, "ladder.seeds=1"])

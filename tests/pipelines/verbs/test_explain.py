@@ -17,6 +17,7 @@ from tests.pipelines.conftest import document
 STUDY = {
     "name": "own",
     "sources": [{"kind": "jsonl", "name": "own", "path": "a.jsonl", "fields": {"url": "link"}}],
+    "pool": {"max_malformed": 0.1},
     "signals": ["gopher_quality"],
     "levels": {
         "raw": {},
@@ -35,7 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"text": text, "uuid": f"9b2-{i}", "link": f"https://example.org/{i}", "about": {"doi": "10.1/x"}}
         for i, text in enumerate(texts)
     ]
-    (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bad = {"uuid": "9b2-bad", "text": None}
+    (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, bad]))
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
     told = call(folder, "curate", "--executor", "in-process", "--json")
     (folder / "curated.json").write_text(told.stdout)
@@ -60,6 +62,7 @@ def test_a_document_goes_by_its_number_its_id_its_url_and_what_its_source_calls_
     for name, said in (
         ("10.1/x", "30 documents have it: 0, 1, 2, 3, 4; give"),
         ("9b2-77", "no document has it; give the number"),
+        ("9b2-bad", "it is malformed, and in no level: a.jsonl, line 31: field 'text' is null"),
     ):
         assert said in " ".join(call(folder, "explain", name, code=2).stderr.split())
 
@@ -92,6 +95,7 @@ def test_the_removed_documents_are_those_of_the_ledger_with_text(folder: Path, t
     short = removed.filter(pl.col("doc_id") == 4).row(0, named=True)
     assert (short["text"], short["reason"], short["value"]) == ("of few words and the", "gopher_quality.n_words >= 60", "5")
     assert life(folder, short["id"])["doc_id"] == 4
+    assert json.loads(short["meta"])["uuid"] == "9b2-4"
     assert "say of which level" in call(folder, "inspect", "--removed", "x", code=2).stderr
 
 

@@ -30,6 +30,14 @@ def test_one_level_is_fitted(assay, tables: Path, tmp_path: Path, no_figures: No
     assert json.loads((tmp_path / "out" / "fit.json").read_text())["law"]["name"] == "additive"
 
 
+def test_a_file_where_the_page_should_go_is_refused_before_anything_is_fitted(assay, tables: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    result = assay("fit-table", tables / "two.csv", "--out", tmp_path / "out", code=2)
+    assert "a file is in the way; name a folder" in result.stderr
+    assert "fitting" not in result.stderr
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_fit_with_a_table_is_fit_table(assay, tables: Path) -> None:
     options = ["--replicates", 50, "--law", "additive", "--json"]
     assert assay("fit", *options, tables / "one.csv").stdout == assay("fit-table", tables / "one.csv", *options).stdout

@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -47,9 +49,13 @@ def test_init_finds_the_text_under_its_usual_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jsonl").write_text('{"id": 1, "content": "words"}\n')
     (tmp_path / "b.jsonl").write_text('{"content": "other", "text": "words"}\n')
-    words = ["init", "--source", "a.jsonl", "--source", "b.jsonl", "--source", "none/*.jsonl", "--name", "x", "--curate"]
+    (tmp_path / "c.jsonl").write_text('{"page": {"title": "a", "body": "words"}}\n')
+    pq.write_table(pa.table({"page": [{"title": "a", "body": "words"}]}), tmp_path / "d.parquet")
+    places = ["a.jsonl", "b.jsonl", "c.jsonl", "d.parquet", "none/*.jsonl"]
+    words = ["init", *(word for place in places for word in ("--source", place)), "--name", "x", "--curate"]
     assert runner.invoke(app, words).exit_code == 0
-    assert [source.fields for source in load(tmp_path / "x.yaml").sources] == [{"text": "content"}, {}, {}]
+    inside = {"text": "page.body"}
+    assert [source.fields for source in load(tmp_path / "x.yaml").sources] == [{"text": "content"}, {}, inside, inside, {}]
 
 
 def test_init_says_which_fields_there_are_where_none_is_the_text(tmp_path, monkeypatch):

@@ -53,6 +53,16 @@ def test_budgets_far_beyond_the_table_are_searched_whole_and_levels_change_place
     assert "fitting raw and dedup on" in told.stderr
 
 
+def test_a_stray_run_is_named_before_any_plan(assay, tables: Path, tmp_path: Path) -> None:
+    header, first, *rows = (tables / "two.csv").read_text().splitlines()
+    names, cells = header.split(","), first.split(",")
+    cells[names.index("loss")] = str(1.5 * float(cells[names.index("loss")]))
+    (tmp_path / "stray.csv").write_text("\n".join([header, ",".join(cells), *rows]))
+    said = assay("plan", tmp_path / "stray.csv", "--budget", 1e19).stderr
+    assert "stray-run: rows 2 lie far off the law" in said
+    assert "--check` says how far" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -54,6 +54,15 @@ def test_a_rung_that_is_off_is_named(at: int) -> None:
     assert carried(clean).answer.startswith("no: ")
 
 
+def test_a_stray_run_does_not_blame_its_rung() -> None:
+    table = laid(1)
+    (stray, *_) = np.flatnonzero((table.level == "level") & np.isclose(table.D, GRID.tokens[3]))
+    table = replace(table, loss=np.where(np.arange(len(table)) == stray, table.loss * 1.3, table.loss))
+    robust = compare(table, "raw", replicates=2)
+    assert robust.wild.tolist() == [table.row[stray]]
+    assert carried(influence(robust)).answer.startswith("no: ")
+
+
 def test_shapes_are_left_out_too_and_too_few_token_counts_are_not() -> None:
     both = table_of(replace(GRID, sizes=(2e7, 8e7)), {"raw": TRUTH, "level": TRUTH}, np.random.default_rng(0))
     assert {one.rung for one in influence(whole(both))} >= {"shape 2e+07", "shape 8e+07"}

@@ -13,8 +13,7 @@ from scaling_fit.levels.calibrate import calibrate
 from scaling_fit.levels.compare import Comparison, compare
 from scaling_fit.levels.decision import decide, direction
 from scaling_fit.levels.design import TRUTH, Grid, table_of
-from scaling_fit.levels.draws import order_of
-from scaling_fit.levels.gap import gap
+from scaling_fit.levels.gap import gap, order_of
 from scaling_fit.levels.outlook import plan_budgets, shape_crossing
 from scaling_fit.levels.shift import ShiftTest, shift
 from scaling_fit.levels.verdict import Verdict
@@ -58,7 +57,7 @@ def having(whole: Comparison, laws: dict[str, dict[str, float]], rng: np.random.
 
 def contradictions(whole: Comparison, test: ShiftTest, laws: dict[str, dict[str, float]], rng) -> list[str]:
     fitted = having(whole, laws, rng)
-    budget, verdicts, wrong = plan_budgets(fitted, calibrate(fitted), SETTINGS, None, R_STAR), {}, []
+    budget, verdicts, wrong = plan_budgets(fitted, calibrate(fitted), SETTINGS, R_STAR), {}, []
     D = np.geomspace(2e8, TEN_TIMES, 200)
     for level in ("level", "other"):
         of_level = gap(fitted, level, 0.95)
@@ -89,7 +88,7 @@ def contradictions(whole: Comparison, test: ShiftTest, laws: dict[str, dict[str,
         at_last = 100 * np.mean([np.log(loss(laws[level], N, LAST) / loss(laws["raw"], N, LAST)) for N in GRID.sizes])
         if abs(last - at_last) > 0.06 * abs(at_last) + 1e-3:
             wrong.append(f"at the most data {last}, by the laws {at_last}")
-    decided = decide(order_of(fitted, None, 0.95), "raw", ("level", "other"))
+    decided = decide(order_of(fitted, 0.95), "raw", ("level", "other"))
     choices = {"loss": decided.chosen}
     text = f"{choice(decided, verdicts, SETTINGS)} {moved(verdicts, budget, choices, 'loss', SETTINGS)}"
     winner = re.search(r"(\w+) is expected to win", text)
