@@ -124,7 +124,7 @@ def read_halves(table: pl.DataFrame) -> list[str]:
                     f"{interval(shared.value, shared.low, shared.high)} | {p:.3f} |")  # fmt: skip
     counts = covered.sum(0)
     rows.append(f"| hold zero (p: at least 0.05), of {PARTS // 2} | " + " | ".join(map(str, counts)) + " |")
-    return [*rows, "", *read_groups(table)]
+    return [*rows, "", *read_groups(table), "", *read_draws(table)]
 
 
 def read_groups(table: pl.DataFrame, size: int = 6) -> list[str]:
@@ -151,6 +151,24 @@ def read_groups(table: pl.DataFrame, size: int = 6) -> list[str]:
             f"{one.fit.adequacy.shared_percent or 0:.2f} |"
         )
     return rows
+
+
+def read_draws(table: pl.DataFrame, deals: int = 10) -> list[str]:
+    """The same parts dealt anew to levels of two draws each, three levels to a study: whether the loss interval of each level
+    against the first holds zero with the draws told, and without."""
+    rng, held = np.random.default_rng(0), []
+    settings = Settings(baseline="raw", eval_set="heldout", replicates=200, test_replicates=0)
+    for _ in range(deals):
+        for six in np.array_split(rng.permutation(PARTS), PARTS // 6):
+            level = {f"part{part:02}": ("raw", "a", "b")[k // 2] for k, part in enumerate(six)}
+            dealt = table.filter(pl.col("level").is_in(list(level)), pl.col("eval_set") == "heldout")
+            dealt = dealt.with_columns(draw=pl.col("level"), level=pl.col("level").replace_strict(level))
+            for rows in (dealt, dealt.drop("draw")):
+                verdicts = analyse(rows, settings).sets["heldout"].answer.verdicts
+                held.append([verdicts[name].gap.mean.low <= 0 <= verdicts[name].gap.mean.high for name in ("a", "b")])
+    told, untold = (float(np.mean(held[start::2])) for start in (0, 1))
+    levels, said = 2 * deals * (PARTS // 6), f"{told:.0%} with the draws told, {untold:.0%} without"
+    return [f"Of {levels} levels of two draws, {deals} deals, the loss interval holds zero: {said}."]
 
 
 def beta_of(table: pl.DataFrame, base: str, level: str, eval_set: str) -> float:
