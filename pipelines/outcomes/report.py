@@ -288,7 +288,8 @@ def _training(workdir: Workdir, study: Study, trained: Trained) -> list[Any]:
         speed, mfu, together = summaries.speed(line for lines in stacks.values() for line in lines)
         tokens, per_token = trained_tokens(study, cells), rung.flops_per_token(study)
         made.append({
-            "shape": rung.name, "runs": len(cells) * len(rung.tokens), "tokens": tokens, "flops": float(tokens * per_token),
+            "shape": rung.name, "runs": sum(len(cell.rung.tokens) for cell in cells),
+            "tokens": tokens, "flops": float(tokens * per_token),
             "together": together, "tokens_per_second": speed, "flops_per_second": speed * per_token, "mfu": mfu,
         })  # fmt: skip
     return made

@@ -1,7 +1,7 @@
 """The ladder as a list of runs: which shapes, tokens and seeds, by which recipe, at what cost. Needs no data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.engine.workdir import JsonObject
 from pipelines.study.study import Study, StudyError
@@ -32,6 +32,18 @@ class Rung:
     def stack(self, stack_id: str, runs: Sequence[Run]) -> Stack:
         """The runs of this shape as one stack of a training plan."""
         return Stack(stack_id, self.name, tuple(runs), self.tokens, self.batch_tokens, self.lr, self.warmup_tokens)
+
+    def of_seed(self, study: Study, seed: int) -> "Rung":
+        """With the D that this seed is trained to."""
+        return replace(self, tokens=study.ladder.tokens_of(seed))
+
+    def ladder_tokens(self, study: Study, courses: Sequence[Course]) -> int:
+        """Tokens that all seeds go through: the ladder's on `courses`, short runs on levels alone."""
+        tokens = study.ladder.seeds * self.trained_tokens(study, courses)
+        if study.ladder.short is None:
+            return tokens
+        short = self.of_seed(study, study.ladder.seeds)
+        return tokens + study.ladder.short.seeds * short.trained_tokens(study, courses[: len(study.compared)])
 
     def reached(self, tokens: int) -> int:
         """The D that is trained where `tokens` is asked for: whole batches, as `training.plan` rounds them."""

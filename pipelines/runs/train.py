@@ -52,7 +52,7 @@ def cells(study: Study, data: TrainingData) -> list[Cell]:
     all_cells = []
     for rung in ladder:
         config = {
-            "shape": asdict(rung.shape), "tokens": list(rung.tokens), "batch_tokens": rung.batch_tokens, "lr": rung.lr,
+            "shape": asdict(rung.shape), "batch_tokens": rung.batch_tokens, "lr": rung.lr,
             "warmup_tokens": rung.warmup_tokens, "optimizer": optimizer(study, rung), "schedule": study.schedule.kind,
             "cooldown": study.schedule.cooldown, "context": study.ladder.context, "precision": study.ladder.precision,
             "device": "cuda" if study.ladder.gpus else "cpu", "code": code_digest(study.schedule.optimizer),
@@ -61,15 +61,16 @@ def cells(study: Study, data: TrainingData) -> list[Cell]:
             **({"choices": choices.code_digest()} if study.evaluation.tasks else {}),
             "others": sorted(f"{other.name}:{asdict(other.shape)}:{other.lr}" for other in ladder),
         }  # fmt: skip
-        for seed in range(study.ladder.seeds):
+        for seed in range(study.ladder.all_seeds):
+            mine = rung.of_seed(study, seed)
             for name, course in read.items():
-                if name in study.levels and seed not in study.seeds_of(name):
+                if seed not in (study.seeds_of(name) if name in study.levels else range(study.ladder.seeds)):
                     continue
-                own = {"seed": seed}
+                own = {"seed": seed, "tokens": list(mine.tokens)}
                 if name in study.courses:
                     own |= {"course": [asdict(phase) for phase in course], "course_code": course_digest()}
                 step = Step(f"runs/{name}-{rung.name}-s{seed}", config | own, data.inputs(name, course))
-                all_cells.append(Cell(name, rung, seed, step, course))
+                all_cells.append(Cell(name, mine, seed, step, course))
     return all_cells
 
 
@@ -112,12 +113,12 @@ def check_tokens(study: Study, data: TrainingData) -> None:
 
 
 def stacks_of(missing: Sequence[Cell], sized: Mapping[str, Sizing], *, merged: bool) -> list[list[Cell]]:
-    """The runs of each shape in parts of its size; unless `merged`, no stack spans two seeds."""
-    groups: dict[tuple[str, int], list[Cell]] = defaultdict(list)
+    """The runs of each shape and longest D in parts of the shape's size; unless `merged`, no stack spans two seeds."""
+    groups: dict[tuple[str, int, int], list[Cell]] = defaultdict(list)
     for cell in missing:
-        groups[cell.rung.name, 0 if merged else cell.seed].append(cell)
+        groups[cell.rung.name, cell.rung.tokens[-1], 0 if merged else cell.seed].append(cell)
     stacks = []
-    for (name, _), group in groups.items():
+    for (name, *_), group in groups.items():
         size = evenly(len(group), sized[name].runs)
         stacks += [group[i : i + size] for i in range(0, len(group), size)]
     return stacks
@@ -125,10 +126,10 @@ def stacks_of(missing: Sequence[Cell], sized: Mapping[str, Sizing], *, merged: b
 
 def trained_tokens(study: Study, cells: Sequence[Cell]) -> int:
     """What runs of one shape cost together: a trunk that several of them share is trained once."""
-    rung, by_seed = cells[0].rung, defaultdict(list)
+    by_seed: dict[tuple[Rung, int], list[Course]] = defaultdict(list)
     for cell in cells:
-        by_seed[cell.seed].append(cell.course)
-    return sum(rung.trained_tokens(study, courses) for courses in by_seed.values())
+        by_seed[cell.rung, cell.seed].append(cell.course)
+    return sum(rung.trained_tokens(study, courses) for (rung, _), courses in by_seed.items())
 
 
 def _job(study: Study, data: TrainingData, stack: Sequence[Cell], size: Sizing) -> Job:

@@ -209,10 +209,15 @@ class Study(Section):
         """The levels that runs read alone, as a reader knows them: the draws of a control are one."""
         return [name for name in self.trained if name not in self.control_of]
 
+    @property
+    def short_runs(self) -> int:
+        """Runs of each shape that stop early, over all levels."""
+        return len(self.compared) * (self.ladder.all_seeds - self.ladder.seeds)
+
     def seeds_of(self, level: str) -> range:
-        """The seeds that read a level alone; the draws of a control take turns."""
+        """The seeds that read a level alone, those of short runs last; the draws of a control take turns."""
         draws = self.draws.get(self.control_of.get(level, level), [level])
-        return range(draws.index(level), self.ladder.seeds, len(draws))
+        return range(draws.index(level), self.ladder.all_seeds, len(draws))
 
     def wanted_tokens(self, level: str) -> int:
         """The fewest tokens that a level must have for the runs that read it."""

@@ -24,6 +24,13 @@ class ShapeSection(Section):
     ff: int | None = Field(default=None, ge=8, description="Feed-forward width (default: 8/3 of the width, rounded up to 32).")
 
 
+class ShortRunsSection(Section):
+    """Further seeds that stop at an early D. Short runs are cheap and scatter most, so these sharpen an exponent for little."""
+
+    tokens: int = Field(gt=0, description="The D at which they stop, one of `ladder.tokens` and not the last.")
+    seeds: int = Field(ge=1, description="How many there are, beside `ladder.seeds`.")
+
+
 class LadderSection(Section):
     """The same runs on every level, and on every course."""
 
@@ -36,6 +43,9 @@ class LadderSection(Section):
     )
     seeds: int = Field(
         default=1, ge=1, description="Runs of each shape and level that differ in initial weights and order of the data."
+    )
+    short: ShortRunsSection | None = Field(
+        default=None, description="Further seeds that stop at an early D, where runs are cheap and scatter most."
     )
     context: int = Field(default=256, ge=8, description="Tokens per sequence.")
     batch_tokens: int | None = Field(default=None, gt=0, description="Tokens per step (default: by rule of size).")
@@ -58,7 +68,22 @@ class LadderSection(Section):
     def _runs_or_none(self) -> "LadderSection":
         if bool(self.shapes) != bool(self.tokens):
             raise ValueError(f"it has {'shapes' if self.shapes else 'tokens'} alone; runs need `shapes` and `tokens`")
+        if self.short is not None and self.short.tokens not in (early := sorted(set(self.tokens))[:-1]):
+            there = ", ".join(map(str, early)) or "none"
+            raise ValueError(f"short.tokens: {self.short.tokens} is none of `tokens` before the last ({there})")
         return self
+
+    @property
+    def all_seeds(self) -> int:
+        """Seeds of the ladder and of the short runs, which come after."""
+        return self.seeds + (self.short.seeds if self.short else 0)
+
+    def tokens_of(self, seed: int) -> tuple[int, ...]:
+        """The D of a seed, ascending."""
+        tokens = tuple(sorted(set(self.tokens)))
+        if self.short is None or seed < self.seeds:
+            return tokens
+        return tokens[: tokens.index(self.short.tokens) + 1]
 
     @field_validator("gpus")
     @classmethod

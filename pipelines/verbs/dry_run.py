@@ -43,7 +43,7 @@ def dry_run(context: Context, study: Study, base: Path) -> JsonObject:
     ladder = []
     for rung in rungs(study) if study.trains else []:
         read = [course_of(study, name) for name in (*study.compared, *study.courses)]
-        runs, tokens = len(read) * study.ladder.seeds, study.ladder.seeds * rung.trained_tokens(study, read)
+        runs, tokens = len(read) * study.ladder.seeds + study.short_runs, rung.ladder_tokens(study, read)
         ladder.append(
             {
                 "shape": rung.name, "params_body": rung.shape.params_body,

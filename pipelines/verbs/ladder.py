@@ -1,7 +1,7 @@
 """`assay ladder`: the whole training plan of a study with its cost on this device, from a short measured calibration."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,7 +98,12 @@ def costs(study: "Study", seconds: float) -> list[ShapeCost]:
         plan = parse_plan(body, Path())
         work = Workload(rung.shape, plan.vocab_size, plan.context, rung.batch_tokens, plan.precision, plan.threads)
         rate = calibrate(work, len(levels), seconds)
-        cost = estimate(plan, plan.stacks[0], rate, EVALUATION_SETS * study.evaluation.tokens_per_set)
+        scored = EVALUATION_SETS * study.evaluation.tokens_per_set
+        cost = estimate(plan, plan.stacks[0], rate, scored)
+        parts = [(cost, seeds)]
+        if study.ladder.short is not None:
+            early = replace(stack, runs=stack.runs[: len(study.compared)], tokens=study.ladder.tokens_of(seeds))
+            parts.append((estimate(plan, early, rate, scored), study.ladder.short.seeds))
         rows.append(
             ShapeCost(
                 shape=rung.name,
@@ -109,12 +114,12 @@ def costs(study: "Study", seconds: float) -> list[ShapeCost]:
                 batch_tokens=rung.batch_tokens,
                 warmup_tokens=rung.warmup_tokens,
                 tokens=list(rung.tokens),
-                runs=len(levels) * seeds,
-                trained_tokens=cost.tokens * seeds,
-                flops=cost.flops * seeds,
+                runs=len(levels) * seeds + study.short_runs,
+                trained_tokens=sum(one.tokens * n for one, n in parts),
+                flops=sum(one.flops * n for one, n in parts),
                 tokens_per_second=rate.tokens_per_second,
                 stack_bytes=rate.peak_bytes,
-                seconds=cost.seconds * seeds,
+                seconds=sum(one.seconds * n for one, n in parts),
             )
         )
     return rows

@@ -86,4 +86,5 @@ def _in(*folders: str) -> Callable[[str], bool]:
 
 
 def _n_runs(study: Study) -> int:
-    return (len(study.compared) + len(study.courses)) * len(study.ladder.shapes) * study.ladder.seeds
+    of_shape = (len(study.compared) + len(study.courses)) * study.ladder.seeds + study.short_runs
+    return of_shape * len(study.ladder.shapes)

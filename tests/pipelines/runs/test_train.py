@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,7 +14,10 @@ from pipelines.engine.executor import OnRay
 from pipelines.engine.output import Output
 from pipelines.engine.step import commit_step
 from pipelines.engine.workdir import Workdir
-from pipelines.runs.train import train_stack
+from pipelines.runs.stacking import Sizing
+from pipelines.runs.train import cells, stacks_of, train, train_stack
+from pipelines.runs.training_plan import TrainingData
+from pipelines.study.study import load
 
 
 def dying(workdir, plan, paths, runs, marker):
@@ -88,3 +92,26 @@ def test_a_mistake_in_ranks_arrives_as_itself(made, on_ray, tmp_path):
     _, ((workdir, plan, stack, _),) = jobs(made, place, "b")
     with pytest.raises(ValueError, match="a batch of 4 sequences does not divide over 3 data-parallel ranks"):
         list(on_ray.map(train_stack, [(workdir, plan, stack)], Resources(cpus=0.5, ranks=3)))
+
+
+def test_a_short_run_is_the_beginning_of_a_long_one(made, tmp_path):
+    """To the last bit, at the D that both have; a stack holds runs of one length."""
+    first = min(made.study.ladder.tokens)
+    asked = {
+        "long": ["ladder.seeds=2"],
+        "short": ["ladder.seeds=1", f"ladder.short={{tokens: {first}, seeds: 1}}"],
+    }
+    found = {}
+    for name, overrides in asked.items():
+        study = load(made.folder / "study.yaml", [*made.small, "courses={}", *overrides])
+        data = TrainingData.of(made.curated)
+        context = made.opened(made.place(tmp_path / name))
+        train(context, study, data)
+        shape = next(iter(study.ladder.shapes))
+        (cell,) = (one for one in cells(study, data) if one.step.name == f"runs/raw-{shape}-s1")
+        table = pq.read_table(tmp_path / name / "work" / cell.step.path / "observations.parquet")
+        found[name] = table.filter(pc.field("tokens") == cell.rung.reached(first)).select(["eval_set", "loss", "trunk"])
+        stacks = stacks_of(cells(study, data), dict.fromkeys(study.ladder.shapes, Sizing(9)), merged=True)
+        assert all(len({one.rung.tokens for one in stack}) == 1 for stack in stacks)
+    assert found["short"].num_rows
+    assert found["short"].equals(found["long"])

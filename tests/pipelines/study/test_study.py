@@ -183,3 +183,12 @@ def test_the_draws_of_a_control_are_levels_that_share_the_seeds_and_are_compared
 def test_draws_that_cannot_be(study_file, override, said):
     with pytest.raises(StudyError, match=said):
         load(study_file, [override, "ladder.seeds=1"])
+
+
+def test_short_runs_are_seeds_after_the_ladders_that_stop_early(study_file):
+    study = load(study_file, ["ladder.seeds=2", "ladder.short={tokens: 1000, seeds: 3}"])
+    assert [study.ladder.tokens_of(seed) for seed in range(5)] == [(1000, 2000)] * 2 + [(1000,)] * 3
+    assert list(study.seeds_of("raw")) == [0, 1, 2, 3, 4]
+    assert study.short_runs == 3 * len(study.levels)
+    with pytest.raises(StudyError, match=r"short.tokens: 2000 is none of `tokens` before the last \(1000\)"):
+        load(study_file, ["ladder.short={tokens: 2000, seeds: 3}"])
