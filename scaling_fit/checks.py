@@ -55,9 +55,8 @@ def check(table: Observations, n_parameters: int = 5) -> tuple[Fault, ...]:
         return tuple(faults)
     check_units(table, add)
     _check_loss(table, add)
-    keys = list(
-        zip(table.level, table.draw, table.eval_set, table.shape, table.seed, table.trunk, table.N, table.D, strict=True)
-    )
+    parts = (table.level, table.eval_set, table.shape, table.seed, table.trunk, table.N, table.D, table.draw)
+    keys = list(zip(*parts, strict=True))
     named = [key for key in keys if not str(key[4]).startswith("row ")]
     if len(set(named)) < len(named):
         seen, again = set(), []

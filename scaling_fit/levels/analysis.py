@@ -15,6 +15,7 @@ from scaling_fit.levels.answer import Answer, choice, doubts_of, moved, no_answe
 from scaling_fit.levels.budget import R_STAR
 from scaling_fit.levels.compare import Comparison, comparable, compare, half_width
 from scaling_fit.levels.decision import Decision, Order, decide
+from scaling_fit.levels.draws import DrawLuck
 from scaling_fit.levels.gap import Gap, gaps_of, order_of
 from scaling_fit.levels.influence import carried
 from scaling_fit.levels.over_quality import across_sets
@@ -110,7 +111,7 @@ def analyse(
     sets = {}
     for name in settings.eval_sets:
         if name in fits:
-            answer = _answer(name, fits[name], verdicts[name], orders[name], decisions, settings)
+            answer = _answer(name, fits[name], verdicts[name], orders[name], decisions, settings, drawn[name])
             told = _wild_runs(wild[name], verdicts[name]) if name in wild else ()
             luck = doubts.luck(fits[name].noise, name in measured)
             more = (enough,) if enough and name == settings.eval_set else ()
@@ -249,14 +250,16 @@ def _answer(
     order: Order,
     decisions: dict[str, Decision],
     settings: Settings,
+    luck: DrawLuck | None,
 ) -> Answer:
     """The verdicts in words, and the doubts about them. decisions: of every evaluation set."""
+    drawn = luck.levels if luck else ()
     base, budget = settings.baseline, fit.budget
     largest = max(one.N[1] for one in fit.levels.values()), max(one.D[1] for one in fit.levels.values())
     pinned = {level: one.identifiability for level, one in fit.levels.items()}
     form = (*form_checks(fit.adequacy.lack_of_fit, fit.adequacy.interaction), collapse(fit.adequacy))
     checks = (*(check for check in form if check is not None), doubts.pinned_down(pinned))
-    control_checks, control_warnings = doubts_of(verdicts, settings)
+    control_checks, control_warnings = doubts_of(verdicts, settings, drawn)
     flags = [f"{level}: {flag}" for level, one in pinned.items() for flag in one.flags]
     warnings = [fit.adequacy.warning] if fit.adequacy.warning else []
     if flags:
@@ -279,7 +282,7 @@ def _answer(
         order,
         verdicts,
         {
-            level: words(one, fit.tests[level], budget, base, random_part=level in settings.random_parts)
+            level: words(one, fit.tests[level], budget, base, random_part=level in settings.random_parts, drawn=level in drawn)
             for level, one in verdicts.items()
         },
         (*warnings, *control_warnings),

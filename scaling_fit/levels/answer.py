@@ -1,5 +1,6 @@
 """The answer on one evaluation set: what to train on, what moved, and what to know before acting on it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from scaling_fit.levels import doubts
@@ -135,7 +136,13 @@ def _moved(contending: list[Verdict], base: str) -> str:
     return sentence[:1].upper() + sentence[1:] + "." if sentence else ""
 
 
-def doubts_of(verdicts: dict[str, Verdict], settings: Settings) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """Checks and warnings of the controls that must be as good as the baseline."""
-    pairs = [doubts.random_part(verdicts[name], settings.baseline) for name in settings.random_parts if name in verdicts]
+def doubts_of(
+    verdicts: dict[str, Verdict], settings: Settings, drawn: Collection[str]
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """Checks and warnings of the controls that are random parts of the baseline. drawn: those of several draws."""
+    pairs = [
+        doubts.random_part(verdicts[name], settings.baseline, name in drawn)
+        for name in settings.random_parts
+        if name in verdicts
+    ]
     return tuple(check for check, _ in pairs), tuple(warning for _, warning in pairs if warning)

@@ -27,6 +27,8 @@ DIRECTION = {"better": "lower loss", "worse": "higher loss", "unclear": "no clea
 OVERTAKEN = {"better": "lower loss on average, higher at the end", "worse": "higher loss on average, lower at the end"}
 """In place of the direction where the most data tested say the opposite."""
 ROLE = {"level": "", "control": "control", "arm": "another mixture of domains"}
+FEWER_DOCUMENTS = "at equal tokens a run reads further into fewer documents. Set what keeps as little against this control."
+ASK_DRAWS = "several draws of the control tell them apart"
 OF_ROLE = {
     "control": "A control says how far luck and size reach; it is no choice.",
     "arm": "Its domains have other shares, so that the difference is one of topics as well.",
@@ -55,10 +57,13 @@ class Words:
     floors: str
 
 
-def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str, *, random_part: bool = False) -> Words:
-    """What is said of one level against the baseline. random_part: of the baseline's own text, so that it must be as good."""
+def words(
+    verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str, *, random_part: bool = False, drawn: bool = False
+) -> Words:
+    """What is said of one level against the baseline. random_part: of the baseline's own text, so that only luck and the number
+    of documents tell them apart; drawn: several times, so that it is not luck."""
     if random_part:
-        return _luck(verdict, test, baseline)
+        return _luck(verdict, test, baseline, drawn)
     parts = (_reading(verdict, test, baseline), _missed(verdict), _gap(verdict, baseline))
     reading = OF_ROLE.get(verdict.role) or " ".join(filter(None, parts))
     crossing = "" if verdict.role == "control" else _crossing(verdict.level, budget, baseline)
@@ -76,13 +81,22 @@ def words(verdict: Verdict, test: ShiftTest, budget: Budget, baseline: str, *, r
     )
 
 
-def _luck(verdict: Verdict, test: ShiftTest, baseline: str) -> Words:
-    """A random part of the baseline's text: whatever it misses the baseline by is luck, and no part of the law has moved."""
+def _luck(verdict: Verdict, test: ShiftTest, baseline: str, drawn: bool) -> Words:
+    """A random part of the baseline's text: what it misses the baseline by is luck of the draw, or, where several draws do it
+    alike, what fewer documents cost; no part of the law has moved."""
     mean = verdict.gap.mean
     off = not mean.low <= 0 <= mean.high
-    missed = f"A random part of {baseline}'s text must be as good as all of it, and its loss is {interval(mean, '%+.2g')} % off"
-    finding = f"{missed}: take differences of that size as luck of the draw." if off else f"{missed}: as good, within luck."
-    badge = "luck of the draw" if off else "as good, as it must be"
+    missed = f"A random part of {baseline}'s documents has a loss {interval(mean, '%+.2g')} % off"
+    if not off:
+        finding, badge = f"{missed}: as good, within luck.", "as good as the whole"
+    elif drawn:
+        finding = f"{missed} on several draws, which is no luck: {FEWER_DOCUMENTS}"
+        badge = "what fewer documents cost"
+    else:
+        finding = (
+            f"{missed}: take differences of that size as luck of the draw, or as the price of fewer documents; {ASK_DRAWS}."
+        )
+        badge = "luck of the draw"
     worth, role = _worth(verdict, baseline), ROLE[verdict.role]
     return Words(role, badge, DIRECTION[verdict.direction], finding, OF_ROLE["control"], *worth, "", _floors(test))
 

@@ -47,11 +47,13 @@ def test_a_random_part_that_differs_from_the_baseline_is_a_warning(found: Result
     control = found.answer.verdicts["steeper"]
     assert found.answer.warnings[-1].startswith("Control: steeper: ")
     told = next(check for check in found.answer.checks if check.question == "Control: steeper")
-    assert "are luck here" in told.meaning
+    assert "luck of the draw, or the price of fewer documents; several draws" in told.meaning
     equal = replace(control, gap=replace(control.gap, mean=Interval(0.1, -0.3, 0.5)))
-    check, warning = doubts.random_part(equal, "raw")
-    assert "as it must be" in check.meaning
+    check, warning = doubts.random_part(equal, "raw", False)
+    assert "as good as the whole" in check.meaning
     assert warning == ""
+    _, warning = doubts.random_part(control, "raw", True)
+    assert "Several draws miss raw alike: at equal tokens a run reads further into fewer documents." in warning
 
 
 def test_a_shift_that_no_run_could_show_is_not_called_none(found: Result) -> None:

@@ -87,14 +87,20 @@ def test_a_control_is_no_choice(found: Result) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mean", "badge"), [((0.4, 0.2, 0.6), "luck of the draw"), ((0.1, -0.2, 0.4), "as good, as it must be")]
+    ("mean", "drawn", "badge"),
+    [
+        ((0.4, 0.2, 0.6), False, "luck of the draw"),
+        ((0.4, 0.2, 0.6), True, "what fewer documents cost"),
+        ((0.1, -0.2, 0.4), False, "as good as the whole"),
+        ((0.1, -0.2, 0.4), True, "as good as the whole"),
+    ],
 )
-def test_a_random_part_is_luck_and_no_part_of_its_law_moved(
-    found: Result, mean: tuple[float, float, float], badge: str
+def test_a_random_part_is_luck_or_fewer_documents_and_no_part_of_its_law_moved(
+    found: Result, mean: tuple[float, float, float], drawn: bool, badge: str
 ) -> None:
     fit, verdict = found.fits["loss"], found.answer.verdicts["worth"]
     verdict = replace(verdict, kind="exponent", role="control", gap=replace(verdict.gap, mean=Interval(*mean)))
-    told = words(verdict, fit.tests["worth"], fit.budget, "raw", random_part=True)
+    told = words(verdict, fit.tests["worth"], fit.budget, "raw", random_part=True, drawn=drawn)
     assert told.badge == badge
     assert f"{mean[0]:+.1f}" in told.finding
     assert "moved" not in f"{told.badge} {told.finding} {told.reading}"
