@@ -44,7 +44,7 @@ class Settings:
     effective data by about 1.3x over two decades. multiplier_margin: the same for the worth of a token, as a share.
     replicates: simulated refits for intervals; test_replicates: simulated null tables per test (0: F distribution only).
     roles: what each level is for where it is no plain level: a control (shows how far luck and size reach) or an arm (another
-    mixture of domains). random_parts: levels that are a random part of the baseline: luck, and fewer documents, tell them apart.
+    mixture of domains). random_parts: levels that are a random part of the baseline; luck and fewer documents tell them apart.
     same_floor: levels that share the baseline's floor by construction (a random part, added copies); no other is fitted.
     """
 

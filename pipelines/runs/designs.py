@@ -9,7 +9,7 @@ from pipelines.engine.workdir import JsonObject
 from pipelines.runs import prices
 from pipelines.runs.ladder import rungs
 from pipelines.study.study import Study, StudyError
-from pipelines.study.training import ShapeSection
+from pipelines.study.training import ShapeSection, ShortRunsSection
 from scaling_fit.levels import best_ladder
 from scaling_fit.levels.best_ladder import Candidate, Design, Ladder, Luck
 from scaling_fit.levels.settle import REACH, SMALL_MODELS
@@ -57,6 +57,7 @@ class Priced:
     shapes: dict[str, ShapeSection]
     tokens: tuple[int, ...]
     seeds: int
+    short: ShortRunsSection | None
     levels: tuple[str, ...]
     detectable: float
     detectable_floors_shared: float
@@ -65,7 +66,8 @@ class Priced:
     trained_tokens: float
 
     def to_json(self) -> JsonObject:
-        return asdict(self) | {"shapes": {name: shape.model_dump(exclude_none=True) for name, shape in self.shapes.items()}}
+        shapes = {name: shape.model_dump(exclude_none=True) for name, shape in self.shapes.items()}
+        return asdict(self) | {"shapes": shapes, "short": self.short and self.short.model_dump()}
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,15 @@ class Bench:
         return cls(study, facts, budget, shapes, prices.speeds(study, shapes, seconds))
 
     def stands(self) -> Priced | None:
-        """The ladder as it is declared; None where its runs are no more than the law's parameters."""
+        """The ladder as declared, its short runs as a whole number to a seed, up to the middle D; None where its runs are no more
+        than the law's parameters."""
+        declared = self.study.ladder
+        short = round(declared.short.seeds / declared.seeds) if declared.short else 0
         names = [rung.name for rung in rungs(self.study)]
         tokens = rungs(self.study)[0].tokens
         try:
-            alone = best_ladder.ladder([self._candidate(name) for name in names], tokens, self.facts.luck, self.facts.law)
+            candidates = [self._candidate(name) for name in names]
+            alone = best_ladder.ladder(candidates, tokens, self.facts.luck, self.facts.law, short)
         except ValueError:
             return None
         return self._priced(Design(alone, self.study.ladder.seeds, len(self.study.compared)), tuple(self.study.compared))
@@ -137,7 +143,7 @@ class Bench:
         caps = sorted({self.facts.most([level]) for level in self.study.compared})
         firsts = prices.firsts(self.study, caps[-1], self.facts.begin)
         candidates = [self._candidate(name) for name in self.shapes]
-        found = best_ladder.ladders(candidates, firsts, caps, self.facts.luck, self.facts.law)
+        found = best_ladder.ladders(candidates, firsts, caps, self.facts.luck, self.facts.law, (0, best_ladder.SHORT))
         if not any(one.tokens[-1] <= caps[0] for one in found):
             raise StudyError(
                 f"no ladder fits: the strictest level has {caps[0]:,.0f} unique tokens, and a ladder begins at "
@@ -160,10 +166,12 @@ class Bench:
         return prices.cost(changed, rungs(changed)[0], self.speeds[name], self.facts.evaluation_tokens)
 
     def _priced(self, design: Design, levels: tuple[str, ...]) -> Priced:
-        costs = [self._cost(name, design.ladder.tokens) for name in design.ladder.shapes]
-        runs = design.seeds * len(levels)
+        ladder, runs = design.ladder, design.seeds * len(levels)
+        lengths = [ladder.tokens, *[ladder.early] * ladder.short]
+        costs = [self._cost(name, tokens) for name in ladder.shapes for tokens in lengths]
+        short = ShortRunsSection(tokens=ladder.early[-1], seeds=ladder.short * design.seeds) if ladder.short else None
         return Priced(
-            {name: self.shapes[name] for name in design.ladder.shapes}, design.ladder.tokens, design.seeds, levels,
+            {name: self.shapes[name] for name in ladder.shapes}, ladder.tokens, design.seeds, short, levels,
             design.detectable, design.detectable_floors_shared, runs * sum(one.seconds for one in costs),
             runs * sum(one.flops for one in costs), runs * sum(one.tokens for one in costs),
         )  # fmt: skip

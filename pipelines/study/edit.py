@@ -8,12 +8,14 @@ from tempfile import mkstemp
 import yaml
 
 from pipelines.study.study import Study, StudyError, parse
-from pipelines.study.training import ShapeSection
+from pipelines.study.training import ShapeSection, ShortRunsSection
 
 
-def put_ladder(path: Path, shapes: Mapping[str, ShapeSection], tokens: Sequence[int], seeds: int) -> None:
+def put_ladder(
+    path: Path, shapes: Mapping[str, ShapeSection], tokens: Sequence[int], seeds: int, short: ShortRunsSection | None = None
+) -> None:
     """Put a ladder into a study file, which is replaced as a whole or not at all. Raises StudyError as `with_ladder`."""
-    new = with_ladder(path.read_text("utf-8"), path, shapes, tokens, seeds)
+    new = with_ladder(path.read_text("utf-8"), path, shapes, tokens, seeds, short)
     handle, aside = mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
@@ -25,12 +27,19 @@ def put_ladder(path: Path, shapes: Mapping[str, ShapeSection], tokens: Sequence[
         raise
 
 
-def with_ladder(text: str, path: Path, shapes: Mapping[str, ShapeSection], tokens: Sequence[int], seeds: int) -> str:
+def with_ladder(
+    text: str, path: Path, shapes: Mapping[str, ShapeSection], tokens: Sequence[int], seeds: int,
+    short: ShortRunsSection | None = None,
+) -> str:  # fmt: skip
     """The text of a study file with another ladder in it; `path` is what the file is called in errors.
 
     Raises StudyError where the study would not run with it: a check names a shape or a D that the ladder has not."""
     sizes = ", ".join(f"{name}: {{ {_section(shape)} }}" for name, shape in shapes.items())
     values = {"shapes": f"{{ {sizes} }}", "tokens": f"[{', '.join(f'{d:_}' for d in tokens)}]", "seeds": str(seeds)}
+    if short is not None:
+        values["short"] = f"{{ tokens: {short.tokens:_}, seeds: {short.seeds} }}"
+    elif (yaml.safe_load(text).get("ladder") or {}).get("short"):
+        values["short"] = "null"
     new = with_values(text, "ladder", values)
     _check_cells(parse(new, path))
     return new

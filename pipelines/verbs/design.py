@@ -92,7 +92,7 @@ def design(
         told = known(context, study, base, unique)
         found = designed(Bench.of(study, told.facts, budget, seconds), told)
         if write:
-            put_ladder(study_file, found.best.shapes, found.best.tokens, found.best.seeds)
+            put_ladder(study_file, found.best.shapes, found.best.tokens, found.best.seeds, found.best.short)
     if as_json:
         print_json(found.to_json())
         return
@@ -183,7 +183,8 @@ def show(console: Console, found: Designed, budget: "Budget") -> None:
 
 def described(ladder: "Priced") -> str:
     """The ladder as the study file says it."""
-    return f"{', '.join(ladder.shapes)} to {', '.join(f'{d:,}' for d in ladder.tokens)} tokens, {ladder.seeds} seeds"
+    short = f", {ladder.short.seeds} more to {ladder.short.tokens:,}" if ladder.short else ""
+    return f"{', '.join(ladder.shapes)} to {', '.join(f'{d:,}' for d in ladder.tokens)} tokens, {ladder.seeds} seeds{short}"
 
 
 def _table(title: str, rows: "list[tuple[str, Priced]]") -> Table:
@@ -193,5 +194,6 @@ def _table(title: str, rows: "list[tuple[str, Priced]]") -> Table:
     for name, one in rows:
         span = f"{len(one.tokens)} from {count(one.tokens[0])} to {count(one.tokens[-1])}"
         shifts = f"{one.detectable:.3f}", f"{one.detectable_floors_shared:.4f}"
-        table.add_row(name, ", ".join(one.shapes), span, str(one.seeds), *shifts, duration(one.seconds), f"{one.flops:.1e}")
+        seeds = f"{one.seeds} + {one.short.seeds} to {count(one.short.tokens)}" if one.short else str(one.seeds)
+        table.add_row(name, ", ".join(one.shapes), span, seeds, *shifts, duration(one.seconds), f"{one.flops:.1e}")
     return table

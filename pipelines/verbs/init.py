@@ -95,7 +95,7 @@ def init(
         study = parse(text, path)  # a mistake, such as a name that no study can have, leaves no file
         if not curate:
             ladder = _designed(study, source, minutes)
-            text = with_ladder(text, path, ladder.shapes, ladder.tokens, ladder.seeds)
+            text = with_ladder(text, path, ladder.shapes, ladder.tokens, ladder.seeds, ladder.short)
         path.write_text(text, "utf-8")
     if as_json:
         print_json({"study": str(path), "sources": sources})

@@ -19,6 +19,7 @@ FEWEST_SEEDS = 2  # with one, luck is assumed and not measured
 COUNTS = (5, 6, 8, 10)  # of D: at least two more than floor, prefactor and exponent, so that a lack of fit shows
 LEAST_RANGE = 4.0  # of the longest D to the first
 TOPS_PER_DECADE = 6
+SHORT = 3  # short runs to a long one, where a ladder has some: up to its middle D, where runs are cheap
 FINENESS = 160  # token counts are whole multiples of the first over this: of its batch, by the recipe's least number of steps
 
 
@@ -42,16 +43,23 @@ class Luck:
 
 @dataclass(frozen=True)
 class Ladder:
-    """Shapes by name, token counts, what one seed of it can tell, and the price of one level and one seed."""
+    """Shapes by name, token counts, what one seed of it can tell, and the price of one level and one seed. `short`: further
+    seeds, so many to each, that stop at the last of `early`."""
 
     shapes: tuple[str, ...]
     tokens: tuple[int, ...]
     one_seed: Power
     price: float
+    short: int = 0
+
+    @property
+    def early(self) -> tuple[int, ...]:
+        """The D of short runs."""
+        return early(self.tokens)
 
     def power(self, seeds: int) -> Power:
         """What two levels could tell with this many seeds: errors fall by the root, every seed adds its degrees of freedom."""
-        trunks, rows = len(self.shapes) * seeds, self.one_seed.runs * seeds
+        trunks, rows = len(self.shapes) * seeds * (1 + self.short), self.one_seed.runs * seeds
         parameters = 5 if len(self.shapes) > 2 else 2 + len(self.shapes)
         df = float(max(2 * (rows - parameters - trunks), 2))
         se, shared = self.one_seed.se / seeds**0.5, self.one_seed.se_shared_floor / seeds**0.5
@@ -80,20 +88,32 @@ class Design:
         return self.ladder.power(self.seeds).detectable(shared_floor=True)
 
 
-def ladder(shapes: Sequence[Candidate], tokens: tuple[int, ...], luck: Luck, law: Mapping[str, float]) -> Ladder:
-    """One ladder assessed. Errors: ValueError where a seed's runs are no more than the law's parameters."""
-    grid = Grid(tuple(one.N for one in shapes), tuple(map(float, tokens)), 1, luck.row, luck.trunk, luck.reach)
-    price = sum(one.price(tokens) for one in shapes)
-    return Ladder(tuple(one.name for one in shapes), tokens, assess(grid, dict(law)), price)
+def early(tokens: tuple[int, ...]) -> tuple[int, ...]:
+    """The first half of the D, the middle one with them."""
+    return tokens[: (len(tokens) + 1) // 2]
+
+
+def ladder(
+    shapes: Sequence[Candidate], tokens: tuple[int, ...], luck: Luck, law: Mapping[str, float], short: int = 0
+) -> Ladder:
+    """One ladder assessed, with so many `short` runs to each seed. Errors: ValueError where a seed's runs are no more than the
+    law's parameters."""
+    sizes, further = [one.N for one in shapes], range(len(shapes), len(shapes) * (1 + short))
+    extra = tuple((sizes[trunk % len(sizes)], float(D), trunk) for trunk in further for D in early(tokens))
+    grid = Grid(tuple(sizes), tuple(map(float, tokens)), 1, luck.row, luck.trunk, luck.reach, extra)
+    price = sum(one.price(tokens) + (short * one.price(early(tokens)) if short else 0) for one in shapes)
+    return Ladder(tuple(one.name for one in shapes), tokens, assess(grid, dict(law)), price, short)
 
 
 def ladders(
-    candidates: Sequence[Candidate], firsts: Sequence[int], caps: Sequence[float], luck: Luck, law: Mapping[str, float]
-) -> list[Ladder]:
+    candidates: Sequence[Candidate], firsts: Sequence[int], caps: Sequence[float], luck: Luck, law: Mapping[str, float],
+    shorts: Sequence[int] = (0,),
+) -> list[Ladder]:  # fmt: skip
     """Every ladder of one to `MOST_SHAPES` of the candidates, evenly spaced in log D from one of `firsts` to one of `caps`
-    (what the levels have of unique tokens) or to a place before them."""
+    (what the levels have of unique tokens) or to a place before them, with each number of short runs to a seed."""
     return [
-        ladder(chosen, tokens, luck, law)
+        ladder(chosen, tokens, luck, law, short)
+        for short in shorts
         for tokens in spacings(firsts, caps)
         for size in range(1, MOST_SHAPES + 1)
         for chosen in combinations(candidates, size)

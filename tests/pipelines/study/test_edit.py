@@ -7,7 +7,7 @@ import yaml
 
 from pipelines.study.edit import put_ladder, with_values
 from pipelines.study.study import StudyError, load
-from pipelines.study.training import ShapeSection
+from pipelines.study.training import ShapeSection, ShortRunsSection
 
 STUDY = """\
 name: small  # a name
@@ -44,6 +44,15 @@ def test_a_ladder_is_put_in_its_place_and_nothing_else_moves(tmp_path: Path):
     ladder = load(path).ladder
     assert (ladder.tokens, ladder.seeds, ladder.shapes) == ([65_536, 131_072], 3, ONE)
     assert [entry.name for entry in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_short_runs_are_put_in_and_taken_out_with_their_ladder(tmp_path: Path):
+    path = tmp_path / "s.yaml"
+    path.write_text(STUDY)
+    put_ladder(path, ONE, (65_536, 131_072), 3, ShortRunsSection(tokens=65_536, seeds=9))
+    assert load(path).ladder.short == ShortRunsSection(tokens=65_536, seeds=9)
+    put_ladder(path, ONE, (32_768, 131_072), 3)
+    assert load(path).ladder.short is None
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,14 @@ def test_what_neighbouring_branches_share_makes_more_of_them_worth_less():
             (LUCK, replace(LUCK, reach=1.0))]  # fmt: skip
     assert gain[0] > 1.2
     assert gain[1] < 1.1
+
+
+def test_short_runs_are_further_trunks_up_to_the_middle_and_priced_as_such():
+    tokens = (65_536, 200_000, 600_000, 2_000_000, 4_000_000)
+    plain, more = (ladder(SHAPES[:1], tokens, LUCK, LAW, short) for short in (0, 3))
+    assert more.early == tokens[:3]
+    assert more.price == plain.price + 3 * SHAPES[0].price(tokens[:3])
+    extra = tuple((160e3, float(D), trunk) for trunk in (1, 2, 3) for D in tokens[:3])
+    assert more.one_seed == assess(Grid((160e3,), tokens, 1, LUCK.row, LUCK.trunk, extra=extra), LAW)
+    assert more.power(4).detectable() < 0.8 * plain.power(4).detectable()
+    assert more.power(4).detectable() < plain.power(4 * int(more.price / plain.price + 1)).detectable() * 1.2
