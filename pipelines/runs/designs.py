@@ -87,8 +87,8 @@ class Bench:
         return cls(study, facts, budget, shapes, prices.speeds(study, shapes, seconds))
 
     def stands(self) -> Priced | None:
-        """The ladder as declared, its short runs as a whole number to a seed, up to the middle D; None where its runs are no more
-        than the law's parameters."""
+        """The ladder as declared, its short runs as a whole number to a seed, up to the middle D; None where its runs are no
+        more than the law's parameters."""
         declared = self.study.ladder
         short = round(declared.short.seeds / declared.seeds) if declared.short else 0
         names = [rung.name for rung in rungs(self.study)]
