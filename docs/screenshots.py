@@ -1,6 +1,6 @@
 """Pictures for the README.
 
-`python docs/screenshots.py docs/studies/2026-11-30-web/report.html` writes docs/images/report-light.png, report-dark.png and
+`python docs/screenshots.py docs/studies/2026-12-01-web/report.html` writes docs/images/report-light.png, report-dark.png and
 report-phone.png: what a reader of that page sees first. `python docs/screenshots.py configs/quickstart.yaml work/quickstart`
 writes terminal.png, what `assay run` says of a study that is done, and quality.png, the first figure of its page. Needs
 playwright (the `test` extra) and a system Chromium.

@@ -1,6 +1,6 @@
 """Write a published study's report anew from its tables, after the fitter, the words or the page have changed.
 
-    python docs/studies/rewrite.py docs/studies/2026-11-30-web [--replicates 2000]
+    python docs/studies/rewrite.py docs/studies/2026-12-01-web [--replicates 2000]
 
 The runs are as they were; the law is fitted again, and report.html, report.json and report.md are written. Quality is
 that of quality.csv, since the pool is not published.

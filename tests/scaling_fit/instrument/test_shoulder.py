@@ -51,5 +51,5 @@ def test_a_planted_shoulder_is_found_where_it_ends():
 
 
 def test_the_published_study_begins_past_its_shoulder():
-    path = Path(__file__).parents[3] / "docs/studies/2026-11-30-web/observations.parquet"
+    path = Path(__file__).parents[3] / "docs/studies/2026-12-01-web/observations.parquet"
     assert not shoulders(observations(path))

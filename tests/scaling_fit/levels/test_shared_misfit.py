@@ -16,7 +16,7 @@ from scaling_fit.settings import Settings
 
 GRID = Grid((2.6e4,), tuple(np.geomspace(8e4, 5.6e6, 5)), seeds=5, row=0.004, trunk=0.001)
 LAW = {"E": 4.0, "A": 0.0, "alpha": 0.3, "B": 90.0, "beta": 0.33}
-BEND = np.array([2.0, -6.0, 2.5, 4.5, -3.0]) / 1000  # of log loss at each D, as seen in docs/studies/2026-11-30-web
+BEND = np.array([2.0, -6.0, 2.5, 4.5, -3.0]) / 1000  # of log loss at each D, as seen in docs/studies/2026-12-01-web
 LEVELS = {"raw": LAW, "same": LAW, "other": LAW | {"B": 80.0}, "flatter": LAW | {"beta": 0.36, "B": 136.0}}
 
 
