@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import chdtr, gammaincinv, ndtr
 
 from scaling_fit.observations import Observations
@@ -53,8 +53,8 @@ class DrawLuck:
             return 0.0
         middles = (np.arange(GRID) + 0.5) / GRID
         sd = np.sqrt(np.maximum(scale / (2 * gammaincinv(self.df / 2, below * middles)) - self.seeds, 1e-30))
-        outside = brentq(lambda half: float(2 * ndtr(-half / sd).mean()) - (1 - confidence), 0.0, 1e3 * float(sd.max()))
-        return 100 * float(outside)
+        bracket = 0.0, 1e3 * float(sd.max())
+        return 100 * root_scalar(lambda half: float(2 * ndtr(-half / sd).mean()) - (1 - confidence), bracket=bracket).root
 
 
 def reaches(levels: Sequence[str], luck: DrawLuck | None, confidence: float) -> dict[frozenset[str], float]:
