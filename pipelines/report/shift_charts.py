@@ -94,10 +94,10 @@ def shifts(result: Result, levels: list[str]) -> Chart:
     return Chart(
         id="shifts",
         title=f"Differences from {result.baseline}",
-        says=f"Each level against {result.baseline}, for each thing that could have moved: a bar clear of the dashed "
-        "line is a difference beyond luck, taken alone. The verdict asks more: it is corrected for how many levels are looked "
-        "at, and names a part of the law only where the tests tell it from the other parts. The exponent is judged with the "
-        "floors left free, because over a short range a lower floor looks like a higher exponent.",
+        says=f"Each level against {result.baseline}, for each thing that could have moved: a bar clear of the dashed line is a "
+        "difference beyond luck, taken alone, where the verdict asks how many are looked at and whether the tests tell one part "
+        "of the law from another. The exponent is judged with the floors left free, because over a short range a lower floor "
+        "looks like a higher exponent.",
         alt=f"Difference in exponent on {first}: " + ", ".join(f"{level} {beta}" for level, beta in betas.items()) + ".",
         panels=panels,
         tables={"shifts": rows},

@@ -216,7 +216,7 @@ def test_controls_and_edits_are_levels_too(quiet, tmp_path):
     assert made.selections["random-draw2"].summary["tokens"] == pytest.approx(top, rel=0.25)
     assert made.selections["random-draw2"].digest != made.selections["random"].digest, "another draw, other documents"
     study = load(folder / "study.yaml", overrides)
-    assert (study.seeds_of("random"), study.seeds_of("random-draw2"), study.seeds_of("raw")) == ([0], [1], [0, 1])
+    assert [list(study.seeds_of(name)) for name in ("random", "random-draw2", "raw")] == [[0], [1], [0, 1]]
     assert settings(study).same_floor == ("random",), "of raw itself; `copied` is of a filtered level"
     funnels = {name: {row["reason"]: row for row in made.ledgers[name].summary["funnel"]} for name in made.ledgers}
     added = funnels["copied"]["added: copies"]
