@@ -95,7 +95,7 @@ def shifts(result: Result, levels: list[str]) -> Chart:
         id="shifts",
         title=f"Differences from {result.baseline}",
         says=f"Each level against {result.baseline}, for each thing that could have moved: a bar clear of the dashed line is a "
-        "difference beyond luck, taken alone, where the verdict asks how many are looked at and whether the tests tell one part "
+        "difference beyond luck, taken alone; the verdict asks how many there are, and whether the tests tell one part "
         "of the law from another. The exponent is judged with the floors left free, because over a short range a lower floor "
         "looks like a higher exponent.",
         alt=f"Difference in exponent on {first}: " + ", ".join(f"{level} {beta}" for level, beta in betas.items()) + ".",
