@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from glob import glob, has_magic
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -128,6 +129,7 @@ def _bytes(place: str) -> float:
     return float(sum(path.stat().st_size * (3 if path.suffix in COMPRESSED else 1) for path in files))
 
 
+TRIED = 20  # records, since the first may lack its text
 TEXT_FIELDS = ("text", "content", "body", "raw_content", "document", "article", "markdown")  # by how common they are
 
 
@@ -147,8 +149,8 @@ def _names(places: list[str]) -> list[str]:
 
 
 def _text_field(place: str, kind: str) -> tuple[str, str]:
-    """The field of the first record that looks like its text, by its name or that of a field inside another, or "text" and why
-    none does; "text" and nothing where there is no record yet."""
+    """The field of the first records that looks like their text, by its name or that of a field inside another, or "text" and
+    why none does; "text" and nothing where there is no record yet."""
     from curation.sources import Fields, Malformed, Source, field_names, read, slices
 
     if kind not in ("jsonl", "parquet") or "://" in place:  # what lies elsewhere is not fetched for a guess
@@ -161,13 +163,13 @@ def _text_field(place: str, kind: str) -> tuple[str, str]:
     nested = [path for name in TEXT_FIELDS for path in there if path.endswith(f".{name}")]
     for name in (*TEXT_FIELDS, *nested):
         try:
-            first = next(read(slices(Source("first", kind, (where,), Fields(text=name)))[0]), None)
+            records = list(islice(read(slices(Source("first", kind, (where,), Fields(text=name)))[0]), TRIED))
         except (ValueError, OSError) as error:  # a column that is not there; or no file, which the study itself will say
             doubt = doubt or (str(error) if "it has" in str(error) else "")
             continue
-        if first is not None and not isinstance(first, Malformed):
+        if any(not isinstance(record, Malformed) for record in records):
             return name, ""
-        doubt = doubt or (first.reason if first is not None else "")
+        doubt = doubt or next((record.reason for record in records if isinstance(record, Malformed)), "")
     return "text", doubt
 
 

@@ -49,7 +49,7 @@ def test_init_finds_the_text_under_its_usual_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jsonl").write_text('{"id": 1, "content": "words"}\n')
     (tmp_path / "b.jsonl").write_text('{"content": "other", "text": "words"}\n')
-    (tmp_path / "c.jsonl").write_text('{"page": {"title": "a", "body": "words"}}\n')
+    (tmp_path / "c.jsonl").write_text('{"page": {"title": "a", "body": null}}\n{"page": {"title": "a", "body": "words"}}\n')
     pq.write_table(pa.table({"page": [{"title": "a", "body": "words"}]}), tmp_path / "d.parquet")
     places = ["a.jsonl", "b.jsonl", "c.jsonl", "d.parquet", "none/*.jsonl"]
     words = ["init", *(word for place in places for word in ("--source", place)), "--name", "x", "--curate"]
